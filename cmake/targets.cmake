@@ -1,0 +1,70 @@
+# The three kinds of target there are, with the options they share.
+
+add_library(engram_options INTERFACE)
+target_include_directories(engram_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(engram_options INTERFACE
+    -Wall -Wextra -Werror -Wno-sign-compare -Wno-missing-field-initializers
+    -fno-omit-frame-pointer)
+
+# One flag for the whole tree, generated code included: a sanitizer that sees
+# only half of a program reports races and overflows that are not there.
+if(ENGRAM_SANITIZE)
+  add_compile_options(-fsanitize=${ENGRAM_SANITIZE} -O1 -g1)
+  add_link_options(-fsanitize=${ENGRAM_SANITIZE})
+  if(ENGRAM_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+elseif(CMAKE_BUILD_TYPE STREQUAL "Debug")
+  add_compile_options(-O1 -g1)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
+set(CMAKE_CXX_FLAGS_DEBUG "")
+
+# engram_library(<name> SRCS <file>... [DEPS <target>...])
+#
+# A static library `engram_<name>`, linked as `engram::<name>`. Headers need no
+# listing; a library of headers alone leaves SRCS out.
+function(engram_library name)
+  cmake_parse_arguments(arg "" "" "SRCS;DEPS" ${ARGN})
+  if(arg_SRCS)
+    add_library(engram_${name} STATIC ${arg_SRCS})
+    target_link_libraries(engram_${name} PUBLIC ${arg_DEPS} PRIVATE engram_options)
+    target_include_directories(engram_${name} PUBLIC ${CMAKE_SOURCE_DIR})
+  else()
+    add_library(engram_${name} INTERFACE)
+    target_link_libraries(engram_${name} INTERFACE ${arg_DEPS})
+    target_include_directories(engram_${name} INTERFACE ${CMAKE_SOURCE_DIR})
+  endif()
+  add_library(engram::${name} ALIAS engram_${name})
+endfunction()
+
+# engram_binary(<name> SRCS <file>... [DEPS <target>...])
+function(engram_binary name)
+  cmake_parse_arguments(arg "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${arg_SRCS})
+  target_link_libraries(${name} PRIVATE ${arg_DEPS} engram_options)
+endfunction()
+
+# engram_test(<name> SRCS <file>... [DEPS <target>...] [LABELS <label>...])
+#
+# One GoogleTest binary; each of its tests is one test of ctest. Labels:
+#   unit  fast; also run under AddressSanitizer and UBSan (the default)
+#   tsan  links no gRPC, so that ThreadSanitizer sees every thread; add to unit
+#   e2e   starts the real binaries
+function(engram_test name)
+  cmake_parse_arguments(arg "" "" "SRCS;DEPS;LABELS" ${ARGN})
+  if(NOT arg_LABELS)
+    set(arg_LABELS unit)
+  endif()
+  add_executable(${name} ${arg_SRCS})
+  target_link_libraries(${name} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main engram_options)
+  gtest_discover_tests(${name}
+      DISCOVERY_MODE PRE_TEST
+      PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
+  foreach(label ${arg_LABELS})
+    if(NOT TARGET ${label}_tests)
+      add_custom_target(${label}_tests)
+    endif()
+    add_dependencies(${label}_tests ${name})
+  endforeach()
+endfunction()

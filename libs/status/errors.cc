@@ -1,0 +1,111 @@
+#include "libs/status/errors.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "google/protobuf/any.pb.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace engram {
+namespace {
+
+constexpr absl::string_view kTypePrefix = "type.googleapis.com/";
+constexpr absl::string_view kReasonPrefix = "ERROR_REASON_";
+constexpr int kViolationsInMessage = 5;
+constexpr int kViolationsInDetails = 100;
+
+template <typename Detail>
+std::string TypeUrl() {
+  return absl::StrCat(kTypePrefix, Detail::descriptor()->full_name());
+}
+
+template <typename Detail>
+void Attach(const Detail& detail, absl::Status& status) {
+  status.SetPayload(TypeUrl<Detail>(), absl::Cord(detail.SerializeAsString()));
+}
+
+}  // namespace
+
+absl::Status MakeError(absl::StatusCode code, ErrorReason reason,
+                       absl::string_view message, ErrorMetadata metadata) {
+  absl::Status status(code, message);
+  google::rpc::ErrorInfo info;
+  info.set_domain("engram");
+  info.set_reason(
+      std::string(absl::StripPrefix(ErrorReason_Name(reason), kReasonPrefix)));
+  for (const auto& [key, value] : metadata) {
+    (*info.mutable_metadata())[std::string(key)] = std::string(value);
+  }
+  Attach(info, status);
+  return status;
+}
+
+absl::Status InvalidField(absl::string_view path, absl::string_view problem) {
+  FieldViolations violations;
+  violations.Add(path, problem);
+  return violations.ToStatus();
+}
+
+absl::Status WithRetryDelay(absl::Status status, absl::Duration delay) {
+  google::rpc::RetryInfo info;
+  const int64_t nanos = absl::ToInt64Nanoseconds(delay);
+  info.mutable_retry_delay()->set_seconds(nanos / 1'000'000'000);
+  info.mutable_retry_delay()->set_nanos(nanos % 1'000'000'000);
+  Attach(info, status);
+  return status;
+}
+
+absl::Status WithContext(const absl::Status& status, absl::string_view context) {
+  if (status.ok()) return status;
+  absl::Status result(status.code(),
+                      absl::StrCat(context, ": ", status.message()));
+  status.ForEachPayload(
+      [&](absl::string_view type, const absl::Cord& payload) {
+        result.SetPayload(type, payload);
+      });
+  return result;
+}
+
+ErrorReason ReasonOf(const absl::Status& status) {
+  const auto payload = status.GetPayload(TypeUrl<google::rpc::ErrorInfo>());
+  google::rpc::ErrorInfo info;
+  ErrorReason reason = common::v1::ERROR_REASON_UNSPECIFIED;
+  if (payload.has_value() && info.ParseFromString(std::string(*payload))) {
+    ErrorReason_Parse(absl::StrCat(kReasonPrefix, info.reason()), &reason);
+  }
+  return reason;
+}
+
+void FieldViolations::Add(absl::string_view path, absl::string_view problem) {
+  violations_.emplace_back(path, problem);
+}
+
+absl::Status FieldViolations::ToStatus() const {
+  if (violations_.empty()) return absl::OkStatus();
+  std::string message;
+  google::rpc::BadRequest details;
+  const int count = static_cast<int>(violations_.size());
+  for (int i = 0; i < std::min(count, kViolationsInDetails); ++i) {
+    const auto& [path, problem] = violations_[i];
+    auto* violation = details.add_field_violations();
+    violation->set_field(path);
+    violation->set_description(problem);
+    if (i < kViolationsInMessage) {
+      absl::StrAppend(&message, i == 0 ? "" : "; ", path, ": ", problem);
+    }
+  }
+  if (count > kViolationsInMessage) {
+    absl::StrAppend(&message, "; and ", count - kViolationsInMessage, " more");
+  }
+  absl::Status status =
+      MakeError(absl::StatusCode::kInvalidArgument,
+                common::v1::ERROR_REASON_FIELD_INVALID, message);
+  Attach(details, status);
+  return status;
+}
+
+}  // namespace engram

@@ -1,0 +1,60 @@
+// Errors that a client can act on: a code, a stable reason, and the field at
+// fault, carried as payloads of an absl::Status until grpc_status.h turns them
+// into `google.rpc` details.
+
+#ifndef ENGRAM_LIBS_STATUS_ERRORS_H_
+#define ENGRAM_LIBS_STATUS_ERRORS_H_
+
+#include <initializer_list>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "engram/common/v1/error.pb.h"
+
+namespace engram {
+
+using common::v1::ErrorReason;
+
+// Key and value of google.rpc.ErrorInfo.metadata, such as {"collection", "memories"}.
+using ErrorMetadata =
+    std::initializer_list<std::pair<absl::string_view, absl::string_view>>;
+
+// Returns an error with a reason that clients may depend on.
+absl::Status MakeError(absl::StatusCode code, ErrorReason reason,
+                       absl::string_view message, ErrorMetadata metadata = {});
+
+// Returns `INVALID_ARGUMENT` for the field at `path` of the request, such as
+// `items[3].upsert.fields.color`. `problem` names the value's fault and the remedy.
+absl::Status InvalidField(absl::string_view path, absl::string_view problem);
+
+// Returns a copy of `status` that invites the client to retry after `delay`.
+absl::Status WithRetryDelay(absl::Status status, absl::Duration delay);
+
+// Returns a copy of `status` whose message begins with `context` and a colon;
+// code, reason and details stay.
+absl::Status WithContext(const absl::Status& status, absl::string_view context);
+
+// Returns the reason that `status` carries, or ERROR_REASON_UNSPECIFIED.
+ErrorReason ReasonOf(const absl::Status& status);
+
+// Gathers every broken rule of a request, so that one answer reports them all.
+class FieldViolations {
+ public:
+  void Add(absl::string_view path, absl::string_view problem);
+  bool empty() const { return violations_.empty(); }
+
+  // Returns OK if there are none; else `INVALID_ARGUMENT` whose message holds
+  // the first few and whose details hold all, up to 100.
+  absl::Status ToStatus() const;
+
+ private:
+  std::vector<std::pair<std::string, std::string>> violations_;
+};
+
+}  // namespace engram
+
+#endif  // ENGRAM_LIBS_STATUS_ERRORS_H_
