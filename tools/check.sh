@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Formats, lints, and fails on any finding, the same locally as in CI.
+#
+#   tools/check.sh              whole tree; clang-tidy on changed files only
+#   tools/check.sh --fix        the same, rewriting files to the format first
+#   tools/check.sh --all        clang-tidy on every file (minutes)
+#   tools/check.sh --base REF   changed means: differs from REF
+#
+# clang-tidy reads how files are compiled from build/release (or build/dev), so
+# build first; it also runs clang's thread-safety analysis.
+set -euo pipefail
+# shellcheck source=tools/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "${ENGRAM_ROOT}"
+
+fix=false
+all=false
+base=
+while [[ "$#" -gt 0 ]]; do
+  case "$1" in
+    --fix) fix=true ;;
+    --all) all=true ;;
+    --base) base="${2:?--base needs a commit}" && shift ;;
+    *) die "unknown argument '$1'; see the top of tools/check.sh" ;;
+  esac
+  shift
+done
+
+failures=()
+
+# check <name> <command>...: runs the command and remembers whether it failed, so
+# that one run shows every finding.
+check() {
+  step "$1"
+  if "${@:2}"; then note "ok"; else failures+=("$1"); fi
+}
+
+# Tracked and new files of the tree that match the patterns; never build output.
+# Names are NUL-separated on the way, and files just deleted are left out.
+tree_files() {
+  git ls-files -z --cached --others --exclude-standard -- "$@" |
+    while IFS= read -r -d '' file; do
+      if [[ -f "${file}" ]]; then printf '%s\0' "${file}"; fi
+    done
+}
+
+# The same for files that differ from the base.
+changed_files() {
+  { git diff -z --name-only --diff-filter=d "${base}" -- "$@"
+    git ls-files -z --others --exclude-standard -- "$@"; } | sort -zu
+}
+
+# On a branch: where it left main. On main itself, as in CI, nothing is ahead of
+# anything, so the last fifty commits: more than one change brings, and bounded
+# however long the history grows.
+default_base() {
+  local fork
+  fork="$(git merge-base HEAD origin/main 2>/dev/null || true)"
+  if [[ -n "${fork}" && "${fork}" != "$(git rev-parse HEAD)" ]]; then
+    echo "${fork}"
+  else
+    git rev-parse --verify --quiet HEAD~50 ||
+      git hash-object -t tree /dev/null  # The empty tree: everything changed.
+  fi
+}
+
+clang_format() {
+  # The settings are clang-format 14's, Debian 12's; a newer one formats otherwise.
+  if "${fix}"; then tree_files '*.cc' '*.h' | xargs -0r clang-format -i; fi
+  tree_files '*.cc' '*.h' | xargs -0r clang-format --dry-run --Werror
+}
+
+shell_check() {
+  { tree_files '*.sh'; printf '.ci/run\0'; } | xargs -0r shellcheck -x
+}
+
+proto_lint() {
+  if ! command -v buf >/dev/null; then
+    note "skipped: no buf here; tools/install_check_tools.sh installs it"
+    return
+  fi
+  # Standard protos come from packages and not from buf's registry, so that no
+  # network is needed: protoc compiles them together, buf lints the result.
+  local image
+  image="$(mktemp --suffix=.binpb)"
+  # shellcheck disable=SC2046  # Proto file names hold no spaces.
+  protoc -I protos -I "${build}/standard_protos" --include_imports \
+    --include_source_info --descriptor_set_out="${image}" \
+    $(tree_files 'protos/*.proto' | xargs -0 printf '%s\n' | sed 's|^protos/||') &&
+    buf lint "${image}#format=binpb" --config buf.yaml
+  local result=$?
+  rm -f "${image}"
+  return "${result}"
+}
+
+clang_tidy() {
+  # Only files that the build compiles: clang-tidy guesses at the others' flags.
+  # A header is checked through its .cc and its test, whose findings in it show.
+  local candidates compiled
+  candidates="$({ if "${all}"; then tree_files '*.cc'; else changed_files '*.cc' '*.h'; fi; } |
+    tr '\0' '\n' |
+    sed -E 's|\.h$|.cc|; h; s|\.cc$|_test.cc|; x; G' | sort -u)"
+  compiled="$(python3 -c '
+import json, os, sys
+for entry in json.load(open(sys.argv[1])):
+    print(os.path.relpath(entry["file"]))' "${build}/compile_commands.json" | sort -u)"
+  local files
+  files="$(comm -12 <(echo "${candidates}") <(echo "${compiled}"))"
+  note "$(grep -c . <<<"${files}" || true) files"
+  # GCC's own warning flags mean nothing to clang; the thread-safety analysis is
+  # clang's alone, and .clang-tidy makes its warnings errors.
+  tr '\n' '\0' <<<"${files}" | xargs -0r -P "$(nproc)" -n 1 \
+    clang-tidy -p "${build}" --quiet \
+    --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wthread-safety
+}
+
+build=build/release
+[[ -f "${build}/compile_commands.json" ]] || build=build/dev
+[[ -f "${build}/compile_commands.json" ]] ||
+  die "no build to read compile commands from: run tools/test.sh, or cmake --preset dev"
+base="${base:-$(default_base)}"
+
+check "Format (clang-format)" clang_format
+check "Shell scripts (shellcheck)" shell_check
+check "Protos (buf lint)" proto_lint
+check "C++ (clang-tidy, against ${base:0:12})" clang_tidy
+
+if [[ "${#failures[@]}" -gt 0 ]]; then
+  step "Failed: $(printf '%s; ' "${failures[@]}")"
+  exit 1
+fi
+step "All checks passed."
