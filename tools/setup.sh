@@ -14,13 +14,13 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 build_packages=(
   # Compiler and build.
   g++ cmake ninja-build pkg-config ccache mold
-  # RPC. The Java package is there for the google/rpc .proto files in its jar.
+  # RPC. The Go package is there for the google/rpc .proto files that it ships.
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   golang-github-gogo-googleapis-dev grpc-proto libabsl-dev libre2-dev libssl-dev
   # Store, vectors, metrics.
   libsqlite3-dev libfaiss-dev libopenblas-dev prometheus-cpp-dev
   # Text, configuration, logs, command line.
-  libutf8proc-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev
+  libutf8proc-dev libyaml-cpp-dev libsimdjson-dev libspdlog-dev libfmt-dev libcli11-dev
   # Tests and benchmarks.
   libgtest-dev libgmock-dev libbenchmark-dev
   # Scripts: the corpus, the embedded model, the tests of deploy/.

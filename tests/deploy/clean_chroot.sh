@@ -50,7 +50,7 @@ done
 # shellcheck disable=SC2016  # Expanded by the inner shells.
 unshare --mount --pid --fork --kill-child bash -c '
   mount -t proc proc "$1/proc"
-  mount --bind /dev "$1/dev"
+  mount --rbind /dev "$1/dev"
   exec chroot "$@"' bash "${root}" \
   env -i "${environment[@]}" bash -c 'cd /src/engram && exec "$@"' bash "${command[@]}" </dev/null
 step "Done in $((SECONDS / 60)) min $((SECONDS % 60)) s."
