@@ -59,14 +59,14 @@ absl::Status WithRetryDelay(absl::Status status, absl::Duration delay) {
   return status;
 }
 
-absl::Status WithContext(const absl::Status& status, absl::string_view context) {
+absl::Status WithContext(const absl::Status& status,
+                         absl::string_view context) {
   if (status.ok()) return status;
   absl::Status result(status.code(),
                       absl::StrCat(context, ": ", status.message()));
-  status.ForEachPayload(
-      [&](absl::string_view type, const absl::Cord& payload) {
-        result.SetPayload(type, payload);
-      });
+  status.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+    result.SetPayload(type, payload);
+  });
   return result;
 }
 

@@ -19,7 +19,8 @@ namespace engram {
 
 using common::v1::ErrorReason;
 
-// Key and value of google.rpc.ErrorInfo.metadata, such as {"collection", "memories"}.
+// Key and value of google.rpc.ErrorInfo.metadata, such as {"collection",
+// "memories"}.
 using ErrorMetadata =
     std::initializer_list<std::pair<absl::string_view, absl::string_view>>;
 
@@ -28,7 +29,8 @@ absl::Status MakeError(absl::StatusCode code, ErrorReason reason,
                        absl::string_view message, ErrorMetadata metadata = {});
 
 // Returns `INVALID_ARGUMENT` for the field at `path` of the request, such as
-// `items[3].upsert.fields.color`. `problem` names the value's fault and the remedy.
+// `items[3].upsert.fields.color`. `problem` names the value's fault and the
+// remedy.
 absl::Status InvalidField(absl::string_view path, absl::string_view problem);
 
 // Returns a copy of `status` that invites the client to retry after `delay`.

@@ -12,12 +12,11 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   google::rpc::Status details;
   details.set_code(static_cast<int>(status.code()));
   details.set_message(std::string(status.message()));
-  status.ForEachPayload(
-      [&](absl::string_view type, const absl::Cord& payload) {
-        auto* detail = details.add_details();
-        detail->set_type_url(std::string(type));
-        detail->set_value(std::string(payload));
-      });
+  status.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+    auto* detail = details.add_details();
+    detail->set_type_url(std::string(type));
+    detail->set_value(std::string(payload));
+  });
   // The two enumerations share their numbers.
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
                       details.message(), details.SerializeAsString());

@@ -9,7 +9,8 @@
 
 namespace engram {
 
-// Returns `status` for the wire: the payloads become `google.rpc.Status` details.
+// Returns `status` for the wire: the payloads become `google.rpc.Status`
+// details.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 // Returns what a call ended with: the details become payloads again, so that an

@@ -48,11 +48,11 @@ TEST(ErrorsTest, ViolationsAreReportedTogetherAndTheMessageStaysShort) {
 }
 
 TEST(GrpcStatusTest, DetailsSurviveTheWire) {
-  const absl::Status sent = WithRetryDelay(
-      MakeError(absl::StatusCode::kResourceExhausted,
-                common::v1::ERROR_REASON_OVERLOADED, "the queue is full",
-                {{"database", "default"}}),
-      absl::Milliseconds(1500));
+  const absl::Status sent =
+      WithRetryDelay(MakeError(absl::StatusCode::kResourceExhausted,
+                               common::v1::ERROR_REASON_OVERLOADED,
+                               "the queue is full", {{"database", "default"}}),
+                     absl::Milliseconds(1500));
 
   const absl::Status received = FromGrpcStatus(ToGrpcStatus(sent));
 

@@ -39,17 +39,20 @@ MATCHER_P2(StatusIs, code, message,
                " and a message with \"" + std::string(message) + "\"") {
   *result_listener << GetStatus(arg).ToString();
   return GetStatus(arg).code() == code &&
-         std::string(GetStatus(arg).message()).find(message) != std::string::npos;
+         std::string(GetStatus(arg).message()).find(message) !=
+             std::string::npos;
 }
 
 #define ENGRAM_TEST_CONCAT(left, right) ENGRAM_TEST_CONCAT_INNER(left, right)
 #define ENGRAM_TEST_CONCAT_INNER(left, right) left##right
 
-#define ASSERT_OK(expression) ASSERT_THAT((expression), ::engram::testing::IsOk())
-#define EXPECT_OK(expression) EXPECT_THAT((expression), ::engram::testing::IsOk())
+#define ASSERT_OK(expression) \
+  ASSERT_THAT((expression), ::engram::testing::IsOk())
+#define EXPECT_OK(expression) \
+  EXPECT_THAT((expression), ::engram::testing::IsOk())
 
 // Assigns the value of a StatusOr, or fails the test.
-#define ASSERT_OK_AND_ASSIGN(target, expression)                        \
+#define ASSERT_OK_AND_ASSIGN(target, expression)                             \
   ENGRAM_ASSERT_OK_AND_ASSIGN(ENGRAM_TEST_CONCAT(result_, __LINE__), target, \
                               expression)
 #define ENGRAM_ASSERT_OK_AND_ASSIGN(result, target, expression) \
