@@ -1,0 +1,301 @@
+#include "services/search/flat_index.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/status/status_macros.h"
+#include "libs/vector/checksum.h"
+#include "libs/vector/kernels.h"
+#include "services/search/durable_file.h"
+#include "services/search/top_records.h"
+
+namespace engram::search {
+namespace {
+
+// Scores of a block stay in the first-level cache until they are looked at.
+constexpr int64_t kBlockRows = 256;
+
+// Stored: the layout of the keys file, see EncodeKeys. Another layout is
+// another word.
+constexpr absl::string_view kKeysMagic = "engrkey1";
+
+std::string VectorsPath(const std::string& stem) {
+  return absl::StrCat(stem, ".faiss");
+}
+std::string KeysPath(const std::string& stem) {
+  return absl::StrCat(stem, ".keys");
+}
+
+int64_t KeyOf(int64_t row, int chunk) { return row * kMaxChunks + chunk; }
+
+// Scores are kept so that larger is better.
+float SignOf(Metric metric) { return metric == Metric::kL2 ? -1.0f : 1.0f; }
+
+template <typename Number>
+void AppendNumber(std::string& bytes, Number number) {
+  bytes.append(reinterpret_cast<const char*>(&number), sizeof(number));
+}
+
+// Takes values off the front of bytes; false when they run out.
+class Reader {
+ public:
+  explicit Reader(absl::string_view bytes) : rest_(bytes) {}
+
+  template <typename Number>
+  bool Read(Number& number) {
+    if (rest_.size() < sizeof(number)) return false;
+    std::memcpy(&number, rest_.data(), sizeof(number));
+    rest_.remove_prefix(sizeof(number));
+    return true;
+  }
+
+  bool Read(size_t size, absl::string_view& bytes) {
+    if (rest_.size() < size) return false;
+    bytes = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return true;
+  }
+
+  size_t left() const { return rest_.size(); }
+
+ private:
+  absl::string_view rest_;
+};
+
+}  // namespace
+
+FlatIndex::FlatIndex(IndexSpec spec)
+    : spec_(std::move(spec)), vectors_(spec_.dimensions, spec_.metric) {}
+
+void FlatIndex::Apply(absl::Span<const IndexChange> changes, int64_t sequence) {
+  absl::MutexLock lock(&mutex_);
+  for (const IndexChange& change : changes) ApplyOne(change);
+  sequence_ = sequence;
+}
+
+void FlatIndex::ApplyOne(const IndexChange& change) {
+  switch (change.kind) {
+    case IndexChange::Kind::kAwaitVectors:
+      pending_.Await(change.row, change.sequence);
+      return;
+    case IndexChange::Kind::kPutVectors:
+      pending_.Settle(change.row, change.sequence);
+      if (!change.chunks.empty()) PutVectors(change);
+      return;
+    case IndexChange::Kind::kClearVectors:
+      pending_.Settle(change.row, change.sequence);
+      RemoveVectors(change.row);
+      return;
+    case IndexChange::Kind::kDeleteRecord:
+      pending_.Settle(change.row, PendingRecords::kNone);
+      RemoveVectors(change.row);
+      return;
+  }
+}
+
+void FlatIndex::PutVectors(const IndexChange& change) {
+  const int before = records_.ChunksOf(change.row);
+  const int now = static_cast<int>(change.chunks.size());
+  for (int chunk = 0; chunk < now; ++chunk) {
+    const int64_t key = KeyOf(change.row, chunk);
+    const auto [found, added] =
+        slots_.try_emplace(key, static_cast<uint32_t>(keys_.size()));
+    if (added) {
+      vectors_.Append(change.chunks[chunk]);
+      keys_.push_back(key);
+    } else {
+      vectors_.Replace(found->second, change.chunks[chunk]);
+    }
+  }
+  for (int chunk = now; chunk < before; ++chunk) {
+    RemoveKey(KeyOf(change.row, chunk));
+  }
+  records_.Put(change.row, change.id, now);
+}
+
+void FlatIndex::RemoveVectors(int64_t row) {
+  const int chunks = records_.ChunksOf(row);
+  for (int chunk = 0; chunk < chunks; ++chunk) RemoveKey(KeyOf(row, chunk));
+  records_.Erase(row);
+}
+
+void FlatIndex::RemoveKey(int64_t key) {
+  const auto found = slots_.find(key);
+  const uint32_t slot = found->second;
+  slots_.erase(found);
+  vectors_.Remove(slot);
+  if (slot + 1 != keys_.size()) {
+    keys_[slot] = keys_.back();
+    slots_[keys_[slot]] = slot;
+  }
+  keys_.pop_back();
+}
+
+SearchResult FlatIndex::Search(absl::Span<const float> query, int limit) const {
+  const vector::Kernels& kernels = vector::BestKernels();
+  const vector::ScoreRows score_rows =
+      spec_.metric == Metric::kL2 ? kernels.l2_squared : kernels.dot;
+  const float sign = SignOf(spec_.metric);
+  SearchResult result;
+  if (limit <= 0) return result;
+  TopRecords top(limit);
+  std::array<float, kBlockRows> scores;
+
+  absl::ReaderMutexLock lock(&mutex_);
+  const int64_t size = vectors_.size();
+  for (int64_t first = 0; first < size; first += kBlockRows) {
+    const int64_t count = std::min(kBlockRows, size - first);
+    score_rows(query.data(), vectors_.data() + first * spec_.dimensions, count,
+               spec_.dimensions, scores.data());
+    for (int64_t i = 0; i < count; ++i) {
+      const float score = sign * scores[i];
+      if (score < top.threshold()) continue;
+      const int64_t row = keys_[first + i] / kMaxChunks;
+      top.Offer(score, row, records_.IdOf(row));
+    }
+  }
+  for (const TopRecords::Entry& entry : top.Sorted()) {
+    result.candidates.push_back({std::string(entry.id), sign * entry.score});
+  }
+  result.sequence = sequence_;
+  return result;
+}
+
+int64_t FlatIndex::SearchBytes() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return vectors_.size() * spec_.dimensions *
+         static_cast<int64_t>(sizeof(float));
+}
+
+IndexStats FlatIndex::Stats() const {
+  // One control byte a place beside the entry itself.
+  constexpr size_t kSlotBytes = sizeof(std::pair<const int64_t, uint32_t>) + 1;
+  absl::ReaderMutexLock lock(&mutex_);
+  IndexStats stats;
+  stats.records = records_.size();
+  stats.vectors = vectors_.size();
+  stats.pending = pending_.size();
+  stats.sequence = sequence_;
+  stats.findable_sequence = std::min(sequence_, pending_.oldest() - 1);
+  stats.memory_bytes = static_cast<int64_t>(
+      vectors_.memory_bytes() + keys_.capacity() * sizeof(int64_t) +
+      slots_.capacity() * kSlotBytes + records_.memory_bytes() +
+      pending_.memory_bytes());
+  return stats;
+}
+
+FrozenIndex FlatIndex::Freeze() const {
+  FrozenIndex frozen;
+  absl::ReaderMutexLock lock(&mutex_);
+  frozen.sequence = sequence_;
+  frozen.vectors.reserve(keys_.size());
+  for (size_t slot = 0; slot < keys_.size(); ++slot) {
+    const int64_t row = keys_[slot] / kMaxChunks;
+    const absl::Span<const float> values(
+        vectors_.data() + slot * spec_.dimensions, spec_.dimensions);
+    frozen.vectors.push_back({row, static_cast<int>(keys_[slot] % kMaxChunks),
+                              vector::VectorChecksum(values),
+                              std::string(records_.IdOf(row))});
+  }
+  return frozen;
+}
+
+absl::StatusOr<std::vector<std::string>> FlatIndex::Save(
+    const std::string& path_stem) const {
+  const std::string keys_path = KeysPath(path_stem);
+  absl::ReaderMutexLock lock(&mutex_);
+  RETURN_IF_ERROR(vectors_.Save(VectorsPath(path_stem)));
+  const std::string bytes = EncodeKeys();
+  RETURN_IF_ERROR(WriteSynced(keys_path, [&](std::FILE* file) {
+    return std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size()
+               ? absl::OkStatus()
+               : absl::ErrnoToStatus(errno, absl::StrCat("write ", keys_path));
+  }));
+  return std::vector<std::string>{VectorsPath(path_stem), keys_path};
+}
+
+// The magic word, then three lists, each its length and its entries: the key of
+// each slot; row, chunks and id of each record; row and sequence of each
+// pending record. Numbers are little-endian.
+std::string FlatIndex::EncodeKeys() const {
+  std::string bytes(kKeysMagic);
+  AppendNumber<uint64_t>(bytes, keys_.size());
+  for (const int64_t key : keys_) AppendNumber(bytes, key);
+  AppendNumber<uint64_t>(bytes, records_.size());
+  records_.ForEach([&](int64_t row, absl::string_view id, int chunks) {
+    AppendNumber<int64_t>(bytes, row);
+    AppendNumber<uint16_t>(bytes, chunks);
+    AppendNumber<uint16_t>(bytes, id.size());
+    bytes.append(id.data(), id.size());
+  });
+  AppendNumber<uint64_t>(bytes, pending_.size());
+  for (const auto& [row, sequence] : pending_.entries()) {
+    AppendNumber<int64_t>(bytes, row);
+    AppendNumber<int64_t>(bytes, sequence);
+  }
+  return bytes;
+}
+
+absl::Status FlatIndex::DecodeKeys(absl::string_view bytes) {
+  const absl::Status damaged = absl::DataLossError("the keys file is damaged");
+  Reader reader(bytes);
+  absl::string_view magic;
+  if (!reader.Read(kKeysMagic.size(), magic) || magic != kKeysMagic) {
+    return absl::DataLossError("the keys file is of another format");
+  }
+  // A count is checked against what is left before memory is taken for it.
+  uint64_t count = 0;
+  if (!reader.Read(count) || count != vectors_.size() ||
+      count > reader.left() / sizeof(int64_t)) {
+    return damaged;
+  }
+  keys_.resize(count);
+  for (uint64_t slot = 0; slot < count; ++slot) {
+    if (!reader.Read(keys_[slot])) return damaged;
+    if (!slots_.try_emplace(keys_[slot], static_cast<uint32_t>(slot)).second) {
+      return damaged;
+    }
+  }
+  if (!reader.Read(count)) return damaged;
+  uint64_t expected_vectors = 0;
+  for (; count > 0; --count) {
+    int64_t row = 0;
+    uint16_t chunks = 0, id_size = 0;
+    absl::string_view id;
+    if (!reader.Read(row) || !reader.Read(chunks) || !reader.Read(id_size) ||
+        !reader.Read(id_size, id) || records_.ChunksOf(row) != 0) {
+      return damaged;
+    }
+    for (int chunk = 0; chunk < chunks; ++chunk) {
+      if (!slots_.contains(KeyOf(row, chunk))) return damaged;
+    }
+    expected_vectors += chunks;
+    records_.Put(row, id, chunks);
+  }
+  if (expected_vectors != keys_.size() || !reader.Read(count)) return damaged;
+  for (; count > 0; --count) {
+    int64_t row = 0, sequence = 0;
+    if (!reader.Read(row) || !reader.Read(sequence)) return damaged;
+    pending_.Await(row, sequence);
+  }
+  return reader.left() == 0 ? absl::OkStatus() : damaged;
+}
+
+absl::StatusOr<std::unique_ptr<Index>> FlatIndex::Load(
+    IndexSpec spec, const std::string& path_stem, int64_t sequence) {
+  ASSIGN_OR_RETURN(
+      FaissVectors vectors,
+      FaissVectors::Load(VectorsPath(path_stem), spec.dimensions, spec.metric));
+  ASSIGN_OR_RETURN(const std::string bytes, ReadFile(KeysPath(path_stem)));
+  auto index = std::make_unique<FlatIndex>(std::move(spec));
+  absl::MutexLock lock(&index->mutex_);
+  index->vectors_ = std::move(vectors);
+  index->sequence_ = sequence;
+  RETURN_IF_ERROR(index->DecodeKeys(bytes));
+  return index;
+}
+
+}  // namespace engram::search

@@ -1,0 +1,284 @@
+#include "services/search/flat_index.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "libs/status/testing/status_matchers.h"
+#include "libs/vector/vector.h"
+#include "services/search/testing/exact_index.h"
+
+namespace engram::search {
+namespace {
+
+using ::engram::search::testing::ExactIndex;
+using ::engram::testing::IsOk;
+using ::engram::testing::StatusIs;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+using Vectors = std::vector<std::vector<float>>;
+
+std::string TemporaryStem(const std::string& name) {
+  const auto folder = std::filesystem::path(::testing::TempDir()) /
+                      absl::StrCat("flat_index_", getpid());
+  std::filesystem::create_directories(folder);
+  return folder / name;
+}
+
+IndexSpec Spec(int dimensions, Metric metric) {
+  return {.collection = "notes",
+          .vector_field = "text",
+          .generation = 1,
+          .dimensions = dimensions,
+          .metric = metric};
+}
+
+// An index with the steps of a story.
+class Story {
+ public:
+  Story(int dimensions, Metric metric)
+      : index_(std::make_unique<FlatIndex>(Spec(dimensions, metric))) {}
+
+  void Put(int64_t row, const std::string& id, const Vectors& chunks) {
+    IndexChange change{.kind = IndexChange::Kind::kPutVectors,
+                       .row = row,
+                       .sequence = ++sequence_,
+                       .id = id};
+    for (const auto& chunk : chunks)
+      change.chunks.push_back(vector::Pack(chunk));
+    index_->Apply({change}, sequence_);
+  }
+  void Do(IndexChange::Kind kind, int64_t row) {
+    ++sequence_;
+    index_->Apply({{.kind = kind, .row = row, .sequence = sequence_}},
+                  sequence_);
+  }
+  void Await(int64_t row) { Do(IndexChange::Kind::kAwaitVectors, row); }
+  void Clear(int64_t row) { Do(IndexChange::Kind::kClearVectors, row); }
+  void Delete(int64_t row) { Do(IndexChange::Kind::kDeleteRecord, row); }
+
+  std::vector<std::string> Ids(const std::vector<float>& query,
+                               int limit = 10) {
+    std::vector<std::string> ids;
+    for (const auto& found : index_->Search(query, limit).candidates) {
+      ids.push_back(found.id);
+    }
+    return ids;
+  }
+
+  void SaveAndLoad(const std::string& stem) {
+    ASSERT_THAT(index_->Save(stem), IsOk());
+    ASSERT_OK_AND_ASSIGN(index_,
+                         FlatIndex::Load(index_->spec(), stem, sequence_));
+  }
+
+  int64_t sequence() const { return sequence_; }
+  Index& index() { return *index_; }
+
+ private:
+  std::unique_ptr<Index> index_;
+  int64_t sequence_ = 0;
+};
+
+TEST(FlatIndexTest, TheNearestComeFirst) {
+  Story story(2, Metric::kDot);
+  story.Put(1, "east", {{1, 0}});
+  story.Put(2, "north", {{0, 1}});
+  story.Put(3, "northeast", {{0.7f, 0.7f}});
+  EXPECT_THAT(story.Ids({1, 0.1f}), ElementsAre("east", "northeast", "north"));
+  EXPECT_THAT(story.Ids({1, 0.1f}, 1), ElementsAre("east"));
+  EXPECT_THAT(story.Ids({1, 0.1f}, 0), IsEmpty());
+}
+
+TEST(FlatIndexTest, L2ScoresAreSquaredDistancesSmallestFirst) {
+  Story story(1, Metric::kL2);
+  story.Put(1, "far", {{10}});
+  story.Put(2, "near", {{2}});
+  const auto found = story.index().Search({1}, 10).candidates;
+  ASSERT_EQ(found.size(), 2);
+  EXPECT_EQ(found[0].id, "near");
+  EXPECT_EQ(found[0].score, 1);
+  EXPECT_EQ(found[1].score, 81);
+}
+
+TEST(FlatIndexTest, EqualScoresAreOrderedByIdAlsoAtTheCut) {
+  Story story(1, Metric::kDot);
+  for (int row = 0; row < 600; ++row) {
+    story.Put(row, absl::StrCat("r", 1000 + (row * 7) % 600), {{1}});
+  }
+  EXPECT_THAT(story.Ids({1}, 3), ElementsAre("r1000", "r1001", "r1002"));
+}
+
+TEST(FlatIndexTest, ARecordOfSeveralChunksCountsOnceByItsBest) {
+  Story story(1, Metric::kDot);
+  story.Put(1, "long", {{3}, {9}, {5}});
+  story.Put(2, "short", {{4}});
+  EXPECT_THAT(story.Ids({1}), ElementsAre("long", "short"));
+  story.Put(1, "long", {{3}});  // Shorter now: the chunk of 9 is gone.
+  EXPECT_THAT(story.Ids({1}), ElementsAre("short", "long"));
+  EXPECT_EQ(story.index().Stats().vectors, 2);
+}
+
+TEST(FlatIndexTest, ClearedAndDeletedRecordsAreNotFound) {
+  Story story(1, Metric::kDot);
+  story.Put(1, "a", {{3}, {4}});
+  story.Put(2, "b", {{2}});
+  story.Put(3, "c", {{1}});
+  story.Clear(1);
+  EXPECT_THAT(story.Ids({1}), ElementsAre("b", "c"));
+  story.Delete(3);
+  story.Delete(3);  // A repeat does no harm.
+  EXPECT_THAT(story.Ids({1}), ElementsAre("b"));
+}
+
+TEST(FlatIndexTest, FindableEndsBeforeTheOldestAwaitedWrite) {
+  Story story(1, Metric::kDot);
+  EXPECT_EQ(story.index().Stats().findable_sequence, 0);
+  story.Await(1);  // 1
+  story.Await(2);  // 2
+  EXPECT_EQ(story.index().Stats().findable_sequence, 0);
+  story.Put(1, "a", {{1}});  // 3
+  EXPECT_EQ(story.index().Stats().findable_sequence, 1);
+  story.Await(2);  // 4: newer text; the write at 2 is overtaken.
+  EXPECT_EQ(story.index().Stats().findable_sequence, 3);
+  story.Delete(2);  // 5
+  EXPECT_EQ(story.index().Stats().findable_sequence, 5);
+  EXPECT_EQ(story.index().Stats().pending, 0);
+}
+
+TEST(FlatIndexTest, AnOldVectorDoesNotEndTheWaitForNewerText) {
+  Story story(1, Metric::kDot);
+  story.Put(1, "a", {{1}});  // 1
+  story.Await(1);            // 2
+  // The feed delivers change 1 a second time.
+  const std::vector<float> old = {1};
+  story.index().Apply({{.kind = IndexChange::Kind::kPutVectors,
+                        .row = 1,
+                        .sequence = 1,
+                        .id = "a",
+                        .chunks = {vector::Pack(old)}}},
+                      2);
+  EXPECT_EQ(story.index().Stats().pending, 1);
+}
+
+TEST(FlatIndexTest, AChangeWhoseVectorsWereReplacedKeepsTheEarlierOnes) {
+  Story story(1, Metric::kDot);
+  story.Put(1, "a", {{1}});
+  story.Await(1);
+  story.Put(1, "a", {});
+  EXPECT_THAT(story.Ids({1}), ElementsAre("a"));
+  EXPECT_EQ(story.index().Stats().pending, 0);
+}
+
+// Random puts, updates, clears and deletes of records with one to three chunks,
+// with many equal vectors among them.
+TEST(FlatIndexTest, AgreesWithTheExactReferenceOnRandomHistories) {
+  constexpr int kDimensions = 12;
+  for (const Metric metric : {Metric::kCosine, Metric::kDot, Metric::kL2}) {
+    std::mt19937 random(static_cast<int>(metric));
+    std::normal_distribution<float> normal;
+    const auto vector_of = [&] {
+      std::vector<float> values(kDimensions);
+      // Whole numbers: scores are exact in float32, so ties are true ties.
+      for (float& value : values) value = std::round(normal(random));
+      return values;
+    };
+    Story story(kDimensions, metric);
+    ExactIndex exact(metric);
+    for (int step = 0; step < 3000; ++step) {
+      const int64_t row = random() % 700;
+      const std::string id = absl::StrCat("id", row * 7919 % 701);
+      if (random() % 4 != 0) {
+        Vectors chunks(1 + random() % 3);
+        for (auto& chunk : chunks) chunk = vector_of();
+        story.Put(row, id, chunks);
+        exact.Put(row, id, chunks);
+      } else {
+        random() % 2 == 0 ? story.Clear(row) : story.Delete(row);
+        exact.Erase(row);
+      }
+      if (step % 500 == 499) story.SaveAndLoad(TemporaryStem("random"));
+      if (step % 100 != 99) continue;
+      const std::vector<float> query = vector_of();
+      const auto want = exact.Search(query);
+      const auto got = story.index().Search(query, 50).candidates;
+      ASSERT_EQ(got.size(), std::min<size_t>(50, want.size()));
+      for (size_t i = 0; i < got.size(); ++i) {
+        ASSERT_EQ(got[i].id, want[i].id) << "step " << step << " place " << i;
+        ASSERT_EQ(got[i].score, want[i].score);
+      }
+      ASSERT_EQ(story.index().Stats().records, exact.size());
+    }
+  }
+}
+
+TEST(FlatIndexTest, ASavedIndexComesBackWhole) {
+  Story story(2, Metric::kL2);
+  story.Put(1, "a", {{1, 0}, {0, 1}});
+  story.Put(2, "b", {{5, 5}});
+  story.Await(2);
+  story.Await(7);
+  const IndexStats before = story.index().Stats();
+  story.SaveAndLoad(TemporaryStem("whole"));
+  EXPECT_THAT(story.Ids({0, 1}), ElementsAre("a", "b"));
+  EXPECT_EQ(story.index().Stats().vectors, 3);
+  EXPECT_EQ(story.index().Stats().pending, 2);
+  EXPECT_EQ(story.index().Stats().findable_sequence, before.findable_sequence);
+  EXPECT_EQ(story.index().Freeze().vectors.size(), 3);
+}
+
+TEST(FlatIndexTest, AnIndexOfAnotherKindIsNotLoaded) {
+  Story story(2, Metric::kL2);
+  story.Put(1, "a", {{1, 0}});
+  const std::string stem = TemporaryStem("kind");
+  ASSERT_THAT(story.index().Save(stem), IsOk());
+  EXPECT_THAT(FlatIndex::Load(Spec(3, Metric::kL2), stem, 1),
+              StatusIs(absl::StatusCode::kDataLoss, "3 dimensions"));
+  EXPECT_THAT(FlatIndex::Load(Spec(2, Metric::kDot), stem, 1),
+              StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST(FlatIndexTest, ManySearchesRunBesideTheOneThatApplies) {
+  Story story(8, Metric::kDot);
+  std::atomic<bool> done = false;
+  std::vector<std::thread> searchers;
+  for (int i = 0; i < 3; ++i) {
+    searchers.emplace_back([&] {
+      const std::vector<float> query(8, 1.0f);
+      int64_t last = 0;
+      while (!done) {
+        const SearchResult result = story.index().Search(query, 5);
+        EXPECT_GE(result.sequence, last);
+        last = result.sequence;
+        for (const Candidate& found : result.candidates) {
+          // Each record's vector is eight times its row: never torn.
+          EXPECT_EQ(found.id, absl::StrCat(static_cast<int>(found.score / 8)));
+        }
+      }
+    });
+  }
+  for (int step = 0; step < 3000; ++step) {
+    const int row = step * 31 % 200;
+    if (step % 5 == 4) {
+      story.Delete(row);
+    } else {
+      story.Put(row, absl::StrCat(row),
+                {std::vector<float>(8, static_cast<float>(row))});
+    }
+  }
+  done = true;
+  for (std::thread& searcher : searchers) searcher.join();
+}
+
+}  // namespace
+}  // namespace engram::search
