@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""grpcurl_test.py <folder of programs>: a person with grpcurl can do everything.
+
+The three services as processes of their own; grpcurl, knowing no .proto file,
+lists every service that the protos declare and calls every method of it through
+reflection, health included.
+"""
+
+import collections
+import json
+import re
+import subprocess
+
+import processes
+
+GRPCURL = processes.find_tool("grpcurl")
+
+SCHEMA = """
+collection: notes
+fields:
+  text: {type: text, required: true}
+vectors:
+  text: {source: [text], model: default, metric: cosine}
+"""
+
+
+def declared_methods():
+    """{package: {service: [method]}} of protos/engram."""
+    methods = collections.defaultdict(dict)
+    for path in (processes.ROOT / "protos/engram").rglob("*.proto"):
+        text = path.read_text()
+        package = re.search(r"^package (\S+);", text, re.M).group(1)
+        for service, body in re.findall(r"^service (\w+) \{(.*?)^\}", text, re.M | re.S):
+            methods[package][f"{package}.{service}"] = re.findall(r"^  rpc (\w+)\(", body, re.M)
+    return methods
+
+
+class GrpcurlTest(processes.ProcessTest):
+    def setUp(self):
+        super().setUp()
+        self.called = set()
+        self.address = {name: processes.free_address()
+                        for name in ("storage", "embedding", "search")}
+        storage = f"--storage-address={self.address['storage']}"
+        self.serve("storage", f"--data-dir={self.folder}/data")
+        self.serve("embedding", storage)
+        self.serve("search", storage, f"--embedding-address={self.address['embedding']}",
+                   f"--cache-dir={self.folder}/cache")
+        for name in self.address:
+            self.until(lambda name=name: self.health(name, "") == "SERVING", f"{name} serves")
+
+    def test_reflection_lists_what_the_protos_declare(self):
+        for package, services in declared_methods().items():
+            name = package.split(".")[1]
+            listed = self.list(name)
+            self.assertEqual(sorted(s for s in listed if s.startswith("engram.")),
+                             sorted(services))
+            self.assertIn("grpc.health.v1.Health", listed)
+            for service, methods in services.items():
+                self.assertEqual(self.list(name, service),
+                                 sorted(f"{service}.{method}" for method in methods))
+
+    def test_health_answers_for_every_service_by_name(self):
+        for package, services in declared_methods().items():
+            for service in services:
+                name = package.split(".")[1]
+                self.until(lambda n=name, s=service: self.health(n, s) == "SERVING",
+                           f"{service} serves")
+
+    def test_every_method_can_be_called(self):
+        self.databases_and_schema()
+        position = self.records()
+        self.vectors_and_feed()
+        self.queries(position)
+        self.operations()
+        declared = {f"{service}/{method}"
+                    for services in declared_methods().values()
+                    for service, methods in services.items() for method in methods}
+        self.assertEqual(declared, self.called)
+
+    def databases_and_schema(self):
+        models = self.call("embedding", "EmbeddingService/ListModels")["models"]
+        embedded = self.call("embedding", "EmbeddingService/Embed",
+                             {"texts": ["a note"], "purpose": "PURPOSE_QUERY"})
+        self.assertEqual(embedded["model"]["fingerprint"], models[0]["fingerprint"])
+        self.call("storage", "CatalogService/RegisterModels", {"models": models})
+        self.call("storage", "DatabaseService/Create", {"database": "other"})
+        self.call("storage", "DatabaseService/Get", {"database": "other"})
+        databases = self.call("storage", "DatabaseService/List")["databases"]
+        self.assertEqual([d["name"] for d in databases], ["default", "other"])
+        self.stream("storage", "DatabaseService/WatchDatabases", {}, "default@")
+        self.call("storage", "CatalogService/ApplySchema", {"documents": [{"yaml": SCHEMA}]})
+        self.call("storage", "CatalogService/GetCollection", {"collection": "notes"})
+        collections_ = self.call("storage", "CatalogService/ListCollections")["collections"]
+        self.assertEqual([c["name"] for c in collections_], ["notes"])
+
+    def records(self):
+        written = self.call("storage", "RecordService/Write", {"items": [
+            {"collection": "notes", "upsert": {"id": "a", "fields": {"text": "boats at sea"}}},
+            {"collection": "notes", "upsert": {"id": "b", "fields": {"text": "bread and butter"}}},
+        ]})
+        record = self.call("storage", "RecordService/Get", {"collection": "notes", "id": "a"})
+        self.assertEqual(record["record"]["fields"], {"text": "boats at sea"})
+        got = self.call("storage", "RecordService/BatchGet",
+                        {"collection": "notes", "ids": ["b", "c"]})
+        self.assertEqual(got["missingIds"], ["c"])
+        listed = self.call("storage", "RecordService/List", {"collection": "notes"})
+        self.assertEqual([r["id"] for r in listed["records"]], ["a", "b"])
+        return written["position"]
+
+    def vectors_and_feed(self):
+        leased = self.call("storage", "VectorService/LeasePending",
+                           {"holder": "grpcurl", "fingerprints": ["nobody's"], "wait": "0s"})
+        self.assertNotIn("entries", leased)
+        put = self.call("storage", "VectorService/PutVectors", {})
+        self.assertEqual(put, {})
+        coverage = self.call("storage", "VectorService/GetCoverage", {"collection": "notes"})
+        self.assertEqual(coverage["records"], "2")
+        parts = self.stream("storage", "FeedService/StreamSnapshot", {}, '"end"')
+        start = re.search(r'"position": "(\S+)"', parts).group(1)
+        beginning = re.sub(r"\d+$", "0", start)
+        self.stream("storage", "FeedService/WatchChanges", {"afterPosition": beginning},
+                    "recordChanged")
+
+    def queries(self, position):
+        self.call("search", "IndexService/WaitForPosition", {"position": position})
+        found = self.call("search", "SearchService/Query",
+                          {"collection": "notes", "text": "a ship", "minPosition": position})
+        self.assertEqual(found["hits"][0]["id"], "a")
+        index, = self.call("search", "IndexService/ListIndexes")["indexes"]
+        self.assertEqual(index["vectors"], "2")
+
+    def operations(self):
+        name = self.call("search", "IndexService/VerifyIndex",
+                         {"collection": "notes"})["operation"]["name"]
+        done = self.call("search", "OperationService/Wait", {"name": name, "timeout": "10s"})
+        self.assertNotIn("error", done["operation"])
+        for method in ("Get", "Cancel"):
+            self.call("search", f"OperationService/{method}", {"name": name})
+        listed = self.call("search", "OperationService/List")["operations"]
+        self.assertEqual([o["name"] for o in listed], [name])
+
+    def serve(self, name, *flags):
+        self.start(name, self.binaries / f"engram-{name}", f"--listen={self.address[name]}",
+                   f"--metrics-listen={processes.free_address()}", *flags)
+
+    def health(self, name, service):
+        """The status of a service, or what grpcurl says against it."""
+        done = self.grpcurl(name, "grpc.health.v1.Health/Check",
+                            flags=["-d", json.dumps({"service": service})])
+        return json.loads(done.stdout)["status"] if done.returncode == 0 else done.stderr
+
+    def list(self, name, *of):
+        done = self.grpcurl(name, "list", *of)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.split()
+
+    def call(self, name, method, request=None):
+        """Calls a method of engram.<name>.v1 and returns the answer."""
+        full = f"engram.{name}.v1.{method}"
+        self.called.add(full)
+        done = self.grpcurl(name, full, flags=["-d", json.dumps(request or {})])
+        self.assertEqual(done.returncode, 0, f"{full}: {done.stderr}")
+        return json.loads(done.stdout)
+
+    def stream(self, name, method, request, expected):
+        """Reads a stream for two seconds, or to its end; returns what came."""
+        full = f"engram.{name}.v1.{method}"
+        self.called.add(full)
+        done = self.grpcurl(name, full, flags=["-max-time", "2", "-d", json.dumps(request)])
+        self.assertIn(expected, done.stdout, done.stderr)
+        return done.stdout
+
+    def grpcurl(self, name, *words, flags=()):
+        return subprocess.run([GRPCURL, "-plaintext", *flags, self.address[name], *words],
+                              capture_output=True, text=True, timeout=60, check=False)
+
+
+if __name__ == "__main__":
+    processes.main(GrpcurlTest)
