@@ -1,0 +1,134 @@
+#include "libs/json/json.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "libs/status/testing/status_matchers.h"
+
+namespace engram::json {
+namespace {
+
+using ::engram::testing::StatusIs;
+using ::google::protobuf::Struct;
+using ::google::protobuf::Value;
+
+std::string RoundTrip(absl::string_view text) {
+  Parser parser;
+  Value value;
+  const absl::Status status = parser.ParseValue(text, &value);
+  if (!status.ok()) return std::string(status.message());
+  std::string out;
+  AppendJson(value, &out);
+  return out;
+}
+
+TEST(JsonTest, KeepsEveryKindOfValue) {
+  const char* const kTexts[] = {
+      "null",
+      "true",
+      "false",
+      "0",
+      "-1.5",
+      "1e+300",
+      "9007199254740991",
+      "-9007199254740991",
+      R"("")",
+      R"("a \"quoted\" back\\slash\n\t\r\u0001")",
+      R"("grüße 世界 🎉")",
+      "[]",
+      "[1,[2,[]],{}]",
+      R"({"a":{"b":[null,true]},"c":"d"})",
+  };
+  for (const char* text : kTexts) EXPECT_EQ(RoundTrip(text), text);
+}
+
+TEST(JsonTest, WritesOneFormForEqualValues) {
+  EXPECT_EQ(RoundTrip(R"( { "b" : 1.0 , "a" : "\u0041" } )"),
+            R"({"a":"A","b":1})");
+}
+
+TEST(JsonTest, WholeNumbersThatADoubleCannotHoldKeepTheirDigits) {
+  EXPECT_EQ(RoundTrip("[9007199254740993,-9007199254740992]"),
+            R"(["9007199254740993","-9007199254740992"])");
+  EXPECT_EQ(RoundTrip("18446744073709551615"), R"("18446744073709551615")");
+}
+
+TEST(JsonTest, TheLastOfARepeatedKeyCounts) {
+  EXPECT_EQ(RoundTrip(R"({"a":{"x":1},"a":2})"), R"({"a":2})");
+  EXPECT_EQ(RoundTrip(R"({"a":[1],"a":[2]})"), R"({"a":[2]})");
+  EXPECT_EQ(RoundTrip(R"({"a":{"x":1},"a":{"y":2}})"), R"({"a":{"y":2}})");
+}
+
+TEST(JsonTest, SaysWhatIsWrong) {
+  Parser parser;
+  Value value;
+  struct Case {
+    const char* text;
+    const char* problem;
+  };
+  const Case kCases[] = {
+      {"", "is empty"},
+      {"{\"a\":1", "is not JSON"},
+      {"{\"a\" 1}", "do not add up"},
+      {"\"a", "a string is not closed"},
+      {"\"a\nb\"", "control character"},
+      {"\"\\x\"", "escape"},
+      {"01", "number"},
+      {"1e999", "number"},
+      {"\"\xff\"", "not valid UTF-8"},
+      {"1 2", "is not JSON"},
+      {"NaN", "is not JSON"},
+  };
+  for (const auto& [text, problem] : kCases) {
+    EXPECT_THAT(parser.ParseValue(text, &value),
+                StatusIs(absl::StatusCode::kInvalidArgument, problem))
+        << text;
+  }
+}
+
+TEST(JsonTest, RefusesDepthThatProtobufWouldNotCarry) {
+  const auto nested = [](int depth) {
+    return std::string(depth, '[') + std::string(depth, ']');
+  };
+  Parser parser;
+  Value value;
+  EXPECT_OK(parser.ParseValue(nested(kMaxDepth - 1), &value));
+  EXPECT_THAT(parser.ParseValue(nested(kMaxDepth + 1), &value),
+              StatusIs(absl::StatusCode::kInvalidArgument, "nests deeper"));
+  EXPECT_THAT(parser.ParseValue(nested(1'000'000), &value),
+              StatusIs(absl::StatusCode::kInvalidArgument, "nests deeper"));
+}
+
+TEST(JsonTest, ReadsGrowingTextsWithOneParser) {
+  Parser parser;
+  Struct object;
+  for (const size_t size : {1, 10'000, 100, 1'000'000}) {
+    const std::string text = "{\"a\":\"" + std::string(size, 'x') + "\"}";
+    ASSERT_OK(parser.ParseObject(text, &object));
+    EXPECT_EQ(object.fields().at("a").string_value().size(), size);
+  }
+}
+
+TEST(JsonTest, ParseObjectTakesOnlyObjects) {
+  Parser parser;
+  Struct object;
+  EXPECT_OK(parser.ParseObject(" {} ", &object));
+  for (const absl::string_view text : {"[]", "1", "\"a\"", "null"}) {
+    EXPECT_THAT(
+        parser.ParseObject(text, &object),
+        StatusIs(absl::StatusCode::kInvalidArgument, "is not a JSON object"));
+  }
+}
+
+TEST(JsonTest, NumbersThatAreNotFiniteBecomeNull) {
+  Value value;
+  value.set_number_value(std::numeric_limits<double>::infinity());
+  std::string out;
+  AppendJson(value, &out);
+  EXPECT_EQ(out, "null");
+}
+
+}  // namespace
+}  // namespace engram::json
