@@ -16,11 +16,24 @@ namespace {
 constexpr absl::string_view kTypePrefix = "type.googleapis.com/";
 constexpr absl::string_view kReasonPrefix = "ERROR_REASON_";
 constexpr int kViolationsInMessage = 5;
-constexpr int kViolationsInDetails = 100;
+// The message grows by one violation at most beyond this.
+constexpr size_t kMessageBytes = 512;
+// With the message, which may triple when it is encoded for the wire, its copy
+// inside the details, and the other details: less than 8 KiB.
+constexpr size_t kViolationsBytes = 3072;
+constexpr size_t kMaxPathBytes = 200;
+constexpr size_t kMaxProblemBytes = 400;
 
 template <typename Detail>
 std::string TypeUrl() {
   return absl::StrCat(kTypePrefix, Detail::descriptor()->full_name());
+}
+
+// The first bytes of `text`, whole characters only.
+std::string CutText(absl::string_view text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return std::string(text);
+  while (max_bytes > 0 && (text[max_bytes] & 0xC0) == 0x80) --max_bytes;
+  return absl::StrCat(text.substr(0, max_bytes), "…");
 }
 
 template <typename Detail>
@@ -81,25 +94,34 @@ ErrorReason ReasonOf(const absl::Status& status) {
 }
 
 void FieldViolations::Add(absl::string_view path, absl::string_view problem) {
-  violations_.emplace_back(path, problem);
+  ++count_;
+  if (full()) return;
+  violations_.emplace_back(CutText(path, kMaxPathBytes),
+                           CutText(problem, kMaxProblemBytes));
+  const auto& [kept_path, kept_problem] = violations_.back();
+  bytes_ += kept_path.size() + kept_problem.size();
+}
+
+bool FieldViolations::full() const {
+  return bytes_ >= kViolationsBytes - kMaxPathBytes - kMaxProblemBytes;
 }
 
 absl::Status FieldViolations::ToStatus() const {
-  if (violations_.empty()) return absl::OkStatus();
+  if (empty()) return absl::OkStatus();
   std::string message;
   google::rpc::BadRequest details;
-  const int count = static_cast<int>(violations_.size());
-  for (int i = 0; i < std::min(count, kViolationsInDetails); ++i) {
-    const auto& [path, problem] = violations_[i];
+  int64_t in_message = 0;
+  for (const auto& [path, problem] : violations_) {
     auto* violation = details.add_field_violations();
     violation->set_field(path);
     violation->set_description(problem);
-    if (i < kViolationsInMessage) {
-      absl::StrAppend(&message, i == 0 ? "" : "; ", path, ": ", problem);
+    if (in_message < kViolationsInMessage && message.size() < kMessageBytes) {
+      absl::StrAppend(&message, in_message++ == 0 ? "" : "; ", path, ": ",
+                      problem);
     }
   }
-  if (count > kViolationsInMessage) {
-    absl::StrAppend(&message, "; and ", count - kViolationsInMessage, " more");
+  if (count_ > in_message) {
+    absl::StrAppend(&message, "; and ", count_ - in_message, " more");
   }
   absl::Status status =
       MakeError(absl::StatusCode::kInvalidArgument,

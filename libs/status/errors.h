@@ -5,6 +5,8 @@
 #ifndef ENGRAM_LIBS_STATUS_ERRORS_H_
 #define ENGRAM_LIBS_STATUS_ERRORS_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -44,17 +46,26 @@ absl::Status WithContext(const absl::Status& status, absl::string_view context);
 ErrorReason ReasonOf(const absl::Status& status);
 
 // Gathers every broken rule of a request, so that one answer reports them all.
+//
+// Bounded: a status that does not fit the 8 KiB that gRPC's C++ client takes of
+// metadata would reach it as another error. What is beyond is only counted.
 class FieldViolations {
  public:
   void Add(absl::string_view path, absl::string_view problem);
-  bool empty() const { return violations_.empty(); }
+  bool empty() const { return count_ == 0; }
+  // Whether another violation would only be counted, so that it needs no costly
+  // description.
+  bool full() const;
 
   // Returns OK if there are none; else `INVALID_ARGUMENT` whose message holds
-  // the first few and whose details hold all, up to 100.
+  // the first few and whose details hold all there is room for.
   absl::Status ToStatus() const;
 
  private:
+  // The first of `count_`.
   std::vector<std::pair<std::string, std::string>> violations_;
+  int64_t count_ = 0;
+  size_t bytes_ = 0;
 };
 
 }  // namespace engram

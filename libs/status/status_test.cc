@@ -47,6 +47,24 @@ TEST(ErrorsTest, ViolationsAreReportedTogetherAndTheMessageStaysShort) {
   EXPECT_EQ(ReasonOf(status), common::v1::ERROR_REASON_FIELD_INVALID);
 }
 
+TEST(ErrorsTest, ViolationsFitTheMetadataThatAClientTakes) {
+  FieldViolations violations;
+  // "ü" takes two bytes, and six on the wire in a message.
+  std::string long_text;
+  for (int i = 0; i < 1000; ++i) long_text += "ü";
+  for (int i = 0; i < 100'000; ++i) violations.Add(long_text, long_text);
+  EXPECT_TRUE(violations.full());
+
+  const absl::Status status = violations.ToStatus();
+
+  const grpc::Status wire = ToGrpcStatus(status);
+  EXPECT_GT(BadRequestOf(wire).field_violations_size(), 3);
+  EXPECT_LT(3 * wire.error_message().size() + wire.error_details().size(),
+            7500);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("; and 99999 more"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("ü…: ü"));
+}
+
 TEST(GrpcStatusTest, DetailsSurviveTheWire) {
   const absl::Status sent =
       WithRetryDelay(MakeError(absl::StatusCode::kResourceExhausted,
