@@ -1,0 +1,150 @@
+#include "libs/schema/collection_spec.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "libs/json/json.h"
+#include "libs/status/status_macros.h"
+
+namespace engram::schema {
+namespace {
+
+// As many allowed values as a message should hold.
+constexpr size_t kShownChoices = 10;
+
+absl::Status CheckChoice(const FieldSpec& field, const FieldValue& value) {
+  if (std::binary_search(field.one_of.begin(), field.one_of.end(), value)) {
+    return absl::OkStatus();
+  }
+  std::string problem =
+      absl::StrCat("is ", ShowValue(field.type, value), "; allowed are ");
+  for (size_t i = 0; i < std::min(field.one_of.size(), kShownChoices); ++i) {
+    absl::StrAppend(&problem, i == 0 ? "" : ", ",
+                    ShowValue(field.type, field.one_of[i]));
+  }
+  if (field.one_of.size() > kShownChoices) absl::StrAppend(&problem, ", …");
+  return absl::InvalidArgumentError(problem);
+}
+
+absl::Status CheckLength(const FieldSpec& field, int64_t length,
+                         absl::string_view unit) {
+  if (!field.max_length.has_value() || length <= *field.max_length) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("has ", length, " ", unit, "; at most ", *field.max_length,
+                   " are allowed"));
+}
+
+absl::Status CheckStrings(const FieldSpec& field, const FieldValue& value) {
+  if (field.one_of.empty() && !field.max_length.has_value()) {
+    return absl::OkStatus();
+  }
+  google::protobuf::Value list;
+  RETURN_IF_ERROR(EncodeValue(field.type, value, &list));
+  const auto& elements = list.list_value().values();
+  RETURN_IF_ERROR(CheckLength(field, elements.size(), "elements"));
+  if (field.one_of.empty()) return absl::OkStatus();
+  for (int i = 0; i < elements.size(); ++i) {
+    const absl::Status status =
+        CheckChoice(field, FieldValue(elements[i].string_value()));
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("has an element ", i, " that ", status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckBounds(const FieldSpec& field, const FieldValue& value) {
+  const auto problem = [&](absl::string_view rule, const FieldValue& bound) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("is ", ShowValue(field.type, value), "; ", rule, " ",
+                     ShowValue(field.type, bound), " is allowed"));
+  };
+  if (field.min.index() != 0 && value < field.min) {
+    return problem("at least", field.min);
+  }
+  if (field.max.index() != 0 && field.max < value) {
+    return problem("at most", field.max);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::string_view MetricName(Metric metric) {
+  switch (metric) {
+    case Metric::kCosine:
+      return "cosine";
+    case Metric::kDot:
+      return "dot";
+    case Metric::kL2:
+      return "l2";
+  }
+  return "";
+}
+
+int CollectionSpec::FieldIndex(absl::string_view field) const {
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (fields[i].name == field) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+const FieldSpec* CollectionSpec::FindField(absl::string_view field) const {
+  const int index = FieldIndex(field);
+  return index < 0 ? nullptr : &fields[index];
+}
+
+const VectorFieldSpec* CollectionSpec::FindVector(
+    absl::string_view vector_field) const {
+  for (const VectorFieldSpec& vector : vectors) {
+    if (vector.name == vector_field) return &vector;
+  }
+  return nullptr;
+}
+
+std::vector<std::vector<int>> CollectionSpec::UniqueKeys() const {
+  std::vector<std::vector<int>> keys;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (fields[i].unique) keys.push_back({static_cast<int>(i)});
+  }
+  for (const std::vector<std::string>& names : unique) {
+    std::vector<int>& key = keys.emplace_back();
+    for (const std::string& name : names) key.push_back(FieldIndex(name));
+  }
+  return keys;
+}
+
+bool operator==(const CollectionSpec& a, const CollectionSpec& b) {
+  const auto by_name = [](const CollectionSpec& spec) {
+    std::vector<FieldSpec> fields = spec.fields;
+    std::sort(fields.begin(), fields.end(),
+              [](const auto& x, const auto& y) { return x.name < y.name; });
+    return fields;
+  };
+  return a.name == b.name && a.unique == b.unique && a.vectors == b.vectors &&
+         by_name(a) == by_name(b);
+}
+
+absl::Status CheckValue(const FieldSpec& field, const FieldValue& value) {
+  if (value.index() == 0) {
+    if (!field.required) return absl::OkStatus();
+    return absl::InvalidArgumentError("is required; give it a value");
+  }
+  if (field.type == FieldType::kStrings) return CheckStrings(field, value);
+  if (!field.one_of.empty()) RETURN_IF_ERROR(CheckChoice(field, value));
+  RETURN_IF_ERROR(CheckBounds(field, value));
+  if (const auto* text = std::get_if<std::string>(&value);
+      text != nullptr && field.max_length.has_value()) {
+    return CheckLength(field, CountCharacters(*text), "characters");
+  }
+  if (const auto* blob = std::get_if<Blob>(&value)) {
+    return CheckLength(field, static_cast<int64_t>(blob->bytes.size()),
+                       "bytes");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace engram::schema
