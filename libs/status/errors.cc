@@ -125,7 +125,8 @@ absl::Status FieldViolations::ToStatus() const {
   }
   absl::Status status =
       MakeError(absl::StatusCode::kInvalidArgument,
-                common::v1::ERROR_REASON_FIELD_INVALID, message);
+                common::v1::ERROR_REASON_FIELD_INVALID, message,
+                {{"violations", absl::StrCat(count_)}});
   Attach(details, status);
   return status;
 }

@@ -58,7 +58,8 @@ class FieldViolations {
   bool full() const;
 
   // Returns OK if there are none; else `INVALID_ARGUMENT` whose message holds
-  // the first few and whose details hold all there is room for.
+  // the first few and whose details hold all there is room for; the metadata
+  // `violations` says how many there are.
   absl::Status ToStatus() const;
 
  private:
