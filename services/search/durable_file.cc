@@ -64,13 +64,17 @@ absl::Status WriteSynced(const std::string& path,
   return absl::OkStatus();
 }
 
-absl::Status ReplaceFile(const std::string& path, absl::string_view content) {
-  const std::string temporary = absl::StrCat(path, ".tmp");
-  RETURN_IF_ERROR(WriteSynced(temporary, [&](std::FILE* file) {
+absl::Status WriteSynced(const std::string& path, absl::string_view content) {
+  return WriteSynced(path, [&](std::FILE* file) {
     const size_t written = std::fwrite(content.data(), 1, content.size(), file);
     return written == content.size() ? absl::OkStatus()
-                                     : FileError("write", temporary);
-  }));
+                                     : FileError("write", path);
+  });
+}
+
+absl::Status ReplaceFile(const std::string& path, absl::string_view content) {
+  const std::string temporary = absl::StrCat(path, ".tmp");
+  RETURN_IF_ERROR(WriteSynced(temporary, content));
   if (std::rename(temporary.c_str(), path.c_str()) != 0) {
     return FileError("rename", temporary);
   }

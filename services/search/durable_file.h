@@ -26,6 +26,9 @@ struct FileSummary {
 absl::Status WriteSynced(const std::string& path,
                          absl::FunctionRef<absl::Status(std::FILE*)> write);
 
+// The same with bytes at hand.
+absl::Status WriteSynced(const std::string& path, absl::string_view content);
+
 // Replaces `path` by `content`, whatever happens meanwhile either whole or not
 // at all: temporary, sync, rename, sync directory.
 absl::Status ReplaceFile(const std::string& path, absl::string_view content);

@@ -208,12 +208,7 @@ absl::StatusOr<std::vector<std::string>> FlatIndex::Save(
   const std::string keys_path = KeysPath(path_stem);
   absl::ReaderMutexLock lock(&mutex_);
   RETURN_IF_ERROR(vectors_.Save(VectorsPath(path_stem)));
-  const std::string bytes = EncodeKeys();
-  RETURN_IF_ERROR(WriteSynced(keys_path, [&](std::FILE* file) {
-    return std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size()
-               ? absl::OkStatus()
-               : absl::ErrnoToStatus(errno, absl::StrCat("write ", keys_path));
-  }));
+  RETURN_IF_ERROR(WriteSynced(keys_path, EncodeKeys()));
   return std::vector<std::string>{VectorsPath(path_stem), keys_path};
 }
 

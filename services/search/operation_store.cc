@@ -61,6 +61,7 @@ std::shared_ptr<OperationHandle> OperationStore::Start(absl::string_view kind,
   operation.view.kind = std::string(kind);
   operation.view.unit = std::string(unit);
   operation.view.create_time = clock_.Now();
+  operation.cancelled = stopped_;
   numbers_[operation.view.name] = number;
   return std::make_shared<OperationHandle>(*this, operation.view.name, number);
 }
@@ -114,6 +115,7 @@ void OperationStore::Stop() {
   std::vector<std::pair<WaitCallback, OperationView>> answers;
   {
     absl::MutexLock lock(&mutex_);
+    stopped_ = true;
     for (auto& [number, operation] : operations_) {
       CancelLocked(operation);
       for (WaitCallback& callback : TakeWaiters(operation)) {

@@ -107,7 +107,8 @@ class OperationStore {
   // kept.
   std::optional<OperationView> Cancel(absl::string_view name);
 
-  // Asks all operations to end, and ends every wait with what is known.
+  // Asks all operations to end, those that begin later too, and ends every wait
+  // with what is known.
   void Stop();
 
  private:
@@ -142,6 +143,7 @@ class OperationStore {
   std::deque<int64_t> ended_ ABSL_GUARDED_BY(mutex_);
   int64_t next_number_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t next_waiter_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace engram::search

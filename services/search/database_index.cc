@@ -1,0 +1,313 @@
+#include "services/search/database_index.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/status/errors.h"
+#include "libs/status/status_macros.h"
+#include "services/search/flat_index.h"
+
+namespace engram::search {
+namespace {
+
+absl::StatusOr<Metric> MetricOf(common::v1::Metric metric) {
+  switch (metric) {
+    case common::v1::METRIC_UNSPECIFIED:
+    case common::v1::METRIC_COSINE:
+      return Metric::kCosine;
+    case common::v1::METRIC_DOT:
+      return Metric::kDot;
+    case common::v1::METRIC_L2:
+      return Metric::kL2;
+    default:
+      return absl::UnimplementedError(absl::StrCat(
+          "metric ", static_cast<int>(metric), " is newer than this search"));
+  }
+}
+
+absl::Status UnknownField(absl::StatusCode code, absl::string_view message,
+                          absl::string_view collection) {
+  return MakeError(code, common::v1::ERROR_REASON_VECTOR_FIELD_UNKNOWN, message,
+                   {{"collection", collection}});
+}
+
+absl::Time TimeOf(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixSeconds(time.seconds()) +
+         absl::Nanoseconds(time.nanos());
+}
+
+}  // namespace
+
+absl::StatusOr<IndexSpec> SpecOf(absl::string_view collection,
+                                 const storage::v1::VectorField& field) {
+  ASSIGN_OR_RETURN(const Metric metric, MetricOf(field.metric()));
+  return IndexSpec{.collection = std::string(collection),
+                   .vector_field = field.name(),
+                   .generation = field.generation().id(),
+                   .model = field.generation().model(),
+                   .fingerprint = field.generation().fingerprint(),
+                   .dimensions = field.generation().dimensions(),
+                   .metric = metric};
+}
+
+DatabaseIndex::DatabaseIndex(Position position, uint64_t checksum)
+    : position_(std::move(position)), checksum_(checksum) {}
+
+absl::Status DatabaseIndex::AddCollection(
+    const storage::v1::Collection& collection) {
+  std::vector<IndexSpec> specs;
+  for (const storage::v1::VectorField& field : collection.vector_fields()) {
+    ASSIGN_OR_RETURN(specs.emplace_back(), SpecOf(collection.name(), field));
+  }
+  absl::MutexLock lock(&mutex_);
+  collections_[collection.name()] = collection;
+  for (IndexSpec& spec : specs) {
+    const int64_t generation = spec.generation;
+    if (indexes_.contains(generation)) continue;
+    indexes_[generation] = std::make_shared<FlatIndex>(std::move(spec));
+    indexes_[generation]->Apply({}, position_.sequence);
+  }
+  return absl::OkStatus();
+}
+
+void DatabaseIndex::SetIndex(std::shared_ptr<Index> index) {
+  const int64_t generation = index->spec().generation;
+  absl::MutexLock lock(&mutex_);
+  indexes_[generation] = std::move(index);
+}
+
+absl::Status DatabaseIndex::ApplySnapshot(
+    const storage::v1::SnapshotRecords& part) {
+  Batches batches;
+  for (const storage::v1::SnapshotRecord& record : part.records()) {
+    for (const storage::v1::StoredVectors& stored : record.vectors()) {
+      RETURN_IF_ERROR(DecodePut(stored.generation(), record.row(), record.id(),
+                                stored.sequence(), stored.chunks(), batches));
+    }
+    for (const storage::v1::PendingVector& pending : record.pending()) {
+      Await(pending.generation(), record.row(), pending.sequence(), batches);
+    }
+  }
+  const int64_t sequence = position().sequence;
+  for (const auto& [generation, batch] : batches) {
+    FindGeneration(generation)->Apply(batch, sequence);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DatabaseIndex::ApplyChanges(
+    const google::protobuf::RepeatedPtrField<storage::v1::Change>& changes) {
+  Batches batches;
+  int64_t sequence = position().sequence;
+  const storage::v1::Change* last = nullptr;
+  for (const storage::v1::Change& change : changes) {
+    if (change.sequence() <= sequence) continue;  // Delivered before.
+    if (change.sequence() != sequence + 1) {
+      return absl::DataLossError(absl::StrCat(
+          "the feed went from change ", sequence, " to ", change.sequence()));
+    }
+    const absl::Status decoded = Decode(change, batches);
+    if (!decoded.ok()) {
+      return WithContext(decoded,
+                         absl::StrCat("apply change ", change.sequence()));
+    }
+    sequence = change.sequence();
+    last = &change;
+  }
+  if (last == nullptr) return absl::OkStatus();
+  for (const std::shared_ptr<Index>& index : indexes()) {
+    index->Apply(batches[index->spec().generation], sequence);
+  }
+  absl::MutexLock lock(&mutex_);
+  position_.sequence = sequence;
+  checksum_ = last->checksum();
+  last_commit_time_ = TimeOf(last->commit_time());
+  return absl::OkStatus();
+}
+
+absl::Status DatabaseIndex::Decode(const storage::v1::Change& change,
+                                   Batches& batches) {
+  const int64_t sequence = change.sequence();
+  const auto add = [&](int64_t generation, IndexChange::Kind kind,
+                       int64_t row) {
+    batches[generation].push_back(
+        {.kind = kind, .row = row, .sequence = sequence});
+  };
+  switch (change.change_case()) {
+    case storage::v1::Change::kCollectionCreated:
+      return AddCollection(change.collection_created());
+    case storage::v1::Change::kRecordChanged: {
+      const storage::v1::RecordChanged& record = change.record_changed();
+      for (const int64_t generation : record.pending_generations()) {
+        Await(generation, record.row(), sequence, batches);
+      }
+      for (const int64_t generation : record.cleared_generations()) {
+        add(generation, IndexChange::Kind::kClearVectors, record.row());
+      }
+      return absl::OkStatus();
+    }
+    case storage::v1::Change::kRecordDeleted: {
+      const storage::v1::RecordDeleted& record = change.record_deleted();
+      for (const auto& index : IndexesOf(record.collection())) {
+        add(index->spec().generation, IndexChange::Kind::kDeleteRecord,
+            record.row());
+      }
+      return absl::OkStatus();
+    }
+    case storage::v1::Change::kVectorsStored: {
+      const storage::v1::VectorsStored& stored = change.vectors_stored();
+      return DecodePut(stored.generation(), stored.row(), stored.id(), sequence,
+                       stored.chunks(), batches);
+    }
+    case storage::v1::Change::CHANGE_NOT_SET:
+      // To pass over what a newer storage says would leave the index wrong.
+      return absl::UnimplementedError(
+          "a kind of change that is not known here");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DatabaseIndex::DecodePut(
+    int64_t generation, int64_t row, absl::string_view id, int64_t sequence,
+    const google::protobuf::RepeatedPtrField<common::v1::Vector>& chunks,
+    Batches& batches) const {
+  const std::shared_ptr<Index> index = FindGeneration(generation);
+  if (index == nullptr) return absl::OkStatus();
+  IndexChange put{.kind = IndexChange::Kind::kPutVectors,
+                  .row = row,
+                  .sequence = sequence,
+                  .id = id};
+  const size_t wanted = index->spec().dimensions * sizeof(float);
+  for (const common::v1::Vector& chunk : chunks) {
+    if (chunk.values().size() != wanted) {
+      return absl::DataLossError(
+          absl::StrCat("record \"", id, "\": a vector has ",
+                       chunk.values().size() / sizeof(float),
+                       " values, the index wants ", index->spec().dimensions));
+    }
+    put.chunks.push_back(chunk.values());
+  }
+  if (put.chunks.size() > kMaxChunks) {
+    return absl::DataLossError(
+        absl::StrCat("record \"", id, "\" has ", put.chunks.size(), " chunks"));
+  }
+  batches[generation].push_back(std::move(put));
+  return absl::OkStatus();
+}
+
+void DatabaseIndex::Await(int64_t generation, int64_t row, int64_t sequence,
+                          Batches& batches) const {
+  if (FindGeneration(generation) == nullptr) return;
+  batches[generation].push_back({.kind = IndexChange::Kind::kAwaitVectors,
+                                 .row = row,
+                                 .sequence = sequence});
+}
+
+absl::StatusOr<std::shared_ptr<Index>> DatabaseIndex::Find(
+    absl::string_view collection, absl::string_view vector_field) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = collections_.find(std::string(collection));
+  if (found == collections_.end()) {
+    return MakeError(
+        absl::StatusCode::kNotFound,
+        common::v1::ERROR_REASON_COLLECTION_UNKNOWN,
+        absl::StrCat("database \"", position_.database,
+                     "\" has no collection \"", collection, "\""),
+        {{"database", position_.database}, {"collection", collection}});
+  }
+  std::vector<std::string> names;
+  for (const storage::v1::VectorField& field : found->second.vector_fields()) {
+    if (field.name() == vector_field ||
+        (vector_field.empty() && found->second.vector_fields_size() == 1)) {
+      return indexes_.at(field.generation().id());
+    }
+    names.push_back(field.name());
+  }
+  if (names.empty()) {
+    return UnknownField(absl::StatusCode::kNotFound,
+                        absl::StrCat("collection \"", collection,
+                                     "\" declares no vector field, so it "
+                                     "cannot be searched by meaning"),
+                        collection);
+  }
+  const std::string choice = absl::StrJoin(names, ", ");
+  return vector_field.empty()
+             ? UnknownField(
+                   absl::StatusCode::kInvalidArgument,
+                   absl::StrCat("vector_field: collection \"", collection,
+                                "\" has several; name one "
+                                "of ",
+                                choice),
+                   collection)
+             : UnknownField(absl::StatusCode::kNotFound,
+                            absl::StrCat("collection \"", collection,
+                                         "\" has no vector field \"",
+                                         vector_field, "\"; it has ", choice),
+                            collection);
+}
+
+Position DatabaseIndex::position() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return position_;
+}
+
+uint64_t DatabaseIndex::checksum() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return checksum_;
+}
+
+absl::Time DatabaseIndex::last_commit_time() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return last_commit_time_;
+}
+
+std::vector<storage::v1::Collection> DatabaseIndex::collections() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<storage::v1::Collection> collections;
+  for (const auto& [name, collection] : collections_) {
+    collections.push_back(collection);
+  }
+  return collections;
+}
+
+std::vector<std::shared_ptr<Index>> DatabaseIndex::indexes() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<std::shared_ptr<Index>> indexes;
+  for (const auto& [generation, index] : indexes_) indexes.push_back(index);
+  return indexes;
+}
+
+std::vector<std::shared_ptr<Index>> DatabaseIndex::IndexesOf(
+    absl::string_view collection) const {
+  std::vector<std::shared_ptr<Index>> found = indexes();
+  found.erase(std::remove_if(found.begin(), found.end(),
+                             [&](const std::shared_ptr<Index>& index) {
+                               return index->spec().collection != collection;
+                             }),
+              found.end());
+  return found;
+}
+
+std::shared_ptr<Index> DatabaseIndex::FindGeneration(int64_t generation) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = indexes_.find(generation);
+  return found == indexes_.end() ? nullptr : found->second;
+}
+
+PositionWaiters::Reached DatabaseIndex::Reached() const {
+  // The position first: an index may be ahead of it, and must not be behind.
+  const int64_t applied = position().sequence;
+  PositionWaiters::Reached reached{{PositionWaiters::kApplied, applied}};
+  int64_t all = applied;
+  for (const std::shared_ptr<Index>& index : indexes()) {
+    const int64_t findable = index->Stats().findable_sequence;
+    reached[index->spec().generation] = findable;
+    all = std::min(all, findable);
+  }
+  reached[PositionWaiters::kAllIndexes] = all;
+  return reached;
+}
+
+}  // namespace engram::search

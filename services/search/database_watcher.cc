@@ -1,0 +1,142 @@
+#include "services/search/database_watcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "libs/log/log.h"
+#include "libs/position/position.h"
+#include "libs/status/grpc_status.h"
+
+namespace engram::search {
+
+DatabaseWatcher::DatabaseWatcher(FollowerOptions options,
+                                 std::shared_ptr<grpc::Channel> storage,
+                                 DeadlineTimer& timer, SearchMetrics& metrics)
+    : options_(std::move(options)),
+      storage_(std::move(storage)),
+      databases_(storage::v1::DatabaseService::NewStub(storage_)),
+      timer_(timer),
+      metrics_(metrics),
+      // Storage may have nothing to tell for days.
+      call_(timer, absl::InfiniteDuration()),
+      backoff_(options_.min_backoff, options_.max_backoff) {}
+
+DatabaseWatcher::~DatabaseWatcher() { Stop(); }
+
+void DatabaseWatcher::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void DatabaseWatcher::Stop() {
+  call_.Stop();
+  {
+    absl::MutexLock lock(&mutex_);
+    stopped_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+  for (FeedFollower* follower : followers()) follower->Stop();
+}
+
+void DatabaseWatcher::Run() {
+  while (!call_.stopped()) RunOnce();
+}
+
+void DatabaseWatcher::RunOnce() {
+  grpc::ClientContext context;
+  const StreamCall::Scope scope(call_, context);
+  const auto reader = databases_->WatchDatabases(&context, {});
+  storage::v1::WatchDatabasesResponse response;
+  while (reader->Read(&response)) {
+    Hear(response);
+    backoff_.Reset();
+    if (std::exchange(storage_away_, false)) log::Info("storage is back");
+  }
+  const absl::Status status = FromGrpcStatus(reader->Finish());
+  if (call_.stopped()) return;
+  if (!std::exchange(storage_away_, true)) {
+    log::Warning("the watch of databases was lost; trying again",
+                 {{"error", status}});
+  }
+  call_.Pause(backoff_.Next());
+}
+
+void DatabaseWatcher::Hear(
+    const storage::v1::WatchDatabasesResponse& response) {
+  std::vector<FeedFollower*> heard_of;
+  for (const storage::v1::Database& database : response.databases()) {
+    const absl::StatusOr<Position> newest =
+        Position::Parse(database.position());
+    if (!newest.ok()) {
+      log::Error("storage told a position that is none",
+                 {{"database", database.name()}, {"error", newest.status()}});
+      continue;
+    }
+    FeedFollower* follower = Ensure(database.name());
+    if (follower == nullptr) return;
+    follower->HearOf(*newest);
+    heard_of.push_back(follower);
+  }
+  absl::MutexLock lock(&mutex_);
+  if (!std::exchange(heard_, true)) first_ = std::move(heard_of);
+}
+
+FeedFollower* DatabaseWatcher::Find(absl::string_view database) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = followers_.find(std::string(database));
+  return found == followers_.end() ? nullptr : found->second.get();
+}
+
+FeedFollower* DatabaseWatcher::Ensure(absl::string_view database) {
+  absl::MutexLock lock(&mutex_);
+  if (stopped_) return nullptr;
+  std::unique_ptr<FeedFollower>& follower = followers_[std::string(database)];
+  if (follower == nullptr) {
+    follower = std::make_unique<FeedFollower>(std::string(database), options_,
+                                              storage_, timer_, metrics_);
+    follower->Start();
+  }
+  return follower.get();
+}
+
+std::vector<FeedFollower*> DatabaseWatcher::followers() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<FeedFollower*> followers;
+  for (const auto& [name, follower] : followers_) {
+    followers.push_back(follower.get());
+  }
+  return followers;
+}
+
+bool DatabaseWatcher::HasCaughtUp() const {
+  absl::MutexLock lock(&mutex_);
+  if (!caught_up_ && heard_) {
+    caught_up_ = std::all_of(
+        first_.begin(), first_.end(),
+        [](const FeedFollower* follower) { return follower->HasCaughtUp(); });
+  }
+  return caught_up_;
+}
+
+void DatabaseWatcher::UpdateMetrics() const {
+  int64_t vectors = 0, bytes = 0, lag_changes = 0;
+  absl::Duration lag_time;
+  const absl::Time now = absl::Now();
+  for (const FeedFollower* follower : followers()) {
+    lag_changes = std::max(lag_changes, follower->LagInChanges());
+    lag_time = std::max(lag_time, follower->LagInTime(now));
+    const std::shared_ptr<const DatabaseIndex> indexes = follower->index();
+    if (indexes == nullptr) continue;
+    for (const std::shared_ptr<Index>& index : indexes->indexes()) {
+      const IndexStats stats = index->Stats();
+      vectors += stats.vectors;
+      bytes += stats.memory_bytes;
+    }
+  }
+  metrics_.vectors.Set(static_cast<double>(vectors));
+  metrics_.index_bytes.Set(static_cast<double>(bytes));
+  metrics_.feed_lag_changes.Set(static_cast<double>(lag_changes));
+  metrics_.feed_lag_seconds.Set(absl::ToDoubleSeconds(lag_time));
+}
+
+}  // namespace engram::search

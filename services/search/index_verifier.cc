@@ -1,0 +1,256 @@
+#include "services/search/index_verifier.h"
+
+#include <grpcpp/client_context.h>
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "libs/status/errors.h"
+#include "libs/status/grpc_status.h"
+#include "libs/status/status_macros.h"
+#include "libs/vector/checksum.h"
+
+namespace engram::search {
+namespace {
+
+constexpr int kMaxRounds = 10;
+constexpr int kMaxReported = 100;
+
+// How often the wait for a position looks for a cancellation.
+constexpr absl::Duration kWaitSlice = absl::Milliseconds(500);
+
+absl::Status EpochEnded() {
+  return absl::AbortedError(
+      "the database was restored or re-created meanwhile; start again");
+}
+
+}  // namespace
+
+class IndexVerifier::CancelScope {
+ public:
+  CancelScope(OperationHandle& operation, grpc::ClientContext& context)
+      : operation_(operation) {
+    operation_.OnCancel([&context] { context.TryCancel(); });
+  }
+  ~CancelScope() { operation_.OnCancel(nullptr); }
+
+ private:
+  OperationHandle& operation_;
+};
+
+IndexVerifier::IndexVerifier(storage::v1::FeedService::Stub& feed,
+                             FeedFollower& follower, const IndexSpec& spec,
+                             OperationHandle& operation)
+    : feed_(feed), follower_(follower), spec_(spec), operation_(operation) {}
+
+absl::StatusOr<v1::VerifyIndexResult> IndexVerifier::Run() {
+  RETURN_IF_ERROR(ReadSnapshot());
+  int64_t target = snapshot_end_;
+  std::optional<Differences> before;
+  for (int round = 0;; ++round) {
+    RETURN_IF_ERROR(WaitUntilApplied(target));
+    ASSIGN_OR_RETURN(const FrozenIndex frozen, Freeze());
+    ASSIGN_OR_RETURN(target, FollowTo(frozen.sequence));
+    Differences differences = Compare(frozen);
+    const bool is_certain =
+        unknown_rows_.empty() && (differences.empty() || before.has_value());
+    if (is_certain || round + 1 == kMaxRounds) {
+      if (before.has_value()) {
+        std::erase_if(differences, [&](const auto& difference) {
+          return !before->contains(difference.first);
+        });
+      }
+      return Report(frozen, differences);
+    }
+    before = std::move(differences);
+  }
+}
+
+absl::Status IndexVerifier::ReadSnapshot() {
+  storage::v1::StreamSnapshotRequest request;
+  request.set_database(follower_.database());
+  grpc::ClientContext context;
+  const CancelScope scope(operation_, context);
+  const auto reader = feed_.StreamSnapshot(&context, request);
+  storage::v1::StreamSnapshotResponse response;
+  bool ended = false;
+  absl::Status status;
+  while (status.ok() && reader->Read(&response)) {
+    ended = response.has_end();
+    status = ReadSnapshotPart(response);
+  }
+  if (!status.ok()) context.TryCancel();
+  const absl::Status finished = FromGrpcStatus(reader->Finish());
+  RETURN_IF_ERROR(status);
+  RETURN_IF_ERROR(finished);
+  return ended ? absl::OkStatus()
+               : absl::UnavailableError("the snapshot ended early");
+}
+
+absl::Status IndexVerifier::ReadSnapshotPart(
+    const storage::v1::StreamSnapshotResponse& response) {
+  if (response.has_start()) {
+    ASSIGN_OR_RETURN(stored_position_,
+                     Position::Parse(response.start().position()));
+    snapshot_records_ = response.start().records();
+  } else if (response.has_end()) {
+    ASSIGN_OR_RETURN(const Position end,
+                     Position::Parse(response.end().position()));
+    snapshot_end_ = end.sequence;
+  }
+  for (const auto& record : response.records().records()) {
+    for (const storage::v1::StoredVectors& vectors : record.vectors()) {
+      if (vectors.generation() != spec_.generation) continue;
+      Put(record.row(), record.id(), vectors.chunks());
+    }
+  }
+  snapshot_records_read_ += response.records().records_size();
+  operation_.SetProgress(snapshot_records_read_, snapshot_records_);
+  return absl::OkStatus();
+}
+
+absl::Status IndexVerifier::WaitUntilApplied(int64_t sequence) {
+  absl::Status status;
+  do {
+    if (operation_.IsCancelled()) return absl::CancelledError("cancelled");
+    absl::Notification called;
+    follower_.waiters().Wait(
+        stored_position_.epoch, sequence, PositionWaiters::kApplied,
+        absl::Now() + kWaitSlice, [&](const absl::Status& outcome) {
+          status = outcome;
+          called.Notify();
+        });
+    called.WaitForNotification();
+  } while (absl::IsDeadlineExceeded(status));
+  return ReasonOf(status) == common::v1::ERROR_REASON_EPOCH_CHANGED
+             ? EpochEnded()
+             : status;
+}
+
+absl::StatusOr<FrozenIndex> IndexVerifier::Freeze() {
+  const std::shared_ptr<const DatabaseIndex> database = follower_.index();
+  if (database->position().epoch != stored_position_.epoch) return EpochEnded();
+  for (const std::shared_ptr<Index>& index : database->indexes()) {
+    if (index->spec().generation == spec_.generation) return index->Freeze();
+  }
+  return absl::NotFoundError("the index is gone");
+}
+
+absl::StatusOr<int64_t> IndexVerifier::FollowTo(int64_t sequence) {
+  storage::v1::WatchChangesRequest request;
+  request.set_after_position(stored_position_.ToString());
+  grpc::ClientContext context;
+  const CancelScope scope(operation_, context);
+  const auto reader = feed_.WatchChanges(&context, request);
+  storage::v1::WatchChangesResponse response;
+  int64_t newest = sequence;
+  // At least one response, which tells the newest position.
+  while (reader->Read(&response)) {
+    ASSIGN_OR_RETURN(const Position position,
+                     Position::Parse(response.newest_position()));
+    newest = std::max(newest, position.sequence);
+    for (const storage::v1::Change& change : response.changes()) {
+      if (change.sequence() > sequence) break;
+      if (change.sequence() <= stored_position_.sequence) continue;
+      Apply(change);
+      stored_position_.sequence = change.sequence();
+    }
+    if (stored_position_.sequence >= sequence) {
+      context.TryCancel();
+      while (reader->Read(&response)) {
+      }
+      reader->Finish();
+      return newest;
+    }
+  }
+  const absl::Status status = FromGrpcStatus(reader->Finish());
+  if (operation_.IsCancelled()) return absl::CancelledError("cancelled");
+  return absl::IsOutOfRange(status)
+             ? EpochEnded()
+             : WithContext(
+                   status.ok() ? absl::UnavailableError("it ended") : status,
+                   "follow the feed");
+}
+
+void IndexVerifier::Apply(const storage::v1::Change& change) {
+  if (change.has_record_changed()) {
+    for (const int64_t generation :
+         change.record_changed().cleared_generations()) {
+      if (generation == spec_.generation) Erase(change.record_changed().row());
+    }
+  } else if (change.has_record_deleted() &&
+             change.record_deleted().collection() == spec_.collection) {
+    Erase(change.record_deleted().row());
+  } else if (change.has_vectors_stored() &&
+             change.vectors_stored().generation() == spec_.generation) {
+    const storage::v1::VectorsStored& stored = change.vectors_stored();
+    Erase(stored.row());
+    if (stored.chunks().empty()) {
+      unknown_rows_.insert(stored.row());
+    } else {
+      Put(stored.row(), stored.id(), stored.chunks());
+    }
+  }
+}
+
+void IndexVerifier::Put(
+    int64_t row, const std::string& id,
+    const google::protobuf::RepeatedPtrField<common::v1::Vector>& chunks) {
+  for (int chunk = 0; chunk < chunks.size(); ++chunk) {
+    stored_[{row, chunk}] = {vector::Checksum(chunks[chunk].values()), id};
+  }
+}
+
+void IndexVerifier::Erase(int64_t row) {
+  unknown_rows_.erase(row);
+  stored_.erase(stored_.lower_bound({row, 0}),
+                stored_.lower_bound({row + 1, 0}));
+}
+
+IndexVerifier::Differences IndexVerifier::Compare(
+    const FrozenIndex& frozen) const {
+  Differences differences;
+  std::map<Key, const FrozenVector*> indexed;
+  for (const FrozenVector& vector : frozen.vectors) {
+    if (unknown_rows_.contains(vector.row)) continue;
+    const Key key(vector.row, vector.chunk);
+    indexed[key] = &vector;
+    const auto stored = stored_.find(key);
+    if (stored == stored_.end()) {
+      differences[key] = {v1::IndexDifference::KIND_EXTRA, vector.id};
+    } else if (stored->second.checksum != vector.checksum ||
+               stored->second.id != vector.id) {
+      differences[key] = {v1::IndexDifference::KIND_DIFFERENT,
+                          stored->second.id};
+    }
+  }
+  for (const auto& [key, stored] : stored_) {
+    if (!indexed.contains(key) && !unknown_rows_.contains(key.first)) {
+      differences[key] = {v1::IndexDifference::KIND_MISSING, stored.id};
+    }
+  }
+  return differences;
+}
+
+v1::VerifyIndexResult IndexVerifier::Report(
+    const FrozenIndex& frozen, const Differences& differences) const {
+  v1::VerifyIndexResult result;
+  Position position = stored_position_;
+  position.sequence = frozen.sequence;
+  result.set_position(position.ToString());
+  result.set_vectors(static_cast<int64_t>(stored_.size()));
+  result.set_difference_count(static_cast<int64_t>(differences.size()));
+  for (const auto& [key, difference] : differences) {
+    if (result.differences_size() == kMaxReported) break;
+    v1::IndexDifference* reported = result.add_differences();
+    reported->set_kind(difference.kind);
+    reported->set_id(difference.id);
+    reported->set_chunk(key.second);
+  }
+  return result;
+}
+
+}  // namespace engram::search

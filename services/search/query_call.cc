@@ -1,0 +1,294 @@
+#include "services/search/query_call.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "libs/status/errors.h"
+#include "libs/status/status_macros.h"
+#include "libs/vector/vector.h"
+
+namespace engram::search {
+namespace {
+
+// A scan of so much takes well under 200 us, the most that gRPC's own threads
+// may be kept busy for.
+constexpr int64_t kMaxInlineSearchBytes = 1 << 20;
+
+// Records vanish between index and storage only in the moment before the feed
+// brings their deletion, so one refill is nearly always enough.
+constexpr int kMaxSearches = 4;
+
+// The most ids of one BatchGet.
+constexpr int kMaxBatch = 1000;
+
+// Says what the failure of a query's embedding is to the query's caller.
+absl::Status EmbeddingError(const absl::Status& status, const IndexSpec& spec) {
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kCancelled:
+      return WithContext(status, "embed the text");
+    case absl::StatusCode::kNotFound:
+      return MakeError(
+          absl::StatusCode::kFailedPrecondition,
+          common::v1::ERROR_REASON_MODEL_UNKNOWN,
+          absl::StrCat("the embedding service does not offer model \"",
+                       spec.model,
+                       "\", which made the index's vectors; "
+                       "configure it there, or query by vector"),
+          {{"model", spec.model}});
+    default:
+      return MakeError(
+          absl::StatusCode::kUnavailable,
+          common::v1::ERROR_REASON_EMBEDDING_UNAVAILABLE,
+          absl::StrCat("the text cannot be embedded now, query by vector or "
+                       "retry: ",
+                       status.message()),
+          {{"model", spec.model}});
+  }
+}
+
+}  // namespace
+
+QueryCall::QueryCall(std::shared_ptr<SearchBackend> backend,
+                     absl::Time deadline, v1::QueryResponse* response,
+                     Done done)
+    : backend_(std::move(backend)),
+      deadline_(deadline),
+      start_(absl::Now()),
+      response_(response),
+      done_(std::move(done)) {}
+
+QueryCall::~QueryCall() = default;
+
+void QueryCall::Start(const v1::QueryRequest& request) {
+  absl::StatusOr<DecodedQuery> query = DecodeQuery(request);
+  if (!query.ok()) return Finish(query.status());
+  query_ = *std::move(query);
+  wanted_ = query_.limit;
+  backend_->gate.FindDatabase(
+      query_.database, deadline_,
+      [self = shared_from_this()](absl::StatusOr<FeedFollower*> follower) {
+        self->OnDatabase(std::move(follower));
+      });
+}
+
+void QueryCall::OnDatabase(absl::StatusOr<FeedFollower*> follower) {
+  if (!follower.ok()) return Finish(follower.status());
+  follower_ = *follower;
+  // First until the collection is known, which tells what else to wait for.
+  if (query_.min_position.has_value()) {
+    WaitFor(PositionWaiters::kApplied, &QueryCall::OnCollectionsKnown);
+  } else {
+    OnFindable();
+  }
+}
+
+void QueryCall::WaitFor(int64_t channel, void (QueryCall::*next)()) {
+  backend_->gate.WaitFor(
+      *follower_, *query_.min_position, channel, deadline_,
+      [self = shared_from_this(), next,
+       caller = std::this_thread::get_id()](const absl::Status& status) {
+        if (!status.ok()) return self->Finish(status);
+        if (std::this_thread::get_id() == caller) return ((*self).*next)();
+        // The follower's thread, or the timer's: neither has time for a query.
+        const absl::Status queued = self->backend_->search_pool.Submit(
+            [self, next] { ((*self).*next)(); });
+        if (!queued.ok()) self->Finish(queued);
+      });
+}
+
+void QueryCall::OnCollectionsKnown() {
+  const absl::StatusOr<ReadyIndex> ready =
+      FindReadyIndex(*follower_, query_.collection, query_.vector_field);
+  if (!ready.ok()) return Finish(ready.status());
+  WaitFor(ready->index->spec().generation, &QueryCall::OnFindable);
+}
+
+void QueryCall::OnFindable() {
+  const absl::StatusOr<ReadyIndex> ready =
+      FindReadyIndex(*follower_, query_.collection, query_.vector_field);
+  if (!ready.ok()) return Finish(ready.status());
+  index_ = ready->index;
+  position_ = ready->database->position();
+  if (query_.text.has_value()) return Embed();
+  vector_ = *std::move(query_.vector);
+  const absl::Status fits =
+      PrepareVector(index_->spec(), "vector.values", vector_);
+  if (!fits.ok()) return Finish(fits);
+  SearchSoon();
+}
+
+void QueryCall::Embed() {
+  embedding::v1::EmbedRequest request;
+  request.set_model(index_->spec().model);
+  request.add_texts(*query_.text);
+  request.set_purpose(embedding::v1::PURPOSE_QUERY);
+  backend_->calls.Run<embedding::v1::EmbedResponse>(
+      deadline_, std::move(request),
+      [this](auto&&... arguments) {
+        backend_->embedding->async()->Embed(
+            std::forward<decltype(arguments)>(arguments)...);
+      },
+      [self = shared_from_this()](
+          absl::StatusOr<embedding::v1::EmbedResponse> answer) {
+        self->OnEmbedded(std::move(answer));
+      });
+}
+
+void QueryCall::OnEmbedded(
+    absl::StatusOr<embedding::v1::EmbedResponse> answer) {
+  if (!answer.ok()) {
+    return Finish(EmbeddingError(answer.status(), index_->spec()));
+  }
+  const absl::Status taken = TakeEmbedding(*answer);
+  if (!taken.ok()) return Finish(taken);
+  SearchSoon();
+}
+
+absl::Status QueryCall::TakeEmbedding(
+    const embedding::v1::EmbedResponse& answer) {
+  const IndexSpec& spec = index_->spec();
+  if (answer.model().fingerprint() != spec.fingerprint) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     common::v1::ERROR_REASON_FINGERPRINT_MISMATCH,
+                     absl::StrCat("model \"", spec.model, "\" is now ",
+                                  answer.model().fingerprint(),
+                                  ", but the index's vectors "
+                                  "are of ",
+                                  spec.fingerprint,
+                                  "; run the embedding service "
+                                  "with the model that made them"),
+                     {{"model", spec.model},
+                      {"fingerprint", answer.model().fingerprint()},
+                      {"index_fingerprint", spec.fingerprint}});
+  }
+  if (answer.embeddings_size() != 1) {
+    return absl::InternalError(absl::StrCat(
+        "embedding one text gave ", answer.embeddings_size(), " vectors"));
+  }
+  vector_ = vector::Unpack(answer.embeddings(0).vector().values());
+  if (!vector::IsFinite(vector_)) {
+    return absl::InternalError("the text's vector is not finite");
+  }
+  return PrepareVector(spec, "text", vector_);
+}
+
+void QueryCall::SearchSoon() {
+  if (index_->SearchBytes() <= kMaxInlineSearchBytes) return Search();
+  const absl::Status queued = backend_->search_pool.Submit(
+      [self = shared_from_this()] { self->Search(); });
+  if (!queued.ok()) Finish(queued);
+}
+
+void QueryCall::Search() {
+  if (absl::Now() >= deadline_) {
+    // Nobody waits for the answer; the queue was too long.
+    return Finish(absl::DeadlineExceededError("the search came too late"));
+  }
+  SearchResult result = index_->Search(vector_, wanted_);
+  if (searches_++ == 0) {
+    // Candidates vanish or change only after this.
+    position_.sequence = result.sequence;
+    response_->set_position(position_.ToString());
+    response_->set_metric(EncodeMetric(index_->spec().metric));
+  }
+  found_all_wanted_ = result.candidates.size() == wanted_;
+  if (query_.read_mask.has_value()) {
+    return Hydrate(std::move(result.candidates));
+  }
+  for (const Candidate& candidate : result.candidates) {
+    AddHit(candidate, nullptr);
+  }
+  Answer();
+}
+
+void QueryCall::Hydrate(std::vector<Candidate> candidates) {
+  candidates.erase(std::remove_if(candidates.begin(), candidates.end(),
+                                  [this](const Candidate& candidate) {
+                                    return seen_.contains(candidate.id);
+                                  }),
+                   candidates.end());
+  if (candidates.empty()) return Answer();
+  storage::v1::BatchGetRequest request;
+  request.set_database(query_.database);
+  request.set_collection(query_.collection);
+  *request.mutable_read_mask() = *query_.read_mask;
+  for (const Candidate& candidate : candidates) {
+    request.add_ids(candidate.id);
+    seen_.insert(candidate.id);
+  }
+  backend_->calls.Run<storage::v1::BatchGetResponse>(
+      deadline_, std::move(request),
+      [this](auto&&... arguments) {
+        backend_->records->async()->BatchGet(
+            std::forward<decltype(arguments)>(arguments)...);
+      },
+      [self = shared_from_this(), candidates = std::move(candidates)](
+          absl::StatusOr<storage::v1::BatchGetResponse> answer) mutable {
+        self->OnRecords(std::move(candidates), std::move(answer));
+      });
+}
+
+void QueryCall::OnRecords(
+    std::vector<Candidate> candidates,
+    absl::StatusOr<storage::v1::BatchGetResponse> answer) {
+  if (!answer.ok()) {
+    return Finish(WithContext(answer.status(), "read the records"));
+  }
+  absl::flat_hash_map<std::string, storage::v1::Record*> records;
+  for (storage::v1::Record& record : *answer->mutable_records()) {
+    records[record.id()] = &record;
+  }
+  for (const Candidate& candidate : candidates) {
+    if (response_->hits_size() == query_.limit) break;
+    const auto found = records.find(candidate.id);
+    if (found != records.end()) AddHit(candidate, found->second);
+  }
+  if (!WantsMore()) return Answer();
+  // Twice as many as are missing, for the next ones may have vanished too.
+  const int missing = query_.limit - response_->hits_size();
+  wanted_ = static_cast<int>(seen_.size()) + std::min(2 * missing, kMaxBatch);
+  SearchSoon();
+}
+
+void QueryCall::AddHit(const Candidate& candidate,
+                       storage::v1::Record* record) {
+  v1::Hit* hit = response_->add_hits();
+  hit->set_id(candidate.id);
+  hit->set_score(candidate.score);
+  if (record != nullptr) *hit->mutable_record() = std::move(*record);
+}
+
+bool QueryCall::WantsMore() const {
+  return response_->hits_size() < query_.limit && found_all_wanted_ &&
+         searches_ < kMaxSearches;
+}
+
+void QueryCall::Answer() {
+  // Hits of a later search can be better than those of an earlier one, if their
+  // vectors have come in between.
+  const bool smaller_is_better = index_->spec().metric == Metric::kL2;
+  std::stable_sort(response_->mutable_hits()->begin(),
+                   response_->mutable_hits()->end(),
+                   [&](const v1::Hit& a, const v1::Hit& b) {
+                     if (a.score() == b.score()) return a.id() < b.id();
+                     return smaller_is_better ? a.score() < b.score()
+                                              : a.score() > b.score();
+                   });
+  Finish(absl::OkStatus());
+}
+
+void QueryCall::Finish(const absl::Status& status) {
+  prometheus::Histogram& seconds = query_.text.has_value()
+                                       ? backend_->metrics.text_query_seconds
+                                       : backend_->metrics.vector_query_seconds;
+  seconds.Observe(absl::ToDoubleSeconds(absl::Now() - start_));
+  done_(status);
+}
+
+}  // namespace engram::search

@@ -1,0 +1,53 @@
+#ifndef ENGRAM_SERVICES_SEARCH_QUERY_DECODER_H_
+#define ENGRAM_SERVICES_SEARCH_QUERY_DECODER_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "engram/common/v1/vector.pb.h"
+#include "engram/search/v1/search.pb.h"
+#include "google/protobuf/field_mask.pb.h"
+#include "libs/position/position.h"
+#include "services/search/index.h"
+
+namespace engram::search {
+
+// The database that an empty name means.
+inline constexpr absl::string_view kDefaultDatabase = "default";
+
+// The most records that one query returns.
+inline constexpr int kMaxLimit = 1000;
+
+// A QueryRequest with its defaults filled in and its rules checked, as far as
+// they do not depend on the index.
+struct DecodedQuery {
+  std::string database;
+  std::string collection;
+  // Empty for the only one.
+  std::string vector_field;
+  // One of the two is set.
+  std::optional<std::string> text;
+  std::optional<std::vector<float>> vector;
+  int limit = 0;
+  std::optional<Position> min_position;
+  // What to read of each record; nothing if records were not asked for.
+  std::optional<google::protobuf::FieldMask> read_mask;
+};
+
+// `InvalidArgument` lists every field at fault.
+absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request);
+
+// Checks that a vector fits the index, and brings it to unit length for cosine.
+// `InvalidArgument` names `field`, where the vector came from.
+absl::Status PrepareVector(const IndexSpec& spec, absl::string_view field,
+                           std::vector<float>& values);
+
+common::v1::Metric EncodeMetric(Metric metric);
+
+}  // namespace engram::search
+
+#endif  // ENGRAM_SERVICES_SEARCH_QUERY_DECODER_H_

@@ -1,0 +1,28 @@
+#ifndef ENGRAM_SERVICES_SEARCH_SEARCH_SERVICE_H_
+#define ENGRAM_SERVICES_SEARCH_SEARCH_SERVICE_H_
+
+#include "engram/search/v1/search.grpc.pb.h"
+#include "services/search/search_backend.h"
+
+namespace engram::search {
+
+// ⑨ The RPC edge for queries.
+//
+// No call holds a thread while it waits: for a position, for the text to be
+// embedded, for the records to be read.
+class SearchService : public v1::SearchService::CallbackService {
+ public:
+  // `slot` must outlive this object.
+  explicit SearchService(const BackendSlot& slot) : slot_(slot) {}
+
+  grpc::ServerUnaryReactor* Query(grpc::CallbackServerContext* context,
+                                  const v1::QueryRequest* request,
+                                  v1::QueryResponse* response) override;
+
+ private:
+  const BackendSlot& slot_;
+};
+
+}  // namespace engram::search
+
+#endif  // ENGRAM_SERVICES_SEARCH_SEARCH_SERVICE_H_
