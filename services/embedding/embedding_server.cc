@@ -1,0 +1,75 @@
+#include "services/embedding/embedding_server.h"
+
+#include <unistd.h>
+
+#include <climits>
+#include <string>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "libs/log/log.h"
+#include "libs/status/status_macros.h"
+#include "services/embedding/provider_stack.h"
+
+namespace engram::embedding {
+namespace {
+
+// Names this process in storage's logs.
+std::string MakeHolder() {
+  char host[HOST_NAME_MAX + 1] = {};
+  gethostname(host, sizeof(host) - 1);
+  return absl::StrCat(host, "/", getpid());
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<EmbeddingServer>> EmbeddingServer::Create(
+    EmbeddingOptions options, prometheus::Registry& registry) {
+  RETURN_IF_ERROR(options.Validate());
+  ASSIGN_OR_RETURN(auto catalog, OpenModels(options, registry));
+  return absl::WrapUnique(
+      new EmbeddingServer(std::move(options), registry, std::move(catalog)));
+}
+
+EmbeddingServer::EmbeddingServer(EmbeddingOptions options,
+                                 prometheus::Registry& registry,
+                                 std::unique_ptr<ModelCatalog> catalog)
+    : options_(std::move(options)),
+      registry_(registry),
+      catalog_(std::move(catalog)),
+      pool_(std::make_unique<rpc::ThreadPool>(options_.embed_threads,
+                                              options_.embed_queue)),
+      service_(std::make_unique<EmbeddingService>(*catalog_, *pool_)) {}
+
+EmbeddingServer::~EmbeddingServer() { Stop(); }
+
+absl::Status EmbeddingServer::Start(EmbeddingPeers peers) {
+  storage_ = std::make_unique<StorageClient>(peers.storage);
+  registrar_ = std::make_unique<ModelRegistrar>(*catalog_, *storage_);
+  const OutboxWorkerSettings settings = {
+      .holder = MakeHolder(),
+      .max_entries = options_.indexer_batch,
+      .lease = options_.indexer_lease,
+      .max_backoff = options_.indexer_max_backoff};
+  for (int i = 0; i < options_.indexer_threads; ++i) {
+    workers_.push_back(std::make_unique<OutboxWorker>(
+        *catalog_, *storage_, *registrar_, settings, registry_));
+    workers_.back()->Start();
+  }
+  for (const auto& provider : catalog_->providers()) {
+    log::Info("model ready", {{"model", provider->model().name},
+                              {"fingerprint", provider->model().fingerprint}});
+  }
+  ready_ = true;
+  return absl::OkStatus();
+}
+
+void EmbeddingServer::Stop() {
+  ready_ = false;
+  if (storage_ == nullptr) return;
+  storage_->Shutdown();
+  workers_.clear();
+}
+
+}  // namespace engram::embedding

@@ -1,0 +1,208 @@
+#include "services/embedding/outbox_worker.h"
+
+#include <map>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "libs/log/log.h"
+#include "libs/status/errors.h"
+#include "libs/status/status_macros.h"
+#include "services/embedding/model_codec.h"
+
+namespace engram::embedding {
+namespace {
+
+using storage::v1::LeasePendingRequest;
+using storage::v1::LeasePendingResponse;
+using storage::v1::OutboxEntry;
+using storage::v1::PutResult;
+using storage::v1::PutVectorsRequest;
+using storage::v1::VectorPut;
+
+// Half of what a server accepts in one message by default. A put is smaller by
+// far: one vector is 16 KiB at most.
+constexpr size_t kMaxMessageBytes = 2 << 20;
+constexpr int kMaxPuts = 4096;
+
+prometheus::Counter& AddCounter(prometheus::Registry& registry,
+                                const char* name, const char* help) {
+  return prometheus::BuildCounter()
+      .Name(name)
+      .Help(help)
+      .Register(registry)
+      .Add({});
+}
+
+void SetDuration(absl::Duration duration, google::protobuf::Duration& encoded) {
+  const int64_t nanos = absl::ToInt64Nanoseconds(duration);
+  encoded.set_seconds(nanos / 1'000'000'000);
+  encoded.set_nanos(static_cast<int32_t>(nanos % 1'000'000'000));
+}
+
+VectorPut MakePut(const OutboxEntry& entry, const EmbeddedText& embedded) {
+  VectorPut put;
+  put.set_database(entry.database());
+  put.set_entry(entry.entry());
+  put.set_generation(entry.generation());
+  put.set_content_hash(entry.content_hash());
+  EncodeVector(embedded.vector, *put.add_chunks());
+  return put;
+}
+
+// Whether storage may take the same vectors later. Storing twice is safe.
+bool IsWorthRepeating(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsResourceExhausted(status) || absl::IsAborted(status);
+}
+
+}  // namespace
+
+OutboxWorker::OutboxWorker(const ModelCatalog& catalog, StorageClient& storage,
+                           ModelRegistrar& registrar,
+                           OutboxWorkerSettings settings,
+                           prometheus::Registry& registry)
+    : catalog_(catalog),
+      storage_(storage),
+      registrar_(registrar),
+      settings_(std::move(settings)),
+      stored_(AddCounter(registry, "engram_embedding_vectors_stored_total",
+                         "Outbox entries whose vectors storage took.")),
+      dropped_(AddCounter(registry, "engram_embedding_vectors_dropped_total",
+                          "Outbox entries whose vectors came too late: the "
+                          "text had changed or the record was deleted.")) {}
+
+OutboxWorker::~OutboxWorker() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void OutboxWorker::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void OutboxWorker::Run() {
+  Backoff backoff(settings_.max_backoff);
+  while (!storage_.is_shut_down()) {
+    // StorageClient or ObservedProvider has logged the error.
+    if (RunOnce().ok()) {
+      backoff.Reset();
+    } else {
+      storage_.Pause(backoff.Next());
+    }
+  }
+}
+
+absl::Status OutboxWorker::RunOnce() {
+  RETURN_IF_ERROR(registrar_.EnsureRegistered());
+  ASSIGN_OR_RETURN(const LeasePendingResponse leased, Lease());
+  // Not the time that storage stated: its clock may differ.
+  const absl::Time deadline = absl::Now() + settings_.lease;
+  std::map<Provider*, Entries> by_provider;
+  for (const OutboxEntry& entry : leased.entries()) {
+    Provider* const provider = catalog_.FindByFingerprint(entry.fingerprint());
+    if (provider != nullptr) {
+      by_provider[provider].push_back(&entry);
+    } else {
+      log::Error("leased an entry that was not asked for",
+                 {{"database", entry.database()},
+                  {"entry", entry.entry()},
+                  {"fingerprint", entry.fingerprint()}});
+    }
+  }
+  absl::Status result;
+  for (const auto& [provider, entries] : by_provider) {
+    std::vector<VectorPut> puts;
+    result.Update(Embed(*provider, entries, puts));
+    result.Update(Put(std::move(puts), deadline));
+  }
+  return result;
+}
+
+absl::StatusOr<LeasePendingResponse> OutboxWorker::Lease() {
+  LeasePendingRequest request;
+  request.set_holder(settings_.holder);
+  for (const auto& provider : catalog_.providers()) {
+    request.add_fingerprints(provider->model().fingerprint);
+  }
+  request.set_max_entries(settings_.max_entries);
+  SetDuration(settings_.wait, *request.mutable_wait());
+  SetDuration(settings_.lease, *request.mutable_lease());
+  return storage_.LeasePending(request);
+}
+
+absl::Status OutboxWorker::Embed(Provider& provider, const Entries& entries,
+                                 std::vector<VectorPut>& puts) {
+  std::vector<absl::string_view> texts;
+  texts.reserve(entries.size());
+  for (const OutboxEntry* const entry : entries) texts.push_back(entry->text());
+  const auto embedded = provider.Embed(texts, Purpose::kDocument);
+  if (absl::IsInvalidArgument(embedded.status())) {
+    return EmbedOneByOne(provider, entries, puts);
+  }
+  RETURN_IF_ERROR(embedded.status());
+  puts.reserve(entries.size());
+  for (size_t i = 0; i < entries.size(); ++i) {
+    puts.push_back(MakePut(*entries[i], (*embedded)[i]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status OutboxWorker::EmbedOneByOne(Provider& provider,
+                                         const Entries& entries,
+                                         std::vector<VectorPut>& puts) {
+  for (const OutboxEntry* const entry : entries) {
+    const auto embedded = provider.Embed({entry->text()}, Purpose::kDocument);
+    if (embedded.ok()) {
+      puts.push_back(MakePut(*entry, embedded->front()));
+    } else if (absl::IsInvalidArgument(embedded.status())) {
+      log::Warning("text cannot be embedded; it stays in the outbox",
+                   {{"database", entry->database()},
+                    {"collection", entry->collection()},
+                    {"record", entry->id()},
+                    {"entry", entry->entry()},
+                    {"error", embedded.status()}});
+    } else {
+      return embedded.status();
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status OutboxWorker::Put(std::vector<VectorPut> puts,
+                               absl::Time deadline) {
+  PutVectorsRequest message;
+  size_t bytes = 0;
+  for (VectorPut& put : puts) {
+    const size_t put_bytes = put.ByteSizeLong();
+    if (message.puts_size() > 0 && (bytes + put_bytes > kMaxMessageBytes ||
+                                    message.puts_size() == kMaxPuts)) {
+      RETURN_IF_ERROR(PutMessage(message, deadline));
+      message.Clear();
+      bytes = 0;
+    }
+    *message.add_puts() = std::move(put);
+    bytes += put_bytes;
+  }
+  if (message.puts().empty()) return absl::OkStatus();
+  return PutMessage(message, deadline);
+}
+
+absl::Status OutboxWorker::PutMessage(const PutVectorsRequest& message,
+                                      absl::Time deadline) {
+  Backoff backoff(settings_.max_backoff);
+  auto answer = storage_.PutVectors(message);
+  while (IsWorthRepeating(answer.status()) && absl::Now() < deadline) {
+    storage_.Pause(backoff.Next());
+    answer = storage_.PutVectors(message);
+  }
+  RETURN_IF_ERROR(answer.status());
+  for (const PutResult& result : answer->results()) {
+    prometheus::Counter& counter =
+        result.outcome() == PutResult::OUTCOME_STORED ? stored_ : dropped_;
+    counter.Increment();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace engram::embedding

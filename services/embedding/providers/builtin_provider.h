@@ -1,0 +1,29 @@
+#ifndef ENGRAM_SERVICES_EMBEDDING_PROVIDERS_BUILTIN_PROVIDER_H_
+#define ENGRAM_SERVICES_EMBEDDING_PROVIDERS_BUILTIN_PROVIDER_H_
+
+#include <memory>
+#include <vector>
+
+#include "services/embedding/provider.h"
+#include "services/embedding/static_model.h"
+
+namespace engram::embedding {
+
+// Embeds with the static model that ships with Engram: no key, no network.
+class BuiltinProvider : public Provider {
+ public:
+  explicit BuiltinProvider(std::unique_ptr<StaticModel> static_model);
+
+  const Model& model() const override { return model_; }
+  bool is_local() const override { return true; }
+  absl::StatusOr<std::vector<EmbeddedText>> Embed(
+      absl::Span<const absl::string_view> texts, Purpose purpose) override;
+
+ private:
+  const std::unique_ptr<StaticModel> static_model_;
+  const Model model_;
+};
+
+}  // namespace engram::embedding
+
+#endif  // ENGRAM_SERVICES_EMBEDDING_PROVIDERS_BUILTIN_PROVIDER_H_

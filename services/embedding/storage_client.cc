@@ -1,0 +1,79 @@
+#include "services/embedding/storage_client.h"
+
+#include "absl/time/clock.h"
+#include "libs/status/grpc_status.h"
+#include "libs/status/status_macros.h"
+
+namespace engram::embedding {
+namespace {
+
+// Beyond this, a storage that has not answered counts as down.
+constexpr absl::Duration kTimeout = absl::Seconds(30);
+
+}  // namespace
+
+StorageClient::StorageClient(const std::shared_ptr<grpc::Channel>& storage)
+    : catalog_(storage::v1::CatalogService::NewStub(storage)),
+      vectors_(storage::v1::VectorService::NewStub(storage)),
+      log_("storage") {}
+
+absl::StatusOr<storage::v1::RegisterModelsResponse>
+StorageClient::RegisterModels(
+    const storage::v1::RegisterModelsRequest& request) {
+  return Call(&storage::v1::CatalogService::Stub::RegisterModels, *catalog_,
+              request, kTimeout);
+}
+
+absl::StatusOr<storage::v1::LeasePendingResponse> StorageClient::LeasePending(
+    const storage::v1::LeasePendingRequest& request) {
+  return Call(&storage::v1::VectorService::Stub::LeasePending, *vectors_,
+              request, absl::Seconds(request.wait().seconds()) + kTimeout);
+}
+
+absl::StatusOr<storage::v1::PutVectorsResponse> StorageClient::PutVectors(
+    const storage::v1::PutVectorsRequest& request) {
+  return Call(&storage::v1::VectorService::Stub::PutVectors, *vectors_, request,
+              kTimeout);
+}
+
+template <typename Stub, typename Request, typename Response>
+absl::StatusOr<Response> StorageClient::Call(
+    grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                 Response*),
+    Stub& stub, const Request& request, absl::Duration timeout) {
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+  RETURN_IF_ERROR(Enter(&context));
+  Response response;
+  const absl::Status status =
+      FromGrpcStatus((stub.*method)(&context, request, &response));
+  Leave(&context);
+  if (is_shut_down()) return absl::CancelledError("embedding stops");
+  // A storage that is only busy works.
+  const bool works = status.ok() || absl::IsResourceExhausted(status);
+  log_.Report(works ? absl::OkStatus() : status);
+  if (!works) ++failures_;
+  if (!status.ok()) return status;
+  return response;
+}
+
+absl::Status StorageClient::Enter(grpc::ClientContext* context) {
+  absl::MutexLock lock(&mutex_);
+  if (is_shut_down()) return absl::CancelledError("embedding stops");
+  waiting_.insert(context);
+  return absl::OkStatus();
+}
+
+void StorageClient::Leave(grpc::ClientContext* context) {
+  absl::MutexLock lock(&mutex_);
+  waiting_.erase(context);
+}
+
+void StorageClient::Shutdown() {
+  absl::MutexLock lock(&mutex_);
+  if (is_shut_down()) return;
+  shut_down_.Notify();
+  for (grpc::ClientContext* const context : waiting_) context->TryCancel();
+}
+
+}  // namespace engram::embedding

@@ -1,0 +1,88 @@
+#ifndef ENGRAM_SERVICES_EMBEDDING_TESTING_FAKE_PROVIDER_H_
+#define ENGRAM_SERVICES_EMBEDDING_TESTING_FAKE_PROVIDER_H_
+
+#include <atomic>
+#include <cmath>
+#include <functional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "services/embedding/provider.h"
+
+namespace engram::embedding::testing {
+
+// A fake: gives each text a direction of its own, always the same, and lets a
+// test decide how a call ends.
+class FakeProvider : public Provider {
+ public:
+  using Texts = absl::Span<const absl::string_view>;
+
+  explicit FakeProvider(std::string name = "fake/small", int dimensions = 8)
+      : model_{.name = name,
+               .fingerprint = name + "@1",
+               .dimensions = dimensions,
+               .normalized = true} {}
+
+  const Model& model() const override { return model_; }
+  bool is_local() const override { return is_local_; }
+
+  absl::StatusOr<std::vector<EmbeddedText>> Embed(Texts texts,
+                                                  Purpose purpose) override {
+    ++calls_;
+    last_purpose_ = purpose;
+    if (before_) {
+      absl::Status status = before_(texts);
+      if (!status.ok()) return status;
+    }
+    std::vector<EmbeddedText> answer;
+    for (const absl::string_view text : texts) {
+      answer.push_back({VectorOf(text), 1});
+    }
+    if (change_answer_) change_answer_(answer);
+    return answer;
+  }
+
+  // What Embed gives `text`.
+  std::vector<float> VectorOf(absl::string_view text) const {
+    std::minstd_rand random(
+        static_cast<unsigned>(std::hash<std::string>()(std::string(text))));
+    std::normal_distribution<float> values;
+    std::vector<float> vector(model_.dimensions);
+    double squares = 0;
+    for (float& value : vector) {
+      value = values(random);
+      squares += double{value} * value;
+    }
+    for (float& value : vector) value /= static_cast<float>(std::sqrt(squares));
+    return vector;
+  }
+
+  int calls() const { return calls_; }
+  Purpose last_purpose() const { return last_purpose_; }
+
+  void set_is_local(bool is_local) { is_local_ = is_local; }
+  // Embed calls `before` first and ends with its error, if it returns one.
+  void set_before(std::function<absl::Status(Texts)> before) {
+    before_ = std::move(before);
+  }
+  // Embed lets `change` spoil its answer.
+  void set_change_answer(
+      std::function<void(std::vector<EmbeddedText>&)> change) {
+    change_answer_ = std::move(change);
+  }
+
+ private:
+  const Model model_;
+  bool is_local_ = false;
+  std::function<absl::Status(Texts)> before_;
+  std::function<void(std::vector<EmbeddedText>&)> change_answer_;
+  std::atomic<int> calls_ = 0;
+  std::atomic<Purpose> last_purpose_ = Purpose::kDocument;
+};
+
+}  // namespace engram::embedding::testing
+
+#endif  // ENGRAM_SERVICES_EMBEDDING_TESTING_FAKE_PROVIDER_H_
