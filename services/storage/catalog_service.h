@@ -1,0 +1,42 @@
+#ifndef ENGRAM_SERVICES_STORAGE_CATALOG_SERVICE_H_
+#define ENGRAM_SERVICES_STORAGE_CATALOG_SERVICE_H_
+
+#include "engram/storage/v1/catalog.grpc.pb.h"
+#include "libs/rpc/thread_pool.h"
+#include "services/storage/database_registry.h"
+
+namespace engram::storage {
+
+// The RPC edge for collections and models; the proto says what each method
+// promises.
+class CatalogService : public v1::CatalogService::CallbackService {
+ public:
+  // Both must outlive this object.
+  CatalogService(DatabaseRegistry* registry, rpc::ThreadPool* pool)
+      : registry_(registry), pool_(pool) {}
+
+  grpc::ServerUnaryReactor* ApplySchema(
+      grpc::CallbackServerContext* context,
+      const v1::ApplySchemaRequest* request,
+      v1::ApplySchemaResponse* response) override;
+  grpc::ServerUnaryReactor* GetCollection(
+      grpc::CallbackServerContext* context,
+      const v1::GetCollectionRequest* request,
+      v1::GetCollectionResponse* response) override;
+  grpc::ServerUnaryReactor* ListCollections(
+      grpc::CallbackServerContext* context,
+      const v1::ListCollectionsRequest* request,
+      v1::ListCollectionsResponse* response) override;
+  grpc::ServerUnaryReactor* RegisterModels(
+      grpc::CallbackServerContext* context,
+      const v1::RegisterModelsRequest* request,
+      v1::RegisterModelsResponse* response) override;
+
+ private:
+  DatabaseRegistry* const registry_;
+  rpc::ThreadPool* const pool_;
+};
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_SERVICES_STORAGE_CATALOG_SERVICE_H_

@@ -1,0 +1,178 @@
+#include "services/storage/change_log.h"
+
+#include <random>
+
+#include "libs/status/status_macros.h"
+#include "services/storage/content_hash.h"
+
+namespace engram::storage {
+namespace {
+
+constexpr absl::string_view kSelectEpoch =
+    "SELECT value FROM _meta WHERE name = 'epoch'";
+constexpr absl::string_view kInsertEpoch =
+    "INSERT INTO _meta (name, value) VALUES ('epoch', ?)";
+constexpr absl::string_view kSelectHead = R"sql(
+SELECT sequence, checksum, committed_us
+FROM _changes ORDER BY sequence DESC LIMIT 1)sql";
+constexpr absl::string_view kInsertChange = R"sql(
+INSERT INTO _changes
+  (sequence, kind, collection, row, id, payload, checksum, committed_us)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?))sql";
+constexpr absl::string_view kSelectChanges = R"sql(
+SELECT sequence, kind, collection, row, id, payload, checksum, committed_us
+FROM _changes WHERE sequence > ? ORDER BY sequence)sql";
+constexpr absl::string_view kSelectChecksum =
+    "SELECT checksum FROM _changes WHERE sequence = ?";
+constexpr absl::string_view kSelectOldest =
+    "SELECT coalesce(min(sequence), 1) FROM _changes";
+// Ordered by sequence, time never runs backwards, so the old ones come first.
+constexpr absl::string_view kSelectLastToPrune = R"sql(
+SELECT coalesce(max(sequence), 0) FROM (
+  SELECT sequence, committed_us FROM _changes ORDER BY sequence LIMIT ?)
+WHERE committed_us < ? AND sequence < ?)sql";
+constexpr absl::string_view kDeleteThrough =
+    "DELETE FROM _changes WHERE sequence <= ?";
+
+void AppendNumber(uint64_t value, std::string& bytes) {
+  for (int i = 0; i < 8; ++i)
+    bytes.push_back(static_cast<char>(value >> 8 * i));
+}
+
+// Of the checksum before and all that the change says.
+// Stored. Never change the form.
+uint64_t NextChecksum(uint64_t previous, const Change& change) {
+  thread_local std::string bytes;
+  bytes.clear();
+  AppendNumber(previous, bytes);
+  AppendNumber(change.sequence, bytes);
+  AppendNumber(static_cast<uint64_t>(change.kind), bytes);
+  AppendNumber(change.collection, bytes);
+  AppendNumber(change.row, bytes);
+  AppendNumber(change.committed_us, bytes);
+  AppendNumber(change.id.size(), bytes);
+  bytes.append(change.id);
+  bytes.append(change.payload);
+  return ContentHash::Of(bytes).Prefix();
+}
+
+uint64_t RandomEpoch() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
+}  // namespace
+
+absl::StatusOr<ChangeLog> ChangeLog::Open(sqlite::Connection& connection) {
+  uint64_t epoch = RandomEpoch();
+  ASSIGN_OR_RETURN(sqlite::Statement select, connection.Prepare(kSelectEpoch));
+  ASSIGN_OR_RETURN(const bool has_epoch, select.Step());
+  if (has_epoch) {
+    epoch = static_cast<uint64_t>(select.Int(0));
+    select.Reset();
+  } else {
+    select.Reset();
+    ASSIGN_OR_RETURN(sqlite::Statement insert,
+                     connection.Prepare(kInsertEpoch));
+    insert.BindInt(1, static_cast<int64_t>(epoch));
+    RETURN_IF_ERROR(insert.Run());
+  }
+  ASSIGN_OR_RETURN(const LogHead head, ReadHead(connection, epoch));
+  return ChangeLog(&connection, epoch, head);
+}
+
+absl::StatusOr<int64_t> ChangeLog::Append(ChangeKind kind, int64_t collection,
+                                          int64_t row, absl::string_view id,
+                                          absl::string_view payload,
+                                          int64_t committed_us) {
+  Change change = {.sequence = head_.sequence + 1,
+                   .kind = kind,
+                   .collection = collection,
+                   .row = row,
+                   .id = std::string(id),
+                   .payload = std::string(payload),
+                   .committed_us = committed_us};
+  change.checksum = NextChecksum(head_.checksum, change);
+  ASSIGN_OR_RETURN(sqlite::Statement insert,
+                   connection_->Cached(kInsertChange));
+  insert.BindInt(1, change.sequence);
+  insert.BindInt(2, static_cast<int64_t>(kind));
+  insert.BindInt(3, collection);
+  insert.BindInt(4, row);
+  insert.BindText(5, id);
+  insert.BindBlob(6, payload);
+  insert.BindInt(7, static_cast<int64_t>(change.checksum));
+  insert.BindInt(8, committed_us);
+  RETURN_IF_ERROR(insert.Run());
+  head_ = {.sequence = change.sequence,
+           .checksum = change.checksum,
+           .committed_us = committed_us};
+  return change.sequence;
+}
+
+absl::StatusOr<int64_t> ChangeLog::Prune(int64_t oldest_us, int limit) {
+  int64_t last = 0;
+  {
+    ASSIGN_OR_RETURN(sqlite::Statement select,
+                     connection_->Cached(kSelectLastToPrune));
+    select.BindInt(1, limit);
+    select.BindInt(2, oldest_us);
+    select.BindInt(3, head_.sequence);
+    RETURN_IF_ERROR(select.Step().status());
+    last = select.Int(0);
+  }
+  if (last == 0) return 0;
+  ASSIGN_OR_RETURN(sqlite::Statement remove,
+                   connection_->Cached(kDeleteThrough));
+  remove.BindInt(1, last);
+  RETURN_IF_ERROR(remove.Run());
+  return connection_->changes();
+}
+
+absl::Status VisitChanges(
+    sqlite::Connection& connection, int64_t sequence,
+    absl::FunctionRef<absl::StatusOr<bool>(const Change&)> visit) {
+  ASSIGN_OR_RETURN(sqlite::Statement select, connection.Cached(kSelectChanges));
+  select.BindInt(1, sequence);
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) return absl::OkStatus();
+    const Change change = {.sequence = select.Int(0),
+                           .kind = static_cast<ChangeKind>(select.Int(1)),
+                           .collection = select.Int(2),
+                           .row = select.Int(3),
+                           .id = std::string(select.Text(4)),
+                           .payload = std::string(select.Blob(5)),
+                           .checksum = static_cast<uint64_t>(select.Int(6)),
+                           .committed_us = select.Int(7)};
+    ASSIGN_OR_RETURN(const bool goes_on, visit(change));
+    if (!goes_on) return absl::OkStatus();
+  }
+}
+
+absl::StatusOr<LogHead> ReadHead(sqlite::Connection& connection,
+                                 uint64_t epoch) {
+  ASSIGN_OR_RETURN(sqlite::Statement select, connection.Cached(kSelectHead));
+  ASSIGN_OR_RETURN(const bool found, select.Step());
+  if (!found) return LogHead{.checksum = epoch};
+  return LogHead{.sequence = select.Int(0),
+                 .checksum = static_cast<uint64_t>(select.Int(1)),
+                 .committed_us = select.Int(2)};
+}
+
+absl::StatusOr<std::optional<uint64_t>> ReadChecksum(
+    sqlite::Connection& connection, uint64_t epoch, int64_t sequence) {
+  if (sequence == 0) {
+    ASSIGN_OR_RETURN(const int64_t oldest, connection.QueryInt(kSelectOldest));
+    if (oldest != 1) return std::nullopt;
+    return epoch;
+  }
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   connection.Cached(kSelectChecksum));
+  select.BindInt(1, sequence);
+  ASSIGN_OR_RETURN(const bool found, select.Step());
+  if (!found) return std::nullopt;
+  return static_cast<uint64_t>(select.Int(0));
+}
+
+}  // namespace engram::storage

@@ -1,0 +1,131 @@
+#include "services/storage/database.h"
+
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "libs/log/log.h"
+#include "libs/sqlite/migrator.h"
+#include "libs/status/status_macros.h"
+#include "services/storage/migrations/migrations.h"
+#include "services/storage/version.h"
+
+namespace engram::storage {
+namespace {
+
+constexpr absl::string_view kCountOutbox = "SELECT count(*) FROM _outbox";
+
+// Changes that one pruning removes: a bounded part of a commit.
+constexpr int kMaxPruned = 10'000;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(
+    std::string name, std::string path, int64_t created_us, Options options,
+    const Clock* clock, StorageMetrics* metrics,
+    absl::AnyInvocable<void(bool)> on_commit) {
+  ASSIGN_OR_RETURN(auto connection,
+                   sqlite::Connection::Open(path, sqlite::Access::kReadWrite,
+                                            options.durability));
+  RETURN_IF_ERROR(
+      sqlite::Migrate(*connection, DatabaseMigrations(), kWrittenBy));
+  auto database = absl::WrapUnique(
+      new Database(std::move(name), path, created_us, options, clock, metrics));
+  RETURN_IF_ERROR(database->Load(*connection));
+  ASSIGN_OR_RETURN(database->checkpointer_,
+                   sqlite::Connection::Open(path, sqlite::Access::kReadWrite,
+                                            options.durability));
+  database->on_commit_ = std::move(on_commit);
+  ASSIGN_OR_RETURN(
+      database->committer_,
+      GroupCommitter::Create(
+          std::move(connection), options.committer, clock, metrics,
+          [database = database.get()](const GroupCommitter::Commit& commit) {
+            database->OnCommit(commit);
+          }));
+  database->newest_sequence_ = database->committer_->first_head().sequence;
+  return database;
+}
+
+Database::Database(std::string name, std::string path, int64_t created_us,
+                   Options options, const Clock* clock, StorageMetrics* metrics)
+    : name_(std::move(name)),
+      path_(path),
+      created_us_(created_us),
+      options_(options),
+      clock_(clock),
+      metrics_(metrics),
+      outbox_(name_, &catalog_),
+      readers_(std::move(path), options.max_idle_readers) {}
+
+Database::~Database() { Close(); }
+
+absl::Status Database::Load(sqlite::Connection& connection) {
+  ASSIGN_OR_RETURN(const auto collections, ReadCollections(connection));
+  for (const CollectionPtr& collection : collections) {
+    catalog_.Publish(collection);
+  }
+  ASSIGN_OR_RETURN(const int64_t pending, connection.QueryInt(kCountOutbox));
+  outbox_pending_ = pending;
+  metrics_->outbox_pending.Increment(static_cast<double>(pending));
+  return absl::OkStatus();
+}
+
+int64_t Database::SizeBytes() const {
+  struct stat file;
+  return stat(path_.c_str(), &file) == 0 ? file.st_size : 0;
+}
+
+void Database::OnCommit(const GroupCommitter::Commit& commit) {
+  newest_sequence_ = commit.head.sequence;
+  wal_bytes_ = commit.wal_bytes;
+  outbox_pending_ += commit.effects.outbox_growth;
+  if (commit.effects.has_new_entries) outbox_.NoteNewEntries();
+  commits_.Notify();
+  on_commit_(commit.effects.has_new_entries);
+}
+
+absl::Status Database::CheckpointIfLarge() {
+  if (wal_bytes_ < options_.checkpoint_bytes) return absl::OkStatus();
+  // Until the next commit tells the size again.
+  wal_bytes_ = 0;
+  return checkpointer_->CheckpointPassive();
+}
+
+void Database::PruneChanges() {
+  if (pruning_.exchange(true)) return;
+  const int64_t oldest_us =
+      absl::ToUnixMicros(clock_->Now() - options_.change_retention);
+  Submit({.run =
+              [oldest_us](WriteTransaction& transaction) {
+                return transaction.log().Prune(oldest_us, kMaxPruned).status();
+              },
+          .done =
+              [this](absl::Status status) {
+                pruning_ = false;
+                if (status.ok()) return;
+                log::Warning("change log not pruned",
+                             {{"database", name_}, {"error", status}});
+              }});
+}
+
+void Database::Close() {
+  absl::MutexLock lock(&close_mutex_);
+  if (closed_) return;
+  closed_ = true;
+  commits_.Stop();
+  readers_.Close();
+  if (committer_ != nullptr) committer_->Stop();
+  metrics_->outbox_pending.Decrement(static_cast<double>(outbox_pending_));
+  checkpointer_.reset();
+  if (committer_ == nullptr) return;
+  const absl::Status status = committer_->connection().CheckpointTruncate();
+  if (!status.ok()) {
+    // Nothing is lost: the log is read when the file is opened again.
+    log::Warning("write-ahead log not emptied",
+                 {{"database", name_}, {"error", status}});
+  }
+}
+
+}  // namespace engram::storage

@@ -1,0 +1,121 @@
+#ifndef ENGRAM_SERVICES_STORAGE_DATABASE_H_
+#define ENGRAM_SERVICES_STORAGE_DATABASE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "libs/clock/clock.h"
+#include "libs/position/position.h"
+#include "libs/sqlite/connection.h"
+#include "services/storage/catalog.h"
+#include "services/storage/embedding_outbox.h"
+#include "services/storage/group_committer.h"
+#include "services/storage/read_pool.h"
+#include "services/storage/storage_metrics.h"
+#include "services/storage/wait_list.h"
+
+namespace engram::storage {
+
+// One database: a file with its writer, its readers, and those who wait for its
+// changes. Thread-safe.
+class Database {
+ public:
+  struct Options {
+    sqlite::Durability durability = sqlite::Durability::kFull;
+    GroupCommitter::Options committer;
+    size_t max_idle_readers = 4;
+    // From this size on the write-ahead log is checkpointed.
+    int64_t checkpoint_bytes = int64_t{32} << 20;
+    // How long a change stays in the log.
+    absl::Duration change_retention = absl::Hours(24 * 7);
+  };
+
+  // Opens the file at `path`, creating it where there is none, and brings its
+  // tables up to date. `on_commit` is called after each commit, on the writer's
+  // thread, with whether the outbox has new entries. What the pointers refer to
+  // must outlive the database.
+  static absl::StatusOr<std::unique_ptr<Database>> Open(
+      std::string name, std::string path, int64_t created_us, Options options,
+      const Clock* clock, StorageMetrics* metrics,
+      absl::AnyInvocable<void(bool)> on_commit);
+
+  // Closes.
+  ~Database();
+
+  const std::string& name() const { return name_; }
+  int64_t created_us() const { return created_us_; }
+
+  // The position of the newest change, or of change `sequence`.
+  Position NewestPosition() const {
+    return PositionAt(newest_sequence_.load());
+  }
+  Position PositionAt(int64_t sequence) const {
+    return {name_, committer_->epoch(), sequence};
+  }
+  uint64_t epoch() const { return committer_->epoch(); }
+
+  // The size of the file, without the write-ahead log.
+  int64_t SizeBytes() const;
+
+  // Queues a write; see GroupCommitter.
+  void Submit(Write write) { committer_->Submit(std::move(write)); }
+  absl::StatusOr<ReadPool::Lease> AcquireReader() { return readers_.Acquire(); }
+
+  Catalog& catalog() { return catalog_; }
+  EmbeddingOutbox& outbox() { return outbox_; }
+  // Notified after each commit.
+  WaitList& commits() { return commits_; }
+
+  // Moves the write-ahead log into the file if it is large. Called regularly,
+  // by one thread.
+  absl::Status CheckpointIfLarge();
+
+  // Queues the removal of changes that are past their time.
+  void PruneChanges();
+
+  // Wakes those who wait, commits what is queued, moves the write-ahead log
+  // into the file and closes it. Calls get `Unavailable` from then on.
+  void Close();
+
+ private:
+  Database(std::string name, std::string path, int64_t created_us,
+           Options options, const Clock* clock, StorageMetrics* metrics);
+
+  absl::Status Load(sqlite::Connection& connection);
+  void OnCommit(const GroupCommitter::Commit& commit);
+
+  const std::string name_;
+  const std::string path_;
+  const int64_t created_us_;
+  const Options options_;
+  const Clock* const clock_;
+  StorageMetrics* const metrics_;
+
+  Catalog catalog_;
+  EmbeddingOutbox outbox_;
+  WaitList commits_;
+  ReadPool readers_;
+  // For checkpoints; used by one thread.
+  std::unique_ptr<sqlite::Connection> checkpointer_;
+  absl::AnyInvocable<void(bool)> on_commit_;
+  std::atomic<int64_t> newest_sequence_ = 0;
+  std::atomic<int64_t> wal_bytes_ = 0;
+  std::atomic<int64_t> outbox_pending_ = 0;
+  std::atomic<bool> pruning_ = false;
+  absl::Mutex close_mutex_;
+  bool closed_ ABSL_GUARDED_BY(close_mutex_) = false;
+  // Last, so that its thread ends before what it uses.
+  std::unique_ptr<GroupCommitter> committer_;
+};
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_SERVICES_STORAGE_DATABASE_H_

@@ -1,0 +1,269 @@
+#include "services/storage/database_registry.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "libs/log/log.h"
+#include "libs/sqlite/migrator.h"
+#include "libs/sqlite/transaction.h"
+#include "libs/status/errors.h"
+#include "libs/status/status_macros.h"
+#include "services/storage/data_directory_lock.h"
+#include "services/storage/migrations/migrations.h"
+#include "services/storage/version.h"
+
+namespace engram::storage {
+namespace {
+
+using common::v1::Model;
+
+constexpr absl::string_view kSelectDatabases =
+    "SELECT name, incarnation, created_us FROM _databases ORDER BY name";
+constexpr absl::string_view kInsertDatabase =
+    "INSERT INTO _databases (name, incarnation, created_us) VALUES (?, ?, ?)";
+constexpr absl::string_view kSelectModels = R"sql(
+SELECT name, fingerprint, dimensions, normalized, max_tokens, is_default
+FROM _models ORDER BY name)sql";
+constexpr absl::string_view kUpsertModel = R"sql(
+INSERT OR REPLACE INTO _models
+  (name, fingerprint, dimensions, normalized, max_tokens, is_default)
+VALUES (?, ?, ?, ?, ?, ?))sql";
+constexpr absl::string_view kClearDefault =
+    "UPDATE _models SET is_default = 0 WHERE is_default = 1";
+
+constexpr absl::string_view kDefaultDatabase = "default";
+constexpr size_t kMaxNameLength = 63;
+
+// A folder name that no earlier database of the same name had.
+std::string NewIncarnation() {
+  std::random_device device;
+  return absl::StrFormat("%08x%08x", device(), device());
+}
+
+absl::Status UpsertModel(sqlite::Connection& system, const Model& model) {
+  ASSIGN_OR_RETURN(sqlite::Statement upsert, system.Cached(kUpsertModel));
+  upsert.BindText(1, model.name());
+  upsert.BindText(2, model.fingerprint());
+  upsert.BindInt(3, model.dimensions());
+  upsert.BindInt(4, model.normalized() ? 1 : 0);
+  upsert.BindInt(5, model.max_tokens());
+  upsert.BindInt(6, model.is_default() ? 1 : 0);
+  return upsert.Run();
+}
+
+}  // namespace
+
+bool IsDatabaseName(absl::string_view name) {
+  return !name.empty() && name.size() <= kMaxNameLength &&
+         absl::ascii_islower(name[0]) &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return absl::ascii_islower(c) || absl::ascii_isdigit(c) ||
+                  c == '_' || c == '-';
+         });
+}
+
+absl::StatusOr<std::unique_ptr<DatabaseRegistry>> DatabaseRegistry::Open(
+    std::string data_dir, Database::Options options, const Clock* clock,
+    StorageMetrics* metrics) {
+  ASSIGN_OR_RETURN(auto system, sqlite::Connection::Open(
+                                    absl::StrCat(data_dir, "/system.db"),
+                                    sqlite::Access::kReadWrite));
+  RETURN_IF_ERROR(sqlite::Migrate(*system, SystemMigrations(), kWrittenBy));
+  RETURN_IF_ERROR(SyncDirectory(data_dir));
+  auto registry = absl::WrapUnique(new DatabaseRegistry(
+      std::move(data_dir), options, clock, metrics, std::move(system)));
+  absl::MutexLock lock(&registry->system_mutex_);
+  RETURN_IF_ERROR(registry->LoadModels());
+  RETURN_IF_ERROR(registry->OpenAll());
+  return registry;
+}
+
+DatabaseRegistry::DatabaseRegistry(std::string data_dir,
+                                   Database::Options options,
+                                   const Clock* clock, StorageMetrics* metrics,
+                                   std::unique_ptr<sqlite::Connection> system)
+    : data_dir_(std::move(data_dir)),
+      options_(options),
+      clock_(clock),
+      metrics_(metrics),
+      system_(std::move(system)) {}
+
+DatabaseRegistry::~DatabaseRegistry() { Close(); }
+
+absl::Status DatabaseRegistry::OpenAll() {
+  {
+    ASSIGN_OR_RETURN(sqlite::Statement select,
+                     system_->Prepare(kSelectDatabases));
+    while (true) {
+      ASSIGN_OR_RETURN(const bool found, select.Step());
+      if (!found) break;
+      const std::string name(select.Text(0));
+      Entry entry =
+          OpenDatabase(name, std::string(select.Text(1)), select.Int(2));
+      if (!entry.ok()) {
+        log::Error("database not opened",
+                   {{"database", name}, {"error", entry.status()}});
+      }
+      absl::MutexLock lock(&mutex_);
+      databases_.emplace(name, std::move(entry));
+    }
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    if (databases_.contains(kDefaultDatabase)) return absl::OkStatus();
+  }
+  return CreateLocked(std::string(kDefaultDatabase)).status();
+}
+
+DatabaseRegistry::Entry DatabaseRegistry::OpenDatabase(
+    const std::string& name, const std::string& incarnation,
+    int64_t created_us) {
+  const std::string folder =
+      absl::StrCat(data_dir_, "/", name, "/", incarnation);
+  RETURN_IF_ERROR(CreateDirectories(folder));
+  auto database =
+      Database::Open(name, absl::StrCat(folder, "/engram.db"), created_us,
+                     options_, clock_, metrics_, [this](bool has_new_entries) {
+                       commits_.Notify();
+                       if (has_new_entries) pending_.Notify();
+                     });
+  if (!database.ok()) return WithContext(database.status(), name);
+  RETURN_IF_ERROR(SyncDirectory(folder));
+  return database;
+}
+
+absl::StatusOr<Database*> DatabaseRegistry::Find(absl::string_view name) const {
+  if (name.empty()) name = kDefaultDatabase;
+  absl::MutexLock lock(&mutex_);
+  const auto found = databases_.find(std::string(name));
+  if (found == databases_.end()) {
+    return MakeError(absl::StatusCode::kNotFound,
+                     common::v1::ERROR_REASON_DATABASE_UNKNOWN,
+                     absl::StrCat("no database \"", name,
+                                  "\"; create it with DatabaseService.Create"),
+                     {{"database", name}});
+  }
+  if (!found->second.ok()) return found->second.status();
+  return found->second->get();
+}
+
+absl::StatusOr<Database*> DatabaseRegistry::Create(const std::string& name) {
+  if (!IsDatabaseName(name)) {
+    return InvalidField("database",
+                        absl::StrCat("is not a name; give a lower-case letter, "
+                                     "then letters, digits, _ and -, at most ",
+                                     kMaxNameLength, " in all"));
+  }
+  absl::MutexLock system_lock(&system_mutex_);
+  {
+    absl::MutexLock lock(&mutex_);
+    if (databases_.contains(name)) {
+      return MakeError(absl::StatusCode::kAlreadyExists,
+                       common::v1::ERROR_REASON_ALREADY_EXISTS,
+                       absl::StrCat("database \"", name, "\" exists already"),
+                       {{"database", name}});
+    }
+  }
+  return CreateLocked(name);
+}
+
+absl::StatusOr<Database*> DatabaseRegistry::CreateLocked(
+    const std::string& name) {
+  const std::string incarnation = NewIncarnation();
+  const int64_t created_us = absl::ToUnixMicros(clock_->Now());
+  ASSIGN_OR_RETURN(auto database, OpenDatabase(name, incarnation, created_us));
+  // The file first: a crash between the two leaves a folder that nothing names.
+  ASSIGN_OR_RETURN(sqlite::Statement insert, system_->Cached(kInsertDatabase));
+  insert.BindText(1, name);
+  insert.BindText(2, incarnation);
+  insert.BindInt(3, created_us);
+  RETURN_IF_ERROR(insert.Run());
+  Database* const created = database.get();
+  {
+    absl::MutexLock lock(&mutex_);
+    databases_.emplace(name, std::move(database));
+  }
+  commits_.Notify();
+  return created;
+}
+
+std::vector<Database*> DatabaseRegistry::List() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<Database*> databases;
+  for (const auto& [name, entry] : databases_) {
+    if (entry.ok()) databases.push_back(entry->get());
+  }
+  return databases;
+}
+
+absl::Status DatabaseRegistry::RegisterModels(
+    const std::vector<Model>& models) {
+  absl::MutexLock lock(&system_mutex_);
+  ASSIGN_OR_RETURN(
+      sqlite::Transaction transaction,
+      sqlite::Transaction::Begin(*system_, sqlite::Transaction::Kind::kWrite));
+  for (const Model& model : models) {
+    if (model.is_default()) RETURN_IF_ERROR(system_->Execute(kClearDefault));
+    RETURN_IF_ERROR(UpsertModel(*system_, model));
+  }
+  RETURN_IF_ERROR(transaction.Commit());
+  return LoadModels();
+}
+
+absl::Status DatabaseRegistry::LoadModels() {
+  ASSIGN_OR_RETURN(sqlite::Statement select, system_->Prepare(kSelectModels));
+  std::vector<Model> models;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) break;
+    Model& model = models.emplace_back();
+    model.set_name(std::string(select.Text(0)));
+    model.set_fingerprint(std::string(select.Text(1)));
+    model.set_dimensions(static_cast<int>(select.Int(2)));
+    model.set_normalized(select.Int(3) != 0);
+    model.set_max_tokens(static_cast<int>(select.Int(4)));
+    model.set_is_default(select.Int(5) != 0);
+  }
+  absl::MutexLock lock(&mutex_);
+  models_ = std::move(models);
+  return absl::OkStatus();
+}
+
+std::vector<Model> DatabaseRegistry::Models() const {
+  absl::MutexLock lock(&mutex_);
+  return models_;
+}
+
+void DatabaseRegistry::Tick() {
+  const absl::Time now = clock_->Now();
+  bool has_pending = false;
+  for (Database* database : List()) {
+    has_pending |= database->outbox().ExpireLeases(now);
+    database->commits().Tick(now);
+    const absl::Status status = database->CheckpointIfLarge();
+    if (!status.ok()) {
+      log::Warning("checkpoint failed",
+                   {{"database", database->name()}, {"error", status}});
+    }
+  }
+  if (has_pending) pending_.Notify();
+  commits_.Tick(now);
+  pending_.Tick(now);
+}
+
+void DatabaseRegistry::Prune() {
+  for (Database* database : List()) database->PruneChanges();
+}
+
+void DatabaseRegistry::Close() {
+  commits_.Stop();
+  pending_.Stop();
+  for (Database* database : List()) database->Close();
+}
+
+}  // namespace engram::storage

@@ -1,0 +1,110 @@
+#ifndef ENGRAM_SERVICES_STORAGE_DATABASE_REGISTRY_H_
+#define ENGRAM_SERVICES_STORAGE_DATABASE_REGISTRY_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "engram/common/v1/model.pb.h"
+#include "libs/clock/clock.h"
+#include "libs/sqlite/connection.h"
+#include "services/storage/database.h"
+#include "services/storage/storage_metrics.h"
+#include "services/storage/wait_list.h"
+
+namespace engram::storage {
+
+// Which databases there are, and which models schemas may name: system.db.
+//
+// Thread-safe. A database that was returned lives as long as the registry.
+class DatabaseRegistry {
+ public:
+  // Opens system.db in `data_dir`, then every database; creates `default` the
+  // first time. A database that cannot be opened is logged, and its error is
+  // what its callers get; the others serve. Clock and metrics must outlive the
+  // registry.
+  static absl::StatusOr<std::unique_ptr<DatabaseRegistry>> Open(
+      std::string data_dir, Database::Options options, const Clock* clock,
+      StorageMetrics* metrics);
+
+  // Closes.
+  ~DatabaseRegistry();
+
+  // Returns a database; the empty name is `default`. `NotFound`, reason
+  // `DATABASE_UNKNOWN`, if there is none.
+  absl::StatusOr<Database*> Find(absl::string_view name) const;
+
+  // Creates an empty database. `InvalidArgument` for a bad name,
+  // `AlreadyExists` for one that is taken.
+  absl::StatusOr<Database*> Create(const std::string& name);
+
+  // Those that are open, by name.
+  std::vector<Database*> List() const;
+
+  // Keeps models, replacing those of the same name. A new default takes the
+  // place of the old one.
+  absl::Status RegisterModels(const std::vector<common::v1::Model>& models);
+
+  // By name.
+  std::vector<common::v1::Model> Models() const;
+
+  // Notified after each commit of any database, and after Create.
+  WaitList& commits() { return commits_; }
+  // Notified when there may be text to embed.
+  WaitList& pending() { return pending_; }
+
+  // Does what is due: ends leases and waits, checkpoints. Called regularly, by
+  // one thread.
+  void Tick();
+  // Drops changes that are past their time. As Tick, but seldom.
+  void Prune();
+
+  // Wakes those who wait and closes every database.
+  void Close();
+
+ private:
+  // A database, or why it is not open.
+  using Entry = absl::StatusOr<std::unique_ptr<Database>>;
+
+  DatabaseRegistry(std::string data_dir, Database::Options options,
+                   const Clock* clock, StorageMetrics* metrics,
+                   std::unique_ptr<sqlite::Connection> system);
+
+  absl::Status OpenAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(system_mutex_);
+  absl::StatusOr<Database*> CreateLocked(const std::string& name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(system_mutex_);
+  Entry OpenDatabase(const std::string& name, const std::string& incarnation,
+                     int64_t created_us);
+  absl::Status LoadModels() ABSL_EXCLUSIVE_LOCKS_REQUIRED(system_mutex_);
+
+  const std::string data_dir_;
+  const Database::Options options_;
+  const Clock* const clock_;
+  StorageMetrics* const metrics_;
+  WaitList commits_;
+  WaitList pending_;
+
+  // Held while system.db is used.
+  absl::Mutex system_mutex_;
+  const std::unique_ptr<sqlite::Connection> system_
+      ABSL_PT_GUARDED_BY(system_mutex_);
+
+  // Guards what is in memory; taken after system_mutex_.
+  mutable absl::Mutex mutex_;
+  std::map<std::string, Entry, std::less<>> databases_ ABSL_GUARDED_BY(mutex_);
+  std::vector<common::v1::Model> models_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Whether `name` can be a database's: `[a-z][a-z0-9_-]*`, at most 63
+// characters.
+bool IsDatabaseName(absl::string_view name);
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_SERVICES_STORAGE_DATABASE_REGISTRY_H_

@@ -1,0 +1,34 @@
+#ifndef ENGRAM_SERVICES_STORAGE_FEED_SERVICE_H_
+#define ENGRAM_SERVICES_STORAGE_FEED_SERVICE_H_
+
+#include "engram/storage/v1/feed.grpc.pb.h"
+#include "libs/clock/clock.h"
+#include "libs/rpc/thread_pool.h"
+#include "services/storage/database_registry.h"
+
+namespace engram::storage {
+
+// The RPC edge for followers; the proto says what each method promises.
+class FeedService : public v1::FeedService::CallbackService {
+ public:
+  // All must outlive this object.
+  FeedService(DatabaseRegistry* registry, rpc::ThreadPool* pool,
+              const Clock* clock)
+      : registry_(registry), pool_(pool), clock_(clock) {}
+
+  grpc::ServerWriteReactor<v1::StreamSnapshotResponse>* StreamSnapshot(
+      grpc::CallbackServerContext* context,
+      const v1::StreamSnapshotRequest* request) override;
+  grpc::ServerWriteReactor<v1::WatchChangesResponse>* WatchChanges(
+      grpc::CallbackServerContext* context,
+      const v1::WatchChangesRequest* request) override;
+
+ private:
+  DatabaseRegistry* const registry_;
+  rpc::ThreadPool* const pool_;
+  const Clock* const clock_;
+};
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_SERVICES_STORAGE_FEED_SERVICE_H_

@@ -1,0 +1,144 @@
+#ifndef ENGRAM_SERVICES_STORAGE_GROUP_COMMITTER_H_
+#define ENGRAM_SERVICES_STORAGE_GROUP_COMMITTER_H_
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "libs/clock/clock.h"
+#include "libs/sqlite/connection.h"
+#include "services/storage/change_log.h"
+#include "services/storage/storage_metrics.h"
+#include "services/storage/write_transaction.h"
+
+namespace engram::storage {
+
+// One write, all or nothing.
+struct Write {
+  // Does the work. May be called again after a failure that was not its own, so
+  // it must not use up what it holds. Runs on the writer's thread.
+  absl::AnyInvocable<absl::Status(WriteTransaction&)> run;
+  // Gets OK once the work is on disk, else the error, and nothing of the work
+  // is kept. Called exactly once, by any thread; must be short.
+  absl::AnyInvocable<void(absl::Status)> done;
+  // How much it is, for the bounds of queue and group.
+  size_t rows = 1;
+  size_t bytes = 0;
+  // It is not begun after this time.
+  absl::Time deadline = absl::InfiniteFuture();
+};
+
+// Turns many writes into few commits: one thread and one connection take what
+// is queued, run each write in a savepoint of its own, and commit them together
+// with one sync.
+//
+// A write that fails harms no other. Where an error ends the whole transaction,
+// or the commit fails and nothing of it is on disk, its writes are run again
+// one by one. Where it is unknown what is on disk (a failed sync), those writes
+// and all later ones get `Unavailable`, reason `DURABILITY_UNKNOWN`, until the
+// file is opened again.
+//
+// Thread-safe.
+class GroupCommitter {
+ public:
+  struct Options {
+    // A group takes at least one write and ends before these.
+    size_t max_group_rows = 512;
+    size_t max_group_bytes = size_t{4} << 20;
+    // What may wait; a write beyond it gets `ResourceExhausted`.
+    size_t max_queued_writes = 4096;
+    size_t max_queued_bytes = size_t{64} << 20;
+    // A write-ahead log beyond this is checkpointed by the writer itself, while
+    // the writes wait: where they never pause, another connection's checkpoint
+    // never catches up, and the log would grow for ever.
+    int64_t max_wal_bytes = int64_t{256} << 20;
+  };
+
+  // What the newest commit left.
+  struct Commit {
+    LogHead head;
+    WriteEffects effects;
+    int64_t wal_bytes = 0;
+  };
+  // Called after each commit, before its writes' `done`.
+  using OnCommit = absl::AnyInvocable<void(const Commit&)>;
+
+  // Starts the thread. `connection` is this object's alone from now on; clock
+  // and metrics must outlive it.
+  static absl::StatusOr<std::unique_ptr<GroupCommitter>> Create(
+      std::unique_ptr<sqlite::Connection> connection, Options options,
+      const Clock* clock, StorageMetrics* metrics, OnCommit on_commit);
+
+  // Stops.
+  ~GroupCommitter();
+
+  // Queues `write`. Its `done` says what came of it, at once if the queue is
+  // full or the committer stopped.
+  void Submit(Write write);
+
+  // Commits what is queued, refuses what comes later, and ends the thread.
+  void Stop();
+
+  // The log's epoch and, at the start, its head.
+  uint64_t epoch() const { return epoch_; }
+  const LogHead& first_head() const { return first_head_; }
+
+  // The writer's connection, for the time after Stop.
+  sqlite::Connection& connection() { return *connection_; }
+
+ private:
+  using Group = std::vector<Write>;
+
+  GroupCommitter(std::unique_ptr<sqlite::Connection> connection, ChangeLog log,
+                 Options options, const Clock* clock, StorageMetrics* metrics,
+                 OnCommit on_commit);
+
+  void Run();
+  Group TakeGroup();
+  void CommitGroup(Group group);
+  // Runs `writes` in one transaction. OK if it was committed: `results` then
+  // says what came of each. Else nothing of them is kept.
+  absl::Status TryCommit(absl::Span<Write> writes,
+                         absl::Span<absl::Status> results);
+  absl::Status RunInSavepoint(Write& write, int64_t now_us,
+                              WriteEffects& effects);
+  absl::Status RunAll(absl::Span<Write> writes,
+                      absl::Span<absl::Status> results, WriteEffects& effects);
+  void Publish(const WriteEffects& effects, size_t writes,
+               absl::Duration duration);
+
+  const std::unique_ptr<sqlite::Connection> connection_;
+  const Options options_;
+  const Clock* const clock_;
+  StorageMetrics* const metrics_;
+  const uint64_t epoch_;
+  const LogHead first_head_;
+
+  // The thread's own.
+  OnCommit on_commit_;
+  ChangeLog log_;
+  // Not OK once durability is unknown.
+  absl::Status broken_;
+  // What the metric holds of this database's log.
+  int64_t exported_wal_bytes_ = 0;
+
+  absl::Mutex mutex_;
+  std::deque<Write> queue_ ABSL_GUARDED_BY(mutex_);
+  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::thread thread_;
+};
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_SERVICES_STORAGE_GROUP_COMMITTER_H_

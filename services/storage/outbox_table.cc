@@ -1,0 +1,106 @@
+#include "services/storage/outbox_table.h"
+
+#include <optional>
+#include <string>
+
+#include "libs/status/status_macros.h"
+
+namespace engram::storage {
+namespace {
+
+constexpr absl::string_view kInsert = R"sql(
+INSERT INTO _outbox (generation, row, content_hash, sequence)
+VALUES (?, ?, ?, ?))sql";
+constexpr absl::string_view kSelectHash =
+    "SELECT content_hash FROM _outbox WHERE generation = ? AND row = ?";
+constexpr absl::string_view kDelete =
+    "DELETE FROM _outbox WHERE generation = ? AND row = ?";
+
+// Returns whether there was one.
+absl::StatusOr<bool> DeleteEntry(WriteTransaction& transaction,
+                                 int64_t generation, int64_t row) {
+  ASSIGN_OR_RETURN(sqlite::Statement remove,
+                   transaction.connection().Cached(kDelete));
+  remove.BindInt(1, generation);
+  remove.BindInt(2, row);
+  RETURN_IF_ERROR(remove.Run());
+  const bool existed = transaction.connection().changes() > 0;
+  if (existed) --transaction.effects().outbox_growth;
+  return existed;
+}
+
+// Returns the hash of the text that waits to be embedded, if one does.
+absl::StatusOr<std::optional<std::string>> FindPendingHash(
+    WriteTransaction& transaction, int64_t generation, int64_t row) {
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   transaction.connection().Cached(kSelectHash));
+  select.BindInt(1, generation);
+  select.BindInt(2, row);
+  ASSIGN_OR_RETURN(const bool found, select.Step());
+  if (!found) return std::nullopt;
+  return std::string(select.Blob(0));
+}
+
+absl::StatusOr<bool> HasVectorsOf(WriteTransaction& transaction,
+                                  const Generation& generation, int64_t row,
+                                  const ContentHash& hash) {
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   transaction.connection().Cached(generation.select_hash));
+  select.BindInt(1, VectorKey(row, 0));
+  ASSIGN_OR_RETURN(const bool found, select.Step());
+  return found && select.Blob(0) == hash.bytes();
+}
+
+}  // namespace
+
+absl::Status AddOutboxEntry(WriteTransaction& transaction, int64_t generation,
+                            int64_t row, const ContentHash& hash,
+                            int64_t sequence) {
+  ASSIGN_OR_RETURN(sqlite::Statement insert,
+                   transaction.connection().Cached(kInsert));
+  insert.BindInt(1, generation);
+  insert.BindInt(2, row);
+  insert.BindBlob(3, hash.bytes());
+  insert.BindInt(4, sequence);
+  RETURN_IF_ERROR(insert.Run());
+  ++transaction.effects().outbox_growth;
+  transaction.effects().has_new_entries = true;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> UpdateOutboxEntry(WriteTransaction& transaction,
+                                       const Generation& generation,
+                                       int64_t row, const ContentHash& hash,
+                                       int64_t sequence) {
+  ASSIGN_OR_RETURN(const std::optional<std::string> pending,
+                   FindPendingHash(transaction, generation.id, row));
+  if (pending.has_value()) {
+    if (*pending == hash.bytes()) return false;
+    // A new entry even if the stored vectors are of this text: followers were
+    // told to expect vectors, and only vectors take that back.
+    RETURN_IF_ERROR(DeleteEntry(transaction, generation.id, row).status());
+  } else {
+    ASSIGN_OR_RETURN(const bool embedded,
+                     HasVectorsOf(transaction, generation, row, hash));
+    if (embedded) return false;
+  }
+  RETURN_IF_ERROR(
+      AddOutboxEntry(transaction, generation.id, row, hash, sequence));
+  return true;
+}
+
+absl::StatusOr<bool> RemoveVectors(WriteTransaction& transaction,
+                                   const Generation& generation, int64_t row) {
+  ASSIGN_OR_RETURN(const bool was_pending,
+                   DeleteEntry(transaction, generation.id, row));
+  ASSIGN_OR_RETURN(sqlite::Statement remove,
+                   transaction.connection().Cached(generation.remove));
+  remove.BindInt(1, VectorKey(row, 0));
+  remove.BindInt(2, VectorKey(row, kMaxChunks - 1));
+  RETURN_IF_ERROR(remove.Run());
+  const bool had_vectors = transaction.connection().changes() > 0;
+  if (had_vectors) transaction.CountVectors(generation.id, -1);
+  return was_pending || had_vectors;
+}
+
+}  // namespace engram::storage

@@ -1,0 +1,29 @@
+// What requests have in common, read and checked.
+
+#ifndef ENGRAM_SERVICES_STORAGE_REQUEST_FIELDS_H_
+#define ENGRAM_SERVICES_STORAGE_REQUEST_FIELDS_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace engram::storage {
+
+// Returns the page size for a request that asks for `sent`: 0 is 100, more than
+// 1000 is 1000, less than 0 is `InvalidArgument`.
+absl::StatusOr<int> DecodePageSize(int sent);
+
+// Makes the text that asks for the page after `last`, which clients cannot read
+// much into. `list` names what is listed, so that one list's token is refused
+// by another.
+std::string EncodePageToken(absl::string_view list, absl::string_view last);
+
+// Returns `last` of a token that EncodePageToken made for the same `list`;
+// empty for an empty token. `InvalidArgument` for any other text.
+absl::StatusOr<std::string> DecodePageToken(absl::string_view list,
+                                            absl::string_view token);
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_SERVICES_STORAGE_REQUEST_FIELDS_H_

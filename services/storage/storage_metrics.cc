@@ -1,0 +1,57 @@
+#include "services/storage/storage_metrics.h"
+
+#include <string>
+
+namespace engram::storage {
+namespace {
+
+prometheus::Counter& AddCounter(prometheus::Registry& registry,
+                                const std::string& name,
+                                const std::string& help) {
+  return prometheus::BuildCounter()
+      .Name(name)
+      .Help(help)
+      .Register(registry)
+      .Add({});
+}
+
+prometheus::Gauge& AddGauge(prometheus::Registry& registry,
+                            const std::string& name, const std::string& help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(
+      {});
+}
+
+prometheus::Histogram& AddHistogram(
+    prometheus::Registry& registry, const std::string& name,
+    const std::string& help, prometheus::Histogram::BucketBoundaries bounds) {
+  return prometheus::BuildHistogram()
+      .Name(name)
+      .Help(help)
+      .Register(registry)
+      .Add({}, std::move(bounds));
+}
+
+}  // namespace
+
+StorageMetrics::StorageMetrics(prometheus::Registry& registry)
+    : commits(AddCounter(registry, "engram_storage_commits_total",
+                         "Transactions committed, each with one sync.")),
+      commit_batches(AddHistogram(registry, "engram_storage_commit_batches",
+                                  "Writes that shared a commit.",
+                                  {1, 2, 4, 8, 16, 32, 64, 128, 256, 512})),
+      commit_seconds(AddHistogram(
+          registry, "engram_storage_commit_seconds",
+          "From the start of a transaction to the end of its sync.",
+          {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+           0.1, 0.25, 0.5, 1, 2.5})),
+      records_written(AddCounter(registry,
+                                 "engram_storage_records_written_total",
+                                 "Records created, changed or deleted.")),
+      vectors_stored(AddCounter(registry, "engram_storage_vectors_stored_total",
+                                "Records whose vectors were stored.")),
+      outbox_pending(AddGauge(registry, "engram_storage_outbox_pending",
+                              "Texts that wait to be embedded.")),
+      wal_bytes(AddGauge(registry, "engram_storage_wal_bytes",
+                         "Bytes in write-ahead logs.")) {}
+
+}  // namespace engram::storage

@@ -1,0 +1,34 @@
+#ifndef ENGRAM_SERVICES_STORAGE_STORAGE_METRICS_H_
+#define ENGRAM_SERVICES_STORAGE_STORAGE_METRICS_H_
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+namespace engram::storage {
+
+// What storage measures, over all databases. Thread-safe.
+struct StorageMetrics {
+  // Registers the metrics; `registry` must outlive this object.
+  explicit StorageMetrics(prometheus::Registry& registry);
+
+  // Transactions committed, each with one sync.
+  prometheus::Counter& commits;
+  // Writes that shared a commit.
+  prometheus::Histogram& commit_batches;
+  // From the start of a transaction to the end of its sync.
+  prometheus::Histogram& commit_seconds;
+  // Records created, changed or deleted.
+  prometheus::Counter& records_written;
+  // Records whose vectors were stored.
+  prometheus::Counter& vectors_stored;
+  // Texts that wait to be embedded.
+  prometheus::Gauge& outbox_pending;
+  // Bytes in write-ahead logs.
+  prometheus::Gauge& wal_bytes;
+};
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_SERVICES_STORAGE_STORAGE_METRICS_H_

@@ -1,0 +1,74 @@
+#include "services/storage/storage_options.h"
+
+#include "absl/strings/str_cat.h"
+#include "libs/status/status_macros.h"
+
+namespace engram::storage {
+namespace {
+
+absl::Status CheckRange(absl::string_view name, int64_t value, int64_t least,
+                        int64_t most) {
+  if (value >= least && value <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, " is ", value, "; give ", least, " to ", most));
+}
+
+}  // namespace
+
+void StorageOptions::Declare(config::Flags& flags) {
+  flags.Add("data-dir", &data_dir,
+            "folder of everything that storage keeps; created where there is "
+            "none");
+  flags.Add("lock-wait", &lock_wait,
+            "how long a start waits for another process to leave data-dir; "
+            "longer waits delay the report of a mistake");
+  flags.Add("synchronous", &synchronous,
+            "full syncs at every commit; normal may lose the newest commits in "
+            "a power loss");
+  flags.Add("storage-threads", &threads,
+            "threads for calls that read much; more take processors from the "
+            "other calls");
+  flags.Add("max-queued-calls", &max_queued_calls,
+            "calls that wait for one of storage-threads; more cost memory and "
+            "answer late");
+  flags.Add("max-queued-writes", &max_queued_writes,
+            "Write calls that wait for a database's writer; more cost memory "
+            "and answer late");
+  flags.Add("max-queued-write-bytes", &max_queued_write_bytes,
+            "bytes of requests that wait for a database's writer; more cost "
+            "memory");
+  flags.Add("checkpoint-bytes", &checkpoint_bytes,
+            "size of a write-ahead log, in bytes, from which it is moved into "
+            "the file; larger ones slow the next start");
+  flags.Add("change-retention", &change_retention,
+            "how long a change can be followed; longer costs disk");
+}
+
+absl::Status StorageOptions::Validate() const {
+  if (data_dir.empty()) {
+    return absl::InvalidArgumentError("data-dir is empty; name a folder");
+  }
+  if (lock_wait < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("lock-wait is negative");
+  }
+  if (synchronous != "full" && synchronous != "normal") {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "synchronous is \"", synchronous, "\"; give full or normal"));
+  }
+  if (change_retention < absl::Minutes(1)) {
+    return absl::InvalidArgumentError(
+        "change-retention is under a minute: followers would always start "
+        "again");
+  }
+  RETURN_IF_ERROR(CheckRange("storage-threads", threads, 1, 1024));
+  RETURN_IF_ERROR(
+      CheckRange("max-queued-calls", max_queued_calls, 1, 1'000'000));
+  RETURN_IF_ERROR(
+      CheckRange("max-queued-writes", max_queued_writes, 1, 1'000'000));
+  RETURN_IF_ERROR(CheckRange("max-queued-write-bytes", max_queued_write_bytes,
+                             1 << 20, int64_t{1} << 40));
+  return CheckRange("checkpoint-bytes", checkpoint_bytes, 1 << 20,
+                    int64_t{1} << 40);
+}
+
+}  // namespace engram::storage

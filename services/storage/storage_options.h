@@ -1,0 +1,48 @@
+#ifndef ENGRAM_SERVICES_STORAGE_STORAGE_OPTIONS_H_
+#define ENGRAM_SERVICES_STORAGE_STORAGE_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "libs/config/flags.h"
+
+namespace engram::storage {
+
+// Storage's settings.
+struct StorageOptions {
+  // The folder of everything that storage keeps; created where there is none.
+  // One process at a time uses it.
+  std::string data_dir = "data";
+  // How long a start waits for another process to leave the folder. Longer
+  // waits outlast slow stops, and delay the report of a mistake.
+  absl::Duration lock_wait = absl::Seconds(10);
+  // `full` syncs at every commit; `normal` may lose the newest commits in a
+  // power loss, and gains little where writes come in batches.
+  std::string synchronous = "full";
+  // Threads for calls that read much. More threads serve more such calls at
+  // once, and take processors from the others.
+  int threads = 4;
+  // Calls that wait for one of these threads. More waiting calls cost memory
+  // and answer late; beyond it calls are refused.
+  int max_queued_calls = 1024;
+  // Write calls that wait for a database's writer. As for max_queued_calls.
+  int max_queued_writes = 4096;
+  // The same in bytes of requests: the most memory that a database's queue
+  // takes.
+  int64_t max_queued_write_bytes = int64_t{64} << 20;
+  // The size of a write-ahead log, in bytes, from which it is moved into the
+  // file. A larger log makes fewer, longer checkpoints and slower starts.
+  int64_t checkpoint_bytes = int64_t{32} << 20;
+  // How long a change can be followed. Followers away for longer read a
+  // snapshot; longer retention costs disk.
+  absl::Duration change_retention = absl::Hours(24 * 7);
+
+  void Declare(config::Flags& flags);
+  absl::Status Validate() const;
+};
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_SERVICES_STORAGE_STORAGE_OPTIONS_H_

@@ -1,0 +1,45 @@
+#ifndef ENGRAM_SERVICES_STORAGE_VECTOR_WRITER_H_
+#define ENGRAM_SERVICES_STORAGE_VECTOR_WRITER_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "engram/storage/v1/vector.pb.h"
+#include "libs/status/errors.h"
+#include "services/storage/catalog.h"
+#include "services/storage/write_transaction.h"
+
+namespace engram::storage {
+
+inline constexpr int kMaxPuts = 4096;
+
+// The vectors of one outbox entry, checked.
+struct CheckedPut {
+  // Null if the database has no such generation: the put is dropped.
+  CollectionPtr collection;
+  int64_t entry = 0;
+  int64_t generation = 0;
+  std::string content_hash;
+  // Packed float32, little-endian; of unit length where the metric is cosine,
+  // unless all components are 0.
+  std::vector<std::string> chunks;
+};
+
+// Checks one put against its generation; mistakes are added to `violations` at
+// `path`, such as `puts[0]`, and what is returned then is of no use.
+CheckedPut CheckPut(const Catalog& catalog, const v1::VectorPut& put,
+                    absl::string_view path, FieldViolations& violations);
+
+// Stores the vectors and their changes, and removes the outbox entries, within
+// `transaction`. A put whose entry is gone, or of another text, is dropped: so
+// a repeat stores nothing. Returns one result a put in `results`.
+absl::Status WriteVectors(WriteTransaction& transaction,
+                          absl::string_view database,
+                          const std::vector<CheckedPut>& puts,
+                          std::vector<v1::PutResult>* results);
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_SERVICES_STORAGE_VECTOR_WRITER_H_
