@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "libs/status/grpc_status.h"
 
@@ -48,9 +49,19 @@ class Connection {
       grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                    Response*),
       const Request& request) {
+    return CallWithin(call_timeout(), role, method, request);
+  }
+
+  // The same with another limit than call_timeout().
+  template <typename Stub, typename Request, typename Response>
+  absl::StatusOr<Response> CallWithin(
+      absl::Duration timeout, Role role,
+      grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                   Response*),
+      const Request& request) {
     Stub stub(channel(role));
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + call_timeout()));
+    context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
     if (status.ok()) return response;

@@ -1,0 +1,26 @@
+// The commands, one function a group. Each adds its subcommands, which set
+// Context::action when they are chosen. `app` and `context` must outlive the
+// parsing and the action.
+
+#ifndef ENGRAM_TOOLS_ENGRAMCTL_COMMANDS_H_
+#define ENGRAM_TOOLS_ENGRAMCTL_COMMANDS_H_
+
+#include <CLI/App.hpp>
+
+#include "tools/engramctl/context.h"
+
+namespace engram::engramctl {
+
+void AddDatabaseCommand(CLI::App& app, Context& context);
+void AddImportCommand(CLI::App& app, Context& context);
+void AddIndexCommand(CLI::App& app, Context& context);
+void AddModelCommand(CLI::App& app, Context& context);
+// get, list, put, delete.
+void AddRecordCommands(CLI::App& app, Context& context);
+void AddSchemaCommand(CLI::App& app, Context& context);
+void AddSearchCommand(CLI::App& app, Context& context);
+void AddStatusCommand(CLI::App& app, Context& context);
+
+}  // namespace engram::engramctl
+
+#endif  // ENGRAM_TOOLS_ENGRAMCTL_COMMANDS_H_

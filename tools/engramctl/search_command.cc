@@ -1,0 +1,129 @@
+#include <CLI/CLI.hpp>
+#include <ostream>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "engram/search/v1/search.grpc.pb.h"
+#include "libs/status/status_macros.h"
+#include "tools/engramctl/commands.h"
+#include "tools/engramctl/json_object.h"
+#include "tools/engramctl/listing.h"
+#include "tools/engramctl/record_view.h"
+#include "tools/engramctl/table.h"
+
+namespace engram::engramctl {
+namespace {
+
+using search::v1::QueryRequest;
+using search::v1::QueryResponse;
+using search::v1::SearchService;
+
+struct SearchOptions {
+  std::string collection;
+  std::vector<std::string> words;
+  std::string vector_field;
+  int limit = 10;
+  std::string fields;
+  std::string min_position;
+};
+
+// What a table shows unless it is told: the field that the embedded text begins
+// with. Nothing where storage cannot be asked; ids and scores are something.
+std::vector<std::string> DefaultFields(Context& context,
+                                       const SearchOptions& options) {
+  const auto spec = FetchSchema(context, options.collection);
+  if (!spec.ok() || spec->vectors.empty()) return {};
+  const schema::VectorFieldSpec* vector =
+      spec->FindVector(options.vector_field);
+  if (vector == nullptr) vector = &spec->vectors.front();
+  return {vector->source.front()};
+}
+
+void PrintHits(Context& context, const QueryResponse& response,
+               const std::vector<std::string>& fields) {
+  std::vector<Table::Column> columns = {{"SCORE", Table::Align::kRight},
+                                        {"ID"}};
+  for (const std::string& field : fields) columns.push_back({field});
+  Table table(columns);
+  for (const auto& hit : response.hits()) {
+    std::vector<std::string> cells = {absl::StrFormat("%.3f", hit.score()),
+                                      hit.id()};
+    for (const std::string& field : fields) {
+      cells.push_back(FieldText(hit.record(), field));
+    }
+    table.AddRow(std::move(cells));
+  }
+  if (table.empty()) {
+    context.console.err << "nothing found\n";
+  } else {
+    PrintTable(context.console, table);
+  }
+}
+
+absl::Status Search(Context& context, const SearchOptions& options) {
+  std::vector<std::string> fields = SplitNames(options.fields);
+  if (fields.empty()) {
+    fields = context.console.json ? std::vector<std::string>{"*"}
+                                  : DefaultFields(context, options);
+  }
+  QueryRequest request;
+  request.set_database(context.database);
+  request.set_collection(options.collection);
+  request.set_vector_field(options.vector_field);
+  request.set_text(absl::StrJoin(options.words, " "));
+  request.set_limit(options.limit);
+  request.set_min_position(options.min_position);
+  for (const std::string& field : fields) {
+    request.mutable_include()->mutable_fields()->add_paths(field);
+  }
+  ASSIGN_OR_RETURN(const QueryResponse response,
+                   context.connection().Call(
+                       Role::kSearch, &SearchService::Stub::Query, request));
+  if (!context.console.json) {
+    PrintHits(context, response, fields);
+    return absl::OkStatus();
+  }
+  for (const auto& hit : response.hits()) {
+    context.console.out << JsonObject()
+                               .Text("id", hit.id())
+                               .Number("score", hit.score())
+                               .Struct("fields", hit.record().fields())
+                               .ToString()
+                        << "\n";
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddSearchCommand(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("search", "Find records by meaning");
+  auto options = std::make_shared<SearchOptions>();
+  command->add_option("COLLECTION", options->collection, "The collection")
+      ->required();
+  command->add_option("TEXT", options->words, "What to look for")->required();
+  command->add_option("--limit", options->limit, "The most records")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option(
+      "--fields", options->fields,
+      "Fields to show, separated by commas; * is all (default: the "
+      "first embedded one, with --json all)");
+  command->add_option("--vector-field", options->vector_field,
+                      "The vector field to search, if there are several");
+  command->add_option("--min-position", options->min_position,
+                      "Wait until this write, and all before it, can be found");
+  command->footer(
+      R"(Best first. The score is in the unit of the vector field's metric: cosine and
+dot products are better when larger, l2 distances when smaller.
+
+Examples:
+  engramctl search packages "program to edit photographs"
+  engramctl search packages monitor network traffic --limit 20 --json
+  engramctl search notes "what does Ada drink" --min-position default@4f1d….17)");
+  command->callback([&context, options] {
+    context.action = [&context, options] { return Search(context, *options); };
+  });
+}
+
+}  // namespace engram::engramctl
