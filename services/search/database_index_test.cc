@@ -1,0 +1,153 @@
+#include "services/search/database_index.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libs/status/errors.h"
+#include "libs/status/testing/status_matchers.h"
+#include "services/search/testing/feed_builder.h"
+
+namespace engram::search {
+namespace {
+
+using ::engram::search::testing::FeedBuilder;
+using ::engram::search::testing::NotesCollection;
+using ::engram::testing::IsOk;
+using ::engram::testing::StatusIs;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
+
+std::vector<std::string> IdsIn(const DatabaseIndex& database) {
+  std::vector<std::string> ids;
+  const auto index = database.Find("notes", "");
+  if (!index.ok()) return {"error: " + index.status().ToString()};
+  const SearchResult result = (*index)->Search({1, 0}, 100);
+  for (const Candidate& candidate : result.candidates) {
+    ids.push_back(candidate.id);
+  }
+  return ids;
+}
+
+class DatabaseIndexTest : public ::testing::Test {
+ protected:
+  DatabaseIndex database_{Position{"default", 7, 0}, 0};
+  FeedBuilder feed_;
+};
+
+TEST_F(DatabaseIndexTest, TheFeedBecomesAnIndex) {
+  feed_.CreateNotes().Write(1, "a").Write(2, "b").Store(1, "a", {{1, 0}});
+  feed_.Store(2, "b", {{2, 0}}).Delete(1, "a").ClearText(2, "b");
+  ASSERT_THAT(database_.ApplyChanges(FeedBuilder::Changes(
+                  feed_.changes().begin(), feed_.changes().begin() + 5)),
+              IsOk());
+  EXPECT_THAT(IdsIn(database_), ElementsAre("b", "a"));
+  EXPECT_EQ(database_.position().sequence, 5);
+  EXPECT_EQ(database_.checksum(), 1005);
+  EXPECT_EQ(database_.last_commit_time(), absl::FromUnixSeconds(1'800'000'005));
+  ASSERT_THAT(database_.ApplyChanges(feed_.After(5)), IsOk());
+  EXPECT_THAT(IdsIn(database_), IsEmpty());
+}
+
+TEST_F(DatabaseIndexTest, AChangeDeliveredTwiceDoesNoHarm) {
+  feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0}}).Delete(1, "a");
+  feed_.Write(2, "b").Store(2, "b", {{1, 0}});
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_THAT(IdsIn(database_), ElementsAre("b"));
+  EXPECT_EQ(database_.position().sequence, 6);
+}
+
+TEST_F(DatabaseIndexTest, AMissingChangeIsNotPassedOver) {
+  feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0}});
+  EXPECT_THAT(database_.ApplyChanges(feed_.After(1)),
+              StatusIs(absl::StatusCode::kDataLoss, "from change 0 to 2"));
+  EXPECT_EQ(database_.position().sequence, 0);
+}
+
+TEST_F(DatabaseIndexTest, AVectorOfOtherDimensionsLeavesEverythingAsItWas) {
+  feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0, 0}});
+  EXPECT_THAT(database_.ApplyChanges(feed_.changes()),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       "apply change 3: record \"a\": a vector has 3 values, "
+                       "the index wants 2"));
+  EXPECT_EQ(database_.position().sequence, 0);
+  EXPECT_EQ((*database_.Find("notes", ""))->Stats().pending, 0);
+}
+
+TEST_F(DatabaseIndexTest, ReachedTellsAppliedFromFindable) {
+  feed_.CreateNotes().Write(1, "a").Write(2, "b").Store(1, "a", {{1, 0}});
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  // Change 3, of "b", waits for its vector.
+  EXPECT_THAT(
+      database_.Reached(),
+      UnorderedElementsAre(Pair(PositionWaiters::kApplied, 4),
+                           Pair(PositionWaiters::kAllIndexes, 2), Pair(1, 2)));
+}
+
+// A snapshot is read while records change, so that it holds states that are
+// newer than its start; replaying the changes since must end at the truth.
+TEST_F(DatabaseIndexTest, ASnapshotAndTheChangesSinceItsStartEndAtTheTruth) {
+  feed_.CreateNotes();                                         // 1
+  feed_.Write(1, "a").Write(2, "b").Write(3, "c");             // 2 3 4
+  feed_.Store(1, "a", {}).Store(2, "b", {{5, 0}});             // 5 6
+  feed_.Write(1, "a").Delete(3, "c").Store(1, "a", {{9, 0}});  // 7 8 9
+  feed_.Write(2, "b");                                         // 10
+  DatabaseIndex database(Position{"default", 7, 1}, 1001);
+  ASSERT_THAT(database.AddCollection(NotesCollection()), IsOk());
+  storage::v1::SnapshotRecords part;
+  storage::v1::SnapshotRecord& a = *part.add_records();  // Read after change 9.
+  a.set_collection("notes");
+  a.set_row(1);
+  a.set_id("a");
+  storage::v1::StoredVectors& vectors = *a.add_vectors();
+  vectors.set_generation(1);
+  vectors.set_sequence(9);
+  const std::vector<float> nine = {9, 0};
+  vectors.add_chunks()->set_values(std::string(vector::Pack(nine)));
+  storage::v1::SnapshotRecord& b =
+      *part.add_records();  // Read after change 10.
+  b.set_collection("notes");
+  b.set_row(2);
+  b.set_id("b");
+  b.add_pending()->set_generation(1);
+  b.mutable_pending(0)->set_sequence(10);
+  ASSERT_THAT(database.ApplySnapshot(part), IsOk());
+  ASSERT_THAT(database.ApplyChanges(feed_.After(1)), IsOk());
+  const SearchResult found = (*database.Find("notes", ""))->Search({1, 0}, 10);
+  ASSERT_EQ(found.candidates.size(), 2);
+  EXPECT_EQ(found.candidates[0].id, "a");
+  EXPECT_EQ(found.candidates[0].score, 9);
+  EXPECT_EQ(found.candidates[1].id, "b");
+  EXPECT_EQ((*database.Find("notes", ""))->Stats().pending, 1);
+  EXPECT_EQ(database.Reached()[1], 9);
+}
+
+TEST_F(DatabaseIndexTest, FindSaysWhatIsUnknown) {
+  feed_.CreateNotes();
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  const absl::Status collection = database_.Find("nots", "").status();
+  EXPECT_THAT(collection, StatusIs(absl::StatusCode::kNotFound, "\"nots\""));
+  EXPECT_EQ(ReasonOf(collection), common::v1::ERROR_REASON_COLLECTION_UNKNOWN);
+  const absl::Status field = database_.Find("notes", "image").status();
+  EXPECT_THAT(field, StatusIs(absl::StatusCode::kNotFound, "it has text"));
+  EXPECT_EQ(ReasonOf(field), common::v1::ERROR_REASON_VECTOR_FIELD_UNKNOWN);
+  EXPECT_THAT(database_.Find("notes", "text"), IsOk());
+
+  storage::v1::Collection several = NotesCollection(5, "several");
+  *several.add_vector_fields() = several.vector_fields(0);
+  several.mutable_vector_fields(1)->set_name("title");
+  several.mutable_vector_fields(1)->mutable_generation()->set_id(6);
+  ASSERT_THAT(database_.AddCollection(several), IsOk());
+  EXPECT_THAT(database_.Find("several", ""),
+              StatusIs(absl::StatusCode::kInvalidArgument, "text, title"));
+  EXPECT_EQ((*database_.Find("several", "title"))->spec().generation, 6);
+}
+
+}  // namespace
+}  // namespace engram::search

@@ -1,0 +1,231 @@
+#include "services/search/feed_follower.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "libs/status/errors.h"
+#include "libs/status/testing/status_matchers.h"
+#include "services/search/testing/search_fixture.h"
+
+namespace engram::search {
+namespace {
+
+namespace fs = std::filesystem;
+using ::engram::search::testing::SearchTest;
+using ::engram::testing::IsOk;
+using ::engram::testing::StatusIs;
+using ::testing::ElementsAre;
+using ::testing::UnorderedElementsAre;
+
+// Through the whole server, on the real storage.
+class FeedFollowerTest : public SearchTest {
+ protected:
+  // What a query for all notes finds.
+  std::vector<std::string> Indexed() { return Find("abcd"); }
+};
+
+TEST_F(FeedFollowerTest, AnEmptyIndexIsBuiltFromASnapshot) {
+  Write("a", "a");
+  Write("b", "b");
+  EmbedPending();
+  StartSearch();
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b"));
+  EXPECT_EQ(Metric("engram_search_snapshots_total"), 1);
+}
+
+TEST_F(FeedFollowerTest, ChangesFollow) {
+  StartSearch();
+  WriteAndIndex({"a", "b", "c"});
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b", "c"));
+  Delete("b");
+  WaitUntilIndexed();
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "c"));
+  Write("c", "");  // No text, no vector.
+  WaitUntilIndexed();
+  EXPECT_THAT(Indexed(), ElementsAre("a"));
+}
+
+TEST_F(FeedFollowerTest, ARestartGoesOnFromTheCacheWithoutASnapshot) {
+  StartSearch();
+  WriteAndIndex({"a", "b"});
+  StopSearch();
+  Write("c", "c");
+  EmbedPending();
+  Delete("a");
+  StartSearch();
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("b", "c"));
+  EXPECT_EQ(Metric("engram_search_snapshots_total"), 0);
+}
+
+TEST_F(FeedFollowerTest, ReplaysWhatTheCacheHadNotSaved) {
+  StartSearch();
+  WriteAndIndex({"a", "b"});
+  StopSearch();  // Saves.
+  StartSearch();
+  WriteAndIndex({"c"});
+  Delete("a");
+  WaitUntilIndexed();
+  CrashAndRestart();  // "c" and the delete were applied in memory only.
+  WaitUntilIndexed();
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("b", "c"));
+  EXPECT_EQ(Metric("engram_search_snapshots_total"), 0);
+}
+
+TEST_F(FeedFollowerTest, ACacheThatIsDamagedIsBuiltAgain) {
+  StartSearch();
+  WriteAndIndex({"a", "b"});
+  StopSearch();
+  for (const auto& entry :
+       fs::directory_iterator(fs::path(cache_.path()) / "cache" / "default")) {
+    if (entry.path().extension() == ".faiss") {
+      std::ofstream(entry.path(), std::ios::app) << "x";
+    }
+  }
+  StartSearch();
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b"));
+  EXPECT_EQ(Metric("engram_search_snapshots_total"), 1);
+}
+
+TEST_F(FeedFollowerTest, ChangesDeliveredTwiceDoNoHarm) {
+  proxy_.DeliverTwice();
+  StartSearch();
+  WriteAndIndex({"a", "b"});
+  Delete("a");
+  WriteAndIndex({"c"});
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("b", "c"));
+  ASSERT_OK_AND_ASSIGN(const auto result, Verify());
+  EXPECT_EQ(result.difference_count(), 0);
+}
+
+TEST_F(FeedFollowerTest,
+       AfterAPrunedPositionTheOldIndexServesUntilTheNewOneIs) {
+  StartSearch();
+  WriteAndIndex({"a", "b"});
+  proxy_.HoldSnapshots();
+  proxy_.PruneFeed();
+  Delete("a");
+  const std::string deleted = Newest();
+  // The new index cannot be complete while the snapshot is held.
+  EXPECT_THAT(WaitForPosition(deleted, absl::Milliseconds(300)),
+              StatusIs(absl::StatusCode::kDeadlineExceeded));
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b"));
+  proxy_.ReleaseSnapshots();
+  ASSERT_THAT(WaitForPosition(deleted), IsOk());
+  EXPECT_THAT(Indexed(), ElementsAre("b"));
+  EXPECT_EQ(proxy_.snapshots(), 2);
+}
+
+TEST_F(FeedFollowerTest, WhileStorageIsAwayAnswersGoOnAndThenItCatchesUp) {
+  StartSearch();
+  WriteAndIndex({"a"});
+  proxy_.GoAway();
+  Write("b", "b");
+  EmbedPending();
+  EXPECT_THAT(Indexed(), ElementsAre("a"));
+  EXPECT_TRUE(server_->IsReady());
+  proxy_.ComeBack();
+  WaitUntilIndexed();
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b"));
+}
+
+TEST_F(FeedFollowerTest, SearchStartsBeforeStorageIsThere) {
+  Write("a", "a");
+  EmbedPending();
+  proxy_.GoAway();
+  StartSearchSoon();
+  EXPECT_FALSE(server_->IsReady());
+  proxy_.ComeBack();
+  WaitUntilIndexed();
+  EXPECT_THAT(Indexed(), ElementsAre("a"));
+}
+
+TEST_F(FeedFollowerTest, UntilItHasCaughtUpQueriesAreRefusedWithTheProgress) {
+  StartSearch();
+  WriteAndIndex({"a"});
+  StopSearch();
+  Write("b", "b");
+  EmbedPending();
+  proxy_.HoldFeed();
+  StartSearchSoon();
+  // The wait ends by its deadline, whatever has been loaded by then.
+  EXPECT_THAT(WaitForPosition(Newest(), absl::Milliseconds(300)),
+              StatusIs(absl::StatusCode::kDeadlineExceeded));
+  const absl::Status refused = Query(TextQuery("a")).status();
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kUnavailable, "catching up"));
+  EXPECT_EQ(ReasonOf(refused), common::v1::ERROR_REASON_INDEX_NOT_READY);
+  EXPECT_FALSE(server_->IsReady());
+  proxy_.ReleaseFeed();
+  WaitUntilReady();
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b"));
+}
+
+TEST_F(FeedFollowerTest, LagAndSizeAreTold) {
+  StartSearch();
+  WriteAndIndex({"a", "b", "c"});
+  const auto indexes = ListIndexes();
+  ASSERT_EQ(indexes.size(), 1);
+  EXPECT_EQ(indexes[0].database(), "default");
+  EXPECT_EQ(indexes[0].collection(), "notes");
+  EXPECT_EQ(indexes[0].vector_field(), "body");
+  EXPECT_EQ(indexes[0].fingerprint(), "letters-1");
+  EXPECT_EQ(indexes[0].dimensions(), 4);
+  EXPECT_EQ(indexes[0].metric(), common::v1::METRIC_COSINE);
+  EXPECT_EQ(indexes[0].state(), v1::Index::STATE_SERVING);
+  EXPECT_EQ(indexes[0].records(), 3);
+  EXPECT_EQ(indexes[0].vectors(), 3);
+  EXPECT_EQ(indexes[0].pending(), 0);
+  EXPECT_EQ(indexes[0].position(), Newest());
+  EXPECT_EQ(indexes[0].newest_position(), Newest());
+  EXPECT_GT(indexes[0].memory_bytes(), 3 * 4 * 4);
+}
+
+// Small pieces that need no server.
+
+TEST(StreamCallTest, ACallThatStaysSilentIsCancelled) {
+  DeadlineTimer timer;
+  StreamCall call(timer, absl::Milliseconds(1));
+  storage::testing::TestStorage storage;
+  grpc::ClientContext context;
+  const StreamCall::Scope scope(call, context);
+  storage::v1::WatchChangesRequest request;
+  request.set_after_position([&] {
+    grpc::ClientContext get_context;
+    storage::v1::DatabaseServiceGetResponse response;
+    EXPECT_TRUE(storage.databases().Get(&get_context, {}, &response).ok());
+    return response.database().position();
+  }());
+  const auto reader = storage.feed().WatchChanges(&context, request);
+  storage::v1::WatchChangesResponse response;
+  while (reader->Read(&response)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST(StreamCallTest, StopEndsAPause) {
+  DeadlineTimer timer;
+  StreamCall call(timer, absl::InfiniteDuration());
+  timer.At(absl::Now(), [&] { call.Stop(); });
+  call.Pause(absl::Hours(1));
+  EXPECT_TRUE(call.stopped());
+}
+
+TEST(BackoffTest, PausesGrowToTheLimitAndStartOverAfterASuccess) {
+  Backoff backoff(absl::Milliseconds(10), absl::Milliseconds(35));
+  for (int i = 0; i < 2; ++i) {
+    for (const int most : {10, 20, 35, 35}) {
+      const absl::Duration pause = backoff.Next();
+      EXPECT_LE(pause, absl::Milliseconds(most));
+      EXPECT_GE(pause, absl::Milliseconds(most) / 2);
+    }
+    backoff.Reset();
+  }
+}
+
+}  // namespace
+}  // namespace engram::search

@@ -1,0 +1,175 @@
+#include "services/search/index_service.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <string>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "libs/status/errors.h"
+#include "libs/status/grpc_status.h"
+#include "libs/status/testing/status_matchers.h"
+#include "services/search/testing/search_fixture.h"
+
+namespace engram::search {
+namespace {
+
+using ::engram::search::testing::SearchTest;
+using ::engram::testing::IsOk;
+using ::engram::testing::StatusIs;
+using ::testing::ElementsAre;
+using ::testing::Pair;
+
+class IndexServiceTest : public SearchTest {
+ protected:
+  absl::StatusOr<common::v1::Operation> StartVerify(
+      const std::string& collection) {
+    grpc::ClientContext context;
+    v1::VerifyIndexRequest request;
+    request.set_collection(collection);
+    v1::VerifyIndexResponse response;
+    const grpc::Status status =
+        indexes_->VerifyIndex(&context, request, &response);
+    if (!status.ok()) return FromGrpcStatus(status);
+    return response.operation();
+  }
+
+  common::v1::Operation Cancel(const std::string& name) {
+    grpc::ClientContext context;
+    v1::OperationServiceCancelRequest request;
+    request.set_name(name);
+    v1::OperationServiceCancelResponse response;
+    EXPECT_TRUE(operations_->Cancel(&context, request, &response).ok());
+    return response.operation();
+  }
+};
+
+TEST_F(IndexServiceTest, VerifyFindsNoDifferenceInATrueIndex) {
+  StartSearch();
+  WriteAndIndex({"a", "ab", "b", "c"});
+  Delete("b");
+  ASSERT_OK_AND_ASSIGN(const auto result, Verify());
+  EXPECT_EQ(result.difference_count(), 0) << result.DebugString();
+  EXPECT_EQ(result.vectors(), 3);
+  EXPECT_EQ(result.position(), Newest());
+}
+
+// Records are rewritten and deleted all the time; no state of theirs may be
+// taken for a difference.
+TEST_F(IndexServiceTest, VerifyFindsNoDifferenceWhileRecordsChange) {
+  StartSearch();
+  WriteAndIndex({"a", "ab", "b", "c", "cd"});
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    for (int i = 0; !done; ++i) {
+      const std::string id = absl::StrCat("note-", i % 20);
+      if (i % 7 == 6) {
+        Delete(id);
+      } else {
+        Write(id, std::string(1 + i % 5, "abcd"[i % 4]) + "a");
+      }
+      EmbedPending();
+    }
+  });
+  for (int i = 0; i < 5; ++i) {
+    const auto result = Verify();
+    EXPECT_THAT(result, IsOk());
+    if (result.ok()) {
+      EXPECT_EQ(result->difference_count(), 0) << result->DebugString();
+    }
+  }
+  done = true;
+  writer.join();
+}
+
+TEST_F(IndexServiceTest, VerifyNamesEveryKindOfDifference) {
+  StartSearch();
+  WriteAndIndex({"a", "b", "c", "d"});
+  // What the index hears is not what storage did.
+  proxy_.AlterFeed([](storage::v1::WatchChangesResponse& response) {
+    for (storage::v1::Change& change : *response.mutable_changes()) {
+      if (change.has_vectors_stored()) {
+        storage::v1::VectorsStored& stored = *change.mutable_vectors_stored();
+        if (stored.id() == "lost") stored.clear_chunks();
+        if (stored.id() == "bent") {
+          stored.mutable_chunks(0)->mutable_values()->at(0) ^= 1;
+        }
+      } else if (change.has_record_deleted()) {
+        change.mutable_record_changed()->set_collection("notes");
+      }
+    }
+  });
+  WriteAndIndex({"lost"});
+  Write("bent", "abcd");
+  EmbedPending();
+  Delete("c");
+  WaitUntilIndexed();
+  proxy_.AlterFeed({});
+
+  ASSERT_OK_AND_ASSIGN(const auto result, Verify());
+  EXPECT_EQ(result.difference_count(), 3) << result.DebugString();
+  EXPECT_EQ(result.vectors(), 5);  // a, b, d, lost, bent.
+  std::map<std::string, v1::IndexDifference::Kind> kinds;
+  for (const v1::IndexDifference& difference : result.differences()) {
+    kinds[difference.id()] = difference.kind();
+    EXPECT_EQ(difference.chunk(), 0);
+  }
+  EXPECT_THAT(kinds,
+              ElementsAre(Pair("bent", v1::IndexDifference::KIND_DIFFERENT),
+                          Pair("c", v1::IndexDifference::KIND_EXTRA),
+                          Pair("lost", v1::IndexDifference::KIND_MISSING)));
+}
+
+TEST_F(IndexServiceTest, ACheckCanBeCancelled) {
+  StartSearch();
+  WriteAndIndex({"a"});
+  proxy_.HoldSnapshots();
+  ASSERT_OK_AND_ASSIGN(const auto started, StartVerify("notes"));
+  EXPECT_EQ(started.state(), common::v1::Operation::STATE_RUNNING);
+  EXPECT_EQ(started.kind(), "verify-index");
+  ASSERT_OK_AND_ASSIGN(auto operation,
+                       Wait(started.name(), absl::ZeroDuration()));
+  EXPECT_EQ(operation.state(), common::v1::Operation::STATE_RUNNING);
+  Cancel(started.name());
+  ASSERT_OK_AND_ASSIGN(operation, Wait(started.name(), absl::Seconds(20)));
+  EXPECT_EQ(operation.state(), common::v1::Operation::STATE_CANCELLED);
+  proxy_.ReleaseSnapshots();
+}
+
+TEST_F(IndexServiceTest, OperationsAreListedNewestFirstAndUnknownOnesNotFound) {
+  StartSearch();
+  ASSERT_OK(Verify());
+  ASSERT_OK(Verify());
+  grpc::ClientContext context;
+  v1::OperationServiceListResponse list;
+  ASSERT_TRUE(operations_->List(&context, {}, &list).ok());
+  ASSERT_EQ(list.operations_size(), 2);
+  EXPECT_EQ(list.operations(0).name(), "verify-index-2");
+  const absl::Status unknown =
+      Wait("verify-index-9", absl::Seconds(1)).status();
+  EXPECT_THAT(unknown, StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_EQ(ReasonOf(unknown), common::v1::ERROR_REASON_OPERATION_UNKNOWN);
+  EXPECT_THAT(Wait("verify-index-1", absl::Seconds(61)),
+              StatusIs(absl::StatusCode::kInvalidArgument, "timeout"));
+}
+
+TEST_F(IndexServiceTest, VerifyOfAnUnknownCollectionStartsNothing) {
+  StartSearch();
+  EXPECT_THAT(StartVerify("nots"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(StartVerify(""),
+              StatusIs(absl::StatusCode::kInvalidArgument, "collection"));
+}
+
+TEST_F(IndexServiceTest, WaitForPositionNeedsAPosition) {
+  StartSearch();
+  EXPECT_THAT(WaitForPosition("soon"),
+              StatusIs(absl::StatusCode::kInvalidArgument, "position: "));
+  EXPECT_THAT(WaitForPosition("nobody@0000000000000001.5"),
+              StatusIs(absl::StatusCode::kNotFound, "nobody"));
+}
+
+}  // namespace
+}  // namespace engram::search

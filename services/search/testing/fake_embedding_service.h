@@ -1,0 +1,93 @@
+#ifndef ENGRAM_SERVICES_SEARCH_TESTING_FAKE_EMBEDDING_SERVICE_H_
+#define ENGRAM_SERVICES_SEARCH_TESTING_FAKE_EMBEDDING_SERVICE_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "engram/embedding/v1/embedding.grpc.pb.h"
+#include "libs/vector/vector.h"
+
+namespace engram::search::testing {
+
+// What the fake model makes of a text: how often it has each of the letters a
+// to d, at unit length. A text without any gives zeros.
+inline std::vector<float> LetterVector(const std::string& text) {
+  std::vector<float> vector(4);
+  for (const char letter : text) {
+    if (letter >= 'a' && letter <= 'd') ++vector[letter - 'a'];
+  }
+  vector::Normalize(absl::MakeSpan(vector));
+  return vector;
+}
+
+// A fake: one model, `test/letters`, and failures on request. Thread-safe.
+class FakeEmbeddingService : public embedding::v1::EmbeddingService::Service {
+ public:
+  static constexpr char kModel[] = "test/letters";
+  static constexpr char kFingerprint[] = "letters-1";
+
+  FakeEmbeddingService() {
+    grpc::ServerBuilder builder;
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    channel_ = server_->InProcessChannel(grpc::ChannelArguments());
+  }
+  ~FakeEmbeddingService() override { server_->Shutdown(); }
+
+  std::shared_ptr<grpc::Channel> channel() { return channel_; }
+
+  // Every call ends with this; OK works again.
+  void FailWith(grpc::Status status) {
+    absl::MutexLock lock(&mutex_);
+    failure_ = std::move(status);
+  }
+
+  // Answers as if the model behind the name had been replaced.
+  void ChangeFingerprint(std::string fingerprint) {
+    absl::MutexLock lock(&mutex_);
+    fingerprint_ = std::move(fingerprint);
+  }
+
+  // The purpose of the last call.
+  embedding::v1::Purpose last_purpose() const {
+    absl::MutexLock lock(&mutex_);
+    return last_purpose_;
+  }
+
+  grpc::Status Embed(grpc::ServerContext*,
+                     const embedding::v1::EmbedRequest* request,
+                     embedding::v1::EmbedResponse* response) override {
+    absl::MutexLock lock(&mutex_);
+    last_purpose_ = request->purpose();
+    if (!failure_.ok()) return failure_;
+    if (request->model() != kModel) {
+      return grpc::Status(grpc::StatusCode::NOT_FOUND, "no such model");
+    }
+    response->mutable_model()->set_name(kModel);
+    response->mutable_model()->set_fingerprint(fingerprint_);
+    for (const std::string& text : request->texts()) {
+      response->add_embeddings()->mutable_vector()->set_values(
+          std::string(vector::Pack(LetterVector(text))));
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  grpc::Status failure_ ABSL_GUARDED_BY(mutex_);
+  std::string fingerprint_ ABSL_GUARDED_BY(mutex_) = kFingerprint;
+  embedding::v1::Purpose last_purpose_ ABSL_GUARDED_BY(mutex_) =
+      embedding::v1::PURPOSE_UNSPECIFIED;
+
+  std::unique_ptr<grpc::Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+}  // namespace engram::search::testing
+
+#endif  // ENGRAM_SERVICES_SEARCH_TESTING_FAKE_EMBEDDING_SERVICE_H_

@@ -1,0 +1,98 @@
+#ifndef ENGRAM_SERVICES_SEARCH_TESTING_FEED_BUILDER_H_
+#define ENGRAM_SERVICES_SEARCH_TESTING_FEED_BUILDER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engram/storage/v1/catalog.pb.h"
+#include "engram/storage/v1/feed.pb.h"
+#include "libs/vector/vector.h"
+
+namespace engram::search::testing {
+
+// A collection `notes` with one vector field `text`, of two dimensions,
+// compared by dot product, whose vectors are of `generation`.
+inline storage::v1::Collection NotesCollection(
+    int64_t generation = 1, const std::string& name = "notes") {
+  storage::v1::Collection collection;
+  collection.set_name(name);
+  storage::v1::VectorField& field = *collection.add_vector_fields();
+  field.set_name("text");
+  field.set_metric(common::v1::METRIC_DOT);
+  field.mutable_generation()->set_id(generation);
+  field.mutable_generation()->set_model("test/model");
+  field.mutable_generation()->set_fingerprint("test-fingerprint");
+  field.mutable_generation()->set_dimensions(2);
+  return collection;
+}
+
+// Builds a feed of collection `notes`, generation 1, as storage would send it.
+class FeedBuilder {
+ public:
+  using Changes = google::protobuf::RepeatedPtrField<storage::v1::Change>;
+
+  FeedBuilder& CreateNotes() {
+    *Next().mutable_collection_created() = NotesCollection();
+    return *this;
+  }
+  FeedBuilder& Write(int64_t row, const std::string& id) {
+    storage::v1::RecordChanged& record = *Next().mutable_record_changed();
+    record.set_collection("notes");
+    record.set_row(row);
+    record.set_id(id);
+    record.add_pending_generations(1);
+    return *this;
+  }
+  FeedBuilder& ClearText(int64_t row, const std::string& id) {
+    storage::v1::RecordChanged& record = *Next().mutable_record_changed();
+    record.set_collection("notes");
+    record.set_row(row);
+    record.set_id(id);
+    record.add_cleared_generations(1);
+    return *this;
+  }
+  FeedBuilder& Store(int64_t row, const std::string& id,
+                     const std::vector<std::vector<float>>& chunks) {
+    storage::v1::VectorsStored& stored = *Next().mutable_vectors_stored();
+    stored.set_collection("notes");
+    stored.set_row(row);
+    stored.set_id(id);
+    stored.set_generation(1);
+    for (const std::vector<float>& chunk : chunks) {
+      const absl::string_view packed = vector::Pack(chunk);
+      stored.add_chunks()->set_values(packed.data(), packed.size());
+    }
+    return *this;
+  }
+  FeedBuilder& Delete(int64_t row, const std::string& id) {
+    storage::v1::RecordDeleted& record = *Next().mutable_record_deleted();
+    record.set_collection("notes");
+    record.set_row(row);
+    record.set_id(id);
+    return *this;
+  }
+
+  // Everything so far; sequences from 1.
+  const Changes& changes() const { return changes_; }
+
+  // Those after `sequence`.
+  Changes After(int64_t sequence) const {
+    return Changes(changes_.begin() + sequence, changes_.end());
+  }
+
+ private:
+  storage::v1::Change& Next() {
+    storage::v1::Change& change = *changes_.Add();
+    change.set_sequence(changes_.size());
+    change.set_checksum(1000 + changes_.size());
+    change.mutable_commit_time()->set_seconds(1'800'000'000 + changes_.size());
+    return change;
+  }
+
+  Changes changes_;
+};
+
+}  // namespace engram::search::testing
+
+#endif  // ENGRAM_SERVICES_SEARCH_TESTING_FEED_BUILDER_H_
