@@ -1,0 +1,347 @@
+#include "services/storage/feed_service.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "libs/clock/testing/fake_clock.h"
+#include "libs/status/errors.h"
+#include "libs/status/grpc_status.h"
+#include "libs/status/testing/status_matchers.h"
+#include "services/storage/testing/storage_fixture.h"
+
+namespace engram::storage {
+namespace {
+
+using ::engram::testing::FakeClock;
+using ::engram::testing::StatusIs;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr char kNotes[] = R"(
+collection: notes
+fields:
+  title: {type: string}
+  stars: {type: int}
+vectors:
+  text: {source: [title]}
+)";
+
+// Follows a database's changes, one message at a time.
+class Follower {
+ public:
+  Follower(testing::TestStorage& storage, const std::string& position,
+           uint64_t checksum = 0) {
+    v1::WatchChangesRequest request;
+    request.set_after_position(position);
+    request.set_checksum(checksum);
+    reader_ = storage.feed().WatchChanges(&context_, request);
+  }
+  ~Follower() {
+    context_.TryCancel();
+    if (!finished_) Finish();
+  }
+
+  // The next message; waits for it.
+  v1::WatchChangesResponse Next() {
+    v1::WatchChangesResponse response;
+    EXPECT_TRUE(reader_->Read(&response));
+    return response;
+  }
+
+  // Changes until there are `count`.
+  std::vector<v1::Change> Read(size_t count) {
+    std::vector<v1::Change> changes;
+    while (changes.size() < count) {
+      const v1::WatchChangesResponse response = Next();
+      if (::testing::Test::HasFailure()) break;
+      changes.insert(changes.end(), response.changes().begin(),
+                     response.changes().end());
+    }
+    return changes;
+  }
+
+  // How the stream ended; reads what is left.
+  absl::Status Finish() {
+    v1::WatchChangesResponse response;
+    while (reader_->Read(&response)) continue;
+    finished_ = true;
+    return FromGrpcStatus(reader_->Finish());
+  }
+
+ private:
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<v1::WatchChangesResponse>> reader_;
+  bool finished_ = false;
+};
+
+class FeedServiceTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK(storage_.RegisterModel("test/two", "two-v1", 2));
+    ASSERT_OK_AND_ASSIGN(const auto applied, storage_.ApplySchema({kNotes}));
+    created_position_ = applied.position();
+    generation_ = applied.collections(0).vector_fields(0).generation().id();
+  }
+
+  std::string Upsert(const std::string& id, const std::string& fields) {
+    const auto written = storage_.Upsert("notes", id, fields);
+    EXPECT_OK(written);
+    return written->position();
+  }
+
+  void Embed(const std::vector<float>& vector) {
+    ASSERT_OK_AND_ASSIGN(const auto leased, storage_.Lease("two-v1"));
+    for (const v1::OutboxEntry& entry : leased.entries()) {
+      ASSERT_OK(storage_.Put(entry, {vector}));
+    }
+  }
+
+  // The position before the first change.
+  std::string Start() {
+    return absl::StrCat(
+        created_position_.substr(0, created_position_.rfind('.')), ".0");
+  }
+
+  std::vector<v1::StreamSnapshotResponse> Snapshot() {
+    grpc::ClientContext context;
+    const auto reader = storage_.feed().StreamSnapshot(&context, {});
+    std::vector<v1::StreamSnapshotResponse> messages;
+    v1::StreamSnapshotResponse message;
+    while (reader->Read(&message)) messages.push_back(message);
+    EXPECT_OK(FromGrpcStatus(reader->Finish()));
+    return messages;
+  }
+
+  FakeClock clock_;
+  testing::TestStorage storage_{clock_};
+  std::string created_position_;
+  int64_t generation_ = 0;
+};
+
+TEST_F(FeedServiceTest, TellsTheWholeLifeOfARecord) {
+  Upsert("a", R"({"title": "x"})");
+  Embed({3, 4});
+  Upsert("a", R"({"title": null})");
+  ASSERT_OK(storage_.Delete("notes", "a"));
+  Follower follower(storage_, Start());
+  const std::vector<v1::Change> changes = follower.Read(5);
+  ASSERT_EQ(changes.size(), 5);
+  EXPECT_EQ(changes[0].collection_created().name(), "notes");
+  EXPECT_EQ(changes[1].record_changed().id(), "a");
+  EXPECT_THAT(changes[1].record_changed().pending_generations(),
+              ElementsAre(generation_));
+  EXPECT_EQ(changes[2].vectors_stored().generation(), generation_);
+  EXPECT_EQ(changes[2].vectors_stored().row(),
+            changes[1].record_changed().row());
+  // Gone again by now.
+  EXPECT_THAT(changes[2].vectors_stored().chunks(), IsEmpty());
+  EXPECT_THAT(changes[3].record_changed().cleared_generations(),
+              ElementsAre(generation_));
+  EXPECT_EQ(changes[4].record_deleted().id(), "a");
+  for (size_t i = 0; i < changes.size(); ++i) {
+    EXPECT_EQ(changes[i].sequence(), i + 1);
+  }
+}
+
+TEST_F(FeedServiceTest, CarriesVectorsOfUnitLength) {
+  Upsert("a", R"({"title": "x"})");
+  Embed({3, 4});
+  Follower follower(storage_, created_position_);
+  const std::vector<v1::Change> changes = follower.Read(2);
+  ASSERT_EQ(changes[1].vectors_stored().chunks_size(), 1);
+  const std::vector<float> vector =
+      testing::UnpackVector(changes[1].vectors_stored().chunks(0).values());
+  EXPECT_FLOAT_EQ(vector[0], 0.6f);
+  EXPECT_FLOAT_EQ(vector[1], 0.8f);
+}
+
+TEST_F(FeedServiceTest, AnUnchangedTextIsNotPending) {
+  Upsert("a", R"({"title": "x"})");
+  Embed({1, 0});
+  const std::string before = Upsert("a", R"({"stars": 1})");
+  Upsert("a", R"({"title": "x"})");
+  Follower follower(storage_, before);
+  EXPECT_THAT(follower.Read(1)[0].record_changed().pending_generations(),
+              IsEmpty());
+}
+
+TEST_F(FeedServiceTest, PushesChangesAsTheyAreCommitted) {
+  Follower follower(storage_, created_position_);
+  const v1::WatchChangesResponse first = follower.Next();
+  EXPECT_EQ(first.changes_size(), 0);
+  EXPECT_EQ(first.newest_position(), created_position_);
+  // The clock stands still, so only the commit can bring the next message.
+  const std::string position = Upsert("a", R"({"title": "x"})");
+  const v1::WatchChangesResponse second = follower.Next();
+  ASSERT_EQ(second.changes_size(), 1);
+  EXPECT_EQ(second.changes(0).record_changed().id(), "a");
+  EXPECT_EQ(second.position(), position);
+}
+
+TEST_F(FeedServiceTest, ASilentStreamGivesASignOfLife) {
+  Follower follower(storage_, created_position_);
+  follower.Next();
+  // The stream may not wait yet, so the clock goes on until it answers.
+  std::atomic<bool> answered = false;
+  std::thread ticker([&] {
+    while (!answered) {
+      clock_.Advance(absl::Seconds(11));
+      storage_.server().RunOnce();
+    }
+  });
+  const v1::WatchChangesResponse response = follower.Next();
+  answered = true;
+  ticker.join();
+  EXPECT_EQ(response.changes_size(), 0);
+  EXPECT_EQ(response.position(), created_position_);
+}
+
+TEST_F(FeedServiceTest, ResumesAfterAPositionAndItsChecksum) {
+  const std::string position = Upsert("a", R"({"title": "x"})");
+  Upsert("b", R"({"title": "y"})");
+  uint64_t checksum = 0;
+  {
+    Follower follower(storage_, created_position_);
+    checksum = follower.Read(1)[0].checksum();
+  }
+  storage_.Restart();
+  Follower follower(storage_, position, checksum);
+  EXPECT_EQ(follower.Read(1)[0].record_changed().id(), "b");
+}
+
+TEST_F(FeedServiceTest, AnotherChecksumIsOutOfRange) {
+  Follower follower(storage_, created_position_, 12345);
+  const absl::Status status = follower.Finish();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kOutOfRange));
+  EXPECT_EQ(ReasonOf(status), common::v1::ERROR_REASON_EPOCH_CHANGED);
+}
+
+TEST_F(FeedServiceTest, AnotherEpochOrAFuturePositionIsOutOfRange) {
+  for (const std::string& position : {std::string("default@0000000000000001.1"),
+                                      absl::StrCat(created_position_, "7")}) {
+    Follower follower(storage_, position);
+    const absl::Status status = follower.Finish();
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kOutOfRange)) << position;
+    EXPECT_EQ(ReasonOf(status), common::v1::ERROR_REASON_EPOCH_CHANGED);
+  }
+}
+
+TEST_F(FeedServiceTest, BadPositionsAreRefused) {
+  EXPECT_THAT(Follower(storage_, "here").Finish(),
+              StatusIs(absl::StatusCode::kInvalidArgument, "after_position"));
+  EXPECT_THAT(Follower(storage_, "nowhere@0000000000000001.1").Finish(),
+              StatusIs(absl::StatusCode::kNotFound, "nowhere"));
+}
+
+TEST_F(FeedServiceTest, StreamsEndWhenTheServerStops) {
+  Follower follower(storage_, created_position_);
+  follower.Next();
+  storage_.server().Stop();
+  EXPECT_THAT(follower.Finish(), StatusIs(absl::StatusCode::kUnavailable));
+}
+
+TEST_F(FeedServiceTest, ASnapshotHoldsRecordsVectorsAndWhatIsPending) {
+  Upsert("a", R"({"title": "x"})");
+  Embed({0, 2});
+  const std::string newest = Upsert("b", R"({"title": "y"})");
+  const std::vector<v1::StreamSnapshotResponse> messages = Snapshot();
+  ASSERT_EQ(messages.size(), 3);
+  EXPECT_EQ(messages[0].start().position(), newest);
+  EXPECT_EQ(messages[0].start().records(), 2);
+  EXPECT_EQ(messages[0].start().collections(0).name(), "notes");
+  const auto& records = messages[1].records().records();
+  ASSERT_EQ(records.size(), 2);
+  EXPECT_EQ(records[0].id(), "a");
+  ASSERT_EQ(records[0].vectors_size(), 1);
+  EXPECT_THAT(testing::UnpackVector(records[0].vectors(0).chunks(0).values()),
+              ElementsAre(0, 1));
+  EXPECT_THAT(records[0].pending(), IsEmpty());
+  EXPECT_EQ(records[1].id(), "b");
+  EXPECT_THAT(records[1].vectors(), IsEmpty());
+  ASSERT_EQ(records[1].pending_size(), 1);
+  EXPECT_EQ(records[1].pending(0).sequence(), records[1].sequence());
+  EXPECT_EQ(messages[2].end().position(), newest);
+}
+
+TEST_F(FeedServiceTest, ASnapshotOfNothingHasAStartAndAnEnd) {
+  const std::vector<v1::StreamSnapshotResponse> messages = Snapshot();
+  ASSERT_EQ(messages.size(), 2);
+  EXPECT_TRUE(messages[0].has_start());
+  EXPECT_EQ(messages[1].end().position(), created_position_);
+}
+
+// A copy made of a snapshot and the changes after its start.
+TEST_F(FeedServiceTest, ASnapshotBesideWritesBecomesExactByItsChanges) {
+  for (int i = 0; i < 200; ++i) {
+    Upsert(absl::StrCat("old-", i), R"({"title": "x"})");
+  }
+  std::atomic<bool> stop = false;
+  std::thread writer([&] {
+    for (int i = 0; !stop || i < 50; ++i) {
+      Upsert(absl::StrCat("new-", i), R"({"title": "x"})");
+      EXPECT_OK(storage_.Delete("notes", absl::StrCat("old-", i)));
+    }
+  });
+  const std::vector<v1::StreamSnapshotResponse> messages = Snapshot();
+  stop = true;
+  writer.join();
+  std::map<int64_t, std::string> copy;
+  for (const auto& message : messages) {
+    for (const auto& record : message.records().records()) {
+      copy[record.row()] = record.id();
+    }
+  }
+  Follower follower(storage_, messages.front().start().position(),
+                    messages.front().start().checksum());
+  while (true) {
+    const v1::WatchChangesResponse response = follower.Next();
+    for (const v1::Change& change : response.changes()) {
+      if (change.has_record_changed()) {
+        copy[change.record_changed().row()] = change.record_changed().id();
+      }
+      if (change.has_record_deleted()) {
+        copy.erase(change.record_deleted().row());
+      }
+    }
+    if (response.position() == response.newest_position()) break;
+  }
+  std::set<std::string> copied, stored;
+  for (const auto& [row, id] : copy) copied.insert(id);
+  for (const auto& message : Snapshot()) {
+    for (const auto& record : message.records().records()) {
+      stored.insert(record.id());
+    }
+  }
+  EXPECT_EQ(copied, stored);
+}
+
+TEST_F(FeedServiceTest, LongHistoriesComeInBoundedMessages) {
+  // Long ids make a long history of few records.
+  const std::string filler(500, 'i');
+  v1::WriteRequest request;
+  for (int i = 0; i < 3000; ++i) {
+    v1::WriteItem& item = *request.add_items();
+    item.set_collection("notes");
+    item.mutable_upsert()->set_id(absl::StrCat(i, "-", filler));
+  }
+  ASSERT_OK(storage_.Write(request));
+  Follower follower(storage_, created_position_);
+  size_t changes = 0;
+  int messages = 0;
+  for (; changes < 3000; ++messages) {
+    const v1::WatchChangesResponse response = follower.Next();
+    EXPECT_LT(response.ByteSizeLong(), 1 << 20);
+    changes += response.changes_size();
+  }
+  EXPECT_GT(messages, 2);
+  EXPECT_GT(Snapshot().size(), 4);
+}
+
+}  // namespace
+}  // namespace engram::storage
