@@ -44,7 +44,7 @@ class Follower {
   }
   ~Follower() {
     context_.TryCancel();
-    if (!finished_) Finish();
+    if (!finished_) Finish().IgnoreError();
   }
 
   // The next message; waits for it.

@@ -138,7 +138,7 @@ TEST_F(GroupCommitterTest, QueuedWritesShareOneCommit) {
   committer_->Stop();
   // The pause's own commit, then one for all three.
   EXPECT_THAT(commits_, ElementsAre(0, 3));
-  EXPECT_THAT(results_, Each(engram::testing::IsOk()));
+  EXPECT_THAT(results_, ::testing::Each(engram::testing::IsOk()));
   EXPECT_THAT(Values(), ElementsAre(1, 2, 3));
 }
 
