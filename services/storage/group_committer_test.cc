@@ -8,6 +8,7 @@
 #include "absl/synchronization/notification.h"
 #include "libs/clock/testing/fake_clock.h"
 #include "libs/sqlite/migrator.h"
+#include "libs/sqlite/testing/fault_vfs.h"
 #include "libs/sqlite/testing/temp_directory.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
@@ -181,6 +182,30 @@ TEST_F(GroupCommitterTest, WhereTheWholeTransactionFailsWritesRunOneByOne) {
   EXPECT_OK(results_[2]);
   EXPECT_THAT(Values(), ElementsAre(1, 3));
   EXPECT_THAT(LoggedRows(), ElementsAre(1, 3));
+  // A commit each, where they would have shared one.
+  EXPECT_THAT(commits_, ElementsAre(0, 1, 2));
+}
+
+// What a failed sync left on disk is anybody's guess, so nothing is built on
+// it.
+TEST_F(GroupCommitterTest, AFailedSyncRefusesWritesUntilTheFileIsOpenedAgain) {
+  committer_.reset();
+  engram::testing::FaultVfs disk;
+  Open();
+  ASSERT_OK(Wait(Insert(1)));
+  disk.FailSyncs();
+  const absl::Status failed = Wait(Insert(2));
+  EXPECT_THAT(failed, StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(ReasonOf(failed), common::v1::ERROR_REASON_DURABILITY_UNKNOWN);
+  disk.Heal();
+  EXPECT_EQ(ReasonOf(Wait(Insert(3))),
+            common::v1::ERROR_REASON_DURABILITY_UNKNOWN);
+  committer_.reset();
+  Open();
+  EXPECT_OK(Wait(Insert(4)));
+  EXPECT_THAT(Values(), ::testing::IsSupersetOf({1, 4}));
+  EXPECT_THAT(Values(), ::testing::Not(::testing::Contains(3)));
+  committer_.reset();
 }
 
 TEST_F(GroupCommitterTest, AWritePastItsDeadlineIsNotBegun) {
