@@ -44,7 +44,7 @@ EmbeddingServer::EmbeddingServer(EmbeddingOptions options,
 
 EmbeddingServer::~EmbeddingServer() { Stop(); }
 
-absl::Status EmbeddingServer::Start(EmbeddingPeers peers) {
+absl::Status EmbeddingServer::Start(const EmbeddingPeers& peers) {
   storage_ = std::make_unique<StorageClient>(peers.storage);
   registrar_ = std::make_unique<ModelRegistrar>(*catalog_, *storage_);
   const OutboxWorkerSettings settings = {

@@ -42,7 +42,7 @@ class EmbeddingServer {
 
   // Starts to embed what waits in storage, which need not be up yet. Call it
   // once.
-  absl::Status Start(EmbeddingPeers peers);
+  absl::Status Start(const EmbeddingPeers& peers);
 
   // Whether it works: from Start to Stop. Calls of its services need no peer.
   bool IsReady() const { return ready_; }

@@ -84,8 +84,8 @@ void Sign(std::string& model) {
 
 std::string WriteTestFile(absl::string_view bytes) {
   static std::atomic<int> files = 0;
-  const std::string path = absl::StrCat(::testing::TempDir(), "engram-model-",
-                                        getpid(), "-", ++files);
+  std::string path = absl::StrCat(::testing::TempDir(), "engram-model-",
+                                  getpid(), "-", ++files);
   std::ofstream(path, std::ios::binary).write(bytes.data(), bytes.size());
   return path;
 }
