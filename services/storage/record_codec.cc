@@ -15,7 +15,7 @@ namespace {
 constexpr size_t kShownNameBytes = 64;
 
 std::string FieldPath(absl::string_view path, absl::string_view field) {
-  return absl::StrCat(path, ".", field.substr(0, kShownNameBytes));
+  return absl::StrCat(path, ".", CutText(field, kShownNameBytes));
 }
 
 std::string UnknownField(const schema::CollectionSpec& spec,
@@ -26,7 +26,7 @@ std::string UnknownField(const schema::CollectionSpec& spec,
   const std::string hint =
       name == "id" ? "; the id stands beside the fields, not among them"
                    : schema::DidYouMean(name, known);
-  return absl::StrCat("no field \"", name.substr(0, kShownNameBytes),
+  return absl::StrCat("no field \"", CutText(name, kShownNameBytes),
                       "\" in the collection \"", spec.name, "\"", hint);
 }
 

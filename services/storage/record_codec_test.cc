@@ -146,8 +146,12 @@ TEST_F(RecordCodecTest, SaysWhereTheIdBelongs) {
 }
 
 TEST_F(RecordCodecTest, CutsTheNamesThatAClientMadeUp) {
-  Decode(absl::StrCat("{\"", std::string(100'000, 'x'), "\":1}"));
+  // Cut where a character of two bytes stands across the limit.
+  Decode(absl::StrCat("{\"", std::string(63, 'x'), "ü",
+                      std::string(100'000, 'x'), "\":1}"));
   ASSERT_EQ(violations().size(), 1);
+  EXPECT_EQ(violations()[0].first,
+            absl::StrCat("items[0].upsert.fields.", std::string(63, 'x'), "…"));
   EXPECT_LT(violations()[0].first.size() + violations()[0].second.size(), 300);
 }
 
