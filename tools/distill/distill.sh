@@ -24,7 +24,7 @@ if [ -z "$(ls "$work/debs")" ]; then
   # shellcheck disable=SC2046  # one argument a line
   (cd "$work/debs" && apt-get download $(cat "$here/doc-packages.txt"))
 fi
-for language in cs da de el eo es fi fr hu ja km ko pl ro ru tr uk vi zh_CN zh_TW; do
+for language in cs da de el eo es "fi" fr hu ja km ko pl ro ru tr uk vi zh_CN zh_TW; do
   [ -e "$work/i18n/$language.bz2" ] || curl -fsS -o "$work/i18n/$language.bz2" \
     "http://deb.debian.org/debian/dists/bookworm/main/i18n/Translation-$language.bz2"
 done
