@@ -133,8 +133,8 @@ class DocumentReader {
 };
 
 std::string Join(absl::string_view path, absl::string_view name) {
-  name = name.substr(0, kShownKeyBytes);
-  return path.empty() ? std::string(name) : absl::StrCat(path, ".", name);
+  const std::string shown = CutText(name, kShownKeyBytes);
+  return path.empty() ? shown : absl::StrCat(path, ".", shown);
 }
 
 std::string At(absl::string_view path, size_t index) {
@@ -233,7 +233,7 @@ std::vector<std::string> DocumentReader::ReadFieldNames(
       Report(element, At(path, i), "wants the name of a field");
     } else if (!declared_.count(element.text)) {
       Report(element, At(path, i),
-             absl::StrCat("no field \"", element.text.substr(0, kShownKeyBytes),
+             absl::StrCat("no field \"", CutText(element.text, kShownKeyBytes),
                           "\"", NearestField(element.text)));
     } else if (std::count(names.begin(), names.end(), element.text)) {
       Report(element, At(path, i),

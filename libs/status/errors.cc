@@ -29,13 +29,6 @@ std::string TypeUrl() {
   return absl::StrCat(kTypePrefix, Detail::descriptor()->full_name());
 }
 
-// The first bytes of `text`, whole characters only.
-std::string CutText(absl::string_view text, size_t max_bytes) {
-  if (text.size() <= max_bytes) return std::string(text);
-  while (max_bytes > 0 && (text[max_bytes] & 0xC0) == 0x80) --max_bytes;
-  return absl::StrCat(text.substr(0, max_bytes), "…");
-}
-
 template <typename Detail>
 void Attach(const Detail& detail, absl::Status& status) {
   status.SetPayload(TypeUrl<Detail>(), absl::Cord(detail.SerializeAsString()));
@@ -91,6 +84,12 @@ ErrorReason ReasonOf(const absl::Status& status) {
     ErrorReason_Parse(absl::StrCat(kReasonPrefix, info.reason()), &reason);
   }
   return reason;
+}
+
+std::string CutText(absl::string_view text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return std::string(text);
+  while (max_bytes > 0 && (text[max_bytes] & 0xC0) == 0x80) --max_bytes;
+  return absl::StrCat(text.substr(0, max_bytes), "…");
 }
 
 void FieldViolations::Add(absl::string_view path, absl::string_view problem) {

@@ -45,6 +45,11 @@ absl::Status WithContext(const absl::Status& status, absl::string_view context);
 // Returns the reason that `status` carries, or ERROR_REASON_UNSPECIFIED.
 ErrorReason ReasonOf(const absl::Status& status);
 
+// Returns the first bytes of `text`, UTF-8, whole characters only, with an
+// ellipsis if something is left out: for messages that repeat what a client
+// sent. Half a character would make the details unreadable to protobuf.
+std::string CutText(absl::string_view text, size_t max_bytes);
+
 // Gathers every broken rule of a request, so that one answer reports them all.
 //
 // Bounded: a status that does not fit the 8 KiB that gRPC's C++ client takes of

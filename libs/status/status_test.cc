@@ -47,6 +47,14 @@ TEST(ErrorsTest, ViolationsAreReportedTogetherAndTheMessageStaysShort) {
   EXPECT_EQ(ReasonOf(status), common::v1::ERROR_REASON_FIELD_INVALID);
 }
 
+TEST(ErrorsTest, TextIsCutBetweenCharacters) {
+  EXPECT_EQ(CutText("abc", 3), "abc");
+  EXPECT_EQ(CutText("abcd", 3), "abc…");
+  EXPECT_EQ(CutText("aüb", 2), "a…");
+  EXPECT_EQ(CutText("aüb", 3), "aü…");
+  EXPECT_EQ(CutText("ü", 1), "…");
+}
+
 TEST(ErrorsTest, ViolationsFitTheMetadataThatAClientTakes) {
   FieldViolations violations;
   // "ü" takes two bytes, and six on the wire in a message.

@@ -68,7 +68,8 @@ void AddGlobalOptions(CLI::App& app, Context& context) {
 
 }  // namespace
 
-int Run(const std::vector<std::string>& arguments, Console& console) {
+int RunCommandLine(const std::vector<std::string>& arguments,
+                   Console& console) {
   CLI::App app(kDescription, "engramctl");
   Context context{.console = console};
   app.footer(kFooter);

@@ -10,7 +10,7 @@ namespace engram::engramctl {
 
 // Runs one command line, without the program's name. Returns the exit code: 0,
 // 1 if the command failed, 2 if the command line makes no sense.
-int Run(const std::vector<std::string>& arguments, Console& console);
+int RunCommandLine(const std::vector<std::string>& arguments, Console& console);
 
 }  // namespace engram::engramctl
 

@@ -16,6 +16,6 @@ int main(int argc, char** argv) {
       .err = std::cerr,
       .out_terminal = engram::engramctl::Terminal::Of(STDOUT_FILENO),
       .err_terminal = engram::engramctl::Terminal::Of(STDERR_FILENO)};
-  return engram::engramctl::Run(std::vector<std::string>(argv + 1, argv + argc),
-                                console);
+  return engram::engramctl::RunCommandLine(
+      std::vector<std::string>(argv + 1, argv + argc), console);
 }

@@ -194,21 +194,26 @@ void PrintDatabases(const Console& console, const EngramStatus& status) {
   PrintTable(console, table);
 }
 
+// Names the database of each collection only where there are several: a line
+// should fit 80 cells.
 void PrintFields(const Console& console, const EngramStatus& status) {
   using Align = Table::Align;
-  Table table({{"DATABASE"},
-               {"COLLECTION"},
-               {"RECORDS", Align::kRight},
-               {"VECTOR FIELD"},
-               {"EMBEDDED", Align::kRight},
-               {"PENDING", Align::kRight},
-               {"NO TEXT", Align::kRight},
-               {"INDEXED", Align::kRight},
-               {"LAG", Align::kRight},
-               {"INDEX"}});
+  std::vector<Table::Column> columns = {{"COLLECTION"},
+                                        {"RECORDS", Align::kRight},
+                                        {"FIELD"},
+                                        {"EMBEDDED", Align::kRight},
+                                        {"PENDING", Align::kRight},
+                                        {"NO TEXT", Align::kRight},
+                                        {"INDEXED", Align::kRight},
+                                        {"LAG", Align::kRight},
+                                        {"INDEX"}};
+  const bool has_several = status.databases.size() > 1;
+  if (has_several) columns.insert(columns.begin(), {"DATABASE"});
+  Table table(columns);
   for (const FieldStatus& field : status.fields) {
-    std::vector<std::string> cells = {field.database, field.collection,
+    std::vector<std::string> cells = {field.collection,
                                       WithCommas(field.records)};
+    if (has_several) cells.insert(cells.begin(), field.database);
     if (!field.vector_field.empty()) {
       cells.insert(cells.end(),
                    {field.vector_field, WithCommas(field.embedded),
@@ -219,7 +224,7 @@ void PrintFields(const Console& console, const EngramStatus& status) {
                                    std::string(StateName(*field.index))});
       }
     }
-    cells.resize(10);
+    cells.resize(columns.size());
     table.AddRow(std::move(cells));
   }
   PrintTable(console, table);

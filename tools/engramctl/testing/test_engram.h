@@ -1,0 +1,141 @@
+#ifndef ENGRAM_TOOLS_ENGRAMCTL_TESTING_TEST_ENGRAM_H_
+#define ENGRAM_TOOLS_ENGRAMCTL_TESTING_TEST_ENGRAM_H_
+
+#include <grpcpp/grpcpp.h>
+#include <prometheus/registry.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "engram/embedding/v1/embedding.grpc.pb.h"
+#include "engram/search/v1/index.grpc.pb.h"
+#include "engram/search/v1/operation.grpc.pb.h"
+#include "engram/search/v1/search.grpc.pb.h"
+#include "libs/sqlite/testing/temp_directory.h"
+#include "libs/status/grpc_status.h"
+#include "services/storage/storage_server.h"
+
+namespace engram::engramctl::testing {
+
+// Answers as it is told, and keeps the last question.
+class FakeSearchService : public search::v1::SearchService::Service {
+ public:
+  grpc::Status Query(grpc::ServerContext*,
+                     const search::v1::QueryRequest* request,
+                     search::v1::QueryResponse* response) override {
+    last_request = *request;
+    *response = answer;
+    return ToGrpcStatus(status);
+  }
+
+  search::v1::QueryRequest last_request;
+  search::v1::QueryResponse answer;
+  absl::Status status;
+};
+
+class FakeIndexService : public search::v1::IndexService::Service {
+ public:
+  grpc::Status ListIndexes(grpc::ServerContext*,
+                           const search::v1::ListIndexesRequest*,
+                           search::v1::ListIndexesResponse* response) override {
+    *response = indexes;
+    return grpc::Status::OK;
+  }
+
+  // Fails with each of `waits` in turn, then succeeds.
+  grpc::Status WaitForPosition(
+      grpc::ServerContext*, const search::v1::WaitForPositionRequest* request,
+      search::v1::WaitForPositionResponse* response) override {
+    absl::MutexLock lock(&mutex);
+    awaited.push_back(request->position());
+    response->set_position(request->position());
+    if (waits.empty()) return grpc::Status::OK;
+    const absl::Status status = waits.front();
+    waits.pop_front();
+    return ToGrpcStatus(status);
+  }
+
+  grpc::Status VerifyIndex(grpc::ServerContext*,
+                           const search::v1::VerifyIndexRequest* request,
+                           search::v1::VerifyIndexResponse* response) override {
+    if (request->collection() != "notes") {
+      return grpc::Status(grpc::StatusCode::NOT_FOUND, "no such collection");
+    }
+    response->mutable_operation()->set_name("verify-index-1");
+    response->mutable_operation()->set_state(
+        common::v1::Operation::STATE_RUNNING);
+    return grpc::Status::OK;
+  }
+
+  search::v1::ListIndexesResponse indexes;
+  absl::Mutex mutex;
+  std::deque<absl::Status> waits ABSL_GUARDED_BY(mutex);
+  std::vector<std::string> awaited ABSL_GUARDED_BY(mutex);
+};
+
+// Knows one operation, which ends at the second question about it.
+class FakeOperationService : public search::v1::OperationService::Service {
+ public:
+  grpc::Status Wait(
+      grpc::ServerContext*,
+      const search::v1::OperationServiceWaitRequest* request,
+      search::v1::OperationServiceWaitResponse* response) override {
+    if (request->name() != "verify-index-1") {
+      return grpc::Status(grpc::StatusCode::NOT_FOUND, "no such operation");
+    }
+    *response->mutable_operation() = outcome;
+    if (++questions == 1) {
+      response->mutable_operation()->set_state(
+          common::v1::Operation::STATE_RUNNING);
+    }
+    return grpc::Status::OK;
+  }
+
+  common::v1::Operation outcome;
+  int questions = 0;
+};
+
+class FakeEmbeddingService : public embedding::v1::EmbeddingService::Service {
+ public:
+  grpc::Status ListModels(
+      grpc::ServerContext*, const embedding::v1::ListModelsRequest*,
+      embedding::v1::ListModelsResponse* response) override {
+    *response = models;
+    return grpc::Status::OK;
+  }
+
+  embedding::v1::ListModelsResponse models;
+};
+
+// Real storage, which takes messages up to 1 MiB, on a folder of its own beside
+// fakes of embedding and search, all at one address, as an engramd has them.
+class TestEngram {
+ public:
+  TestEngram();
+  ~TestEngram();
+
+  const std::string& address() const { return address_; }
+
+  // Registers a default model of two dimensions.
+  void RegisterModel();
+
+  FakeSearchService search;
+  FakeIndexService indexes;
+  FakeOperationService operations;
+  FakeEmbeddingService embedding;
+
+ private:
+  engram::testing::TempDirectory directory_;
+  prometheus::Registry metrics_;
+  std::unique_ptr<storage::StorageServer> storage_;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+}  // namespace engram::engramctl::testing
+
+#endif  // ENGRAM_TOOLS_ENGRAMCTL_TESTING_TEST_ENGRAM_H_
