@@ -25,7 +25,7 @@ struct EmbeddingOptions {
 
   // The most texts that a thread takes at once; 1 to 4096. More make fewer,
   // larger commits in storage; fewer make the first of a batch findable sooner.
-  int indexer_batch = 1024;
+  int indexer_batch = 512;
 
   // How long a text stays with the process that took it, 1 s to 10 min. Longer
   // than the slowest provider call, else texts are embedded twice; the longer

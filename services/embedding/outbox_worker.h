@@ -24,7 +24,7 @@ namespace engram::embedding {
 struct OutboxWorkerSettings {
   // What storage's log calls this process.
   std::string holder;
-  int max_entries = 1024;
+  int max_entries = 512;
   absl::Duration lease = absl::Seconds(60);
   // How long storage may keep a call for work that is not there yet.
   absl::Duration wait = absl::Seconds(10);
