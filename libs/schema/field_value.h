@@ -34,7 +34,7 @@ absl::string_view FieldTypeName(FieldType type);
 
 struct Blob {
   std::string bytes;
-  friend auto operator<=>(const Blob&, const Blob&) = default;
+  friend auto operator<=>(const Blob&, const Blob&) = default;  // NOLINT
 };
 
 // `monostate` is no value.

@@ -62,10 +62,10 @@ absl::Status Connection::Explain(Role role, const absl::Status& status) const {
   const absl::string_view flag = RoleName(role);
   switch (status.code()) {
     case absl::StatusCode::kUnimplemented:
-      return Reworded(status, absl::StrCat(address(role), " serves no ", flag,
-                                           " service, or one that is too old; "
-                                           "give --",
-                                           flag, " (", status.message(), ")"));
+      return Reworded(
+          status,
+          absl::StrCat(address(role), " serves no ", flag,
+                       " service, or one that is too old; give --", flag));
     case absl::StatusCode::kUnavailable:
       if (!IsUnreachable(status) ||
           channel(role)->GetState(false) == GRPC_CHANNEL_READY) {

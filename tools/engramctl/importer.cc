@@ -117,6 +117,7 @@ absl::Status Importer::Run(
     LineReader& lines,
     absl::FunctionRef<void(const ImportResult&)> on_progress) {
   std::vector<std::thread> workers;
+  workers.reserve(options_.in_flight);
   for (int i = 0; i < options_.in_flight; ++i) {
     workers.emplace_back([this] { RunWorker(); });
   }
@@ -199,16 +200,11 @@ bool Importer::Dispatch(
     batch->request.set_request_id(absl::StrCat(run_id_, "-", next_batch_));
   }
   ++next_batch_;
+  on_progress(result());
   const auto may_send = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!failure_.ok()) return true;
-    if (waiting_.size() + under_way_ >= options_.in_flight) return false;
-    return std::none_of(batch->request.items().begin(),
-                        batch->request.items().end(), [&](const auto& item) {
-                          return busy_ids_.contains(item.upsert().id());
-                        });
+    return MaySend(*batch);
   };
   while (true) {
-    ImportResult so_far;
     {
       absl::MutexLock lock(&mutex_);
       if (mutex_.AwaitWithTimeout(absl::Condition(&may_send),
@@ -218,14 +214,20 @@ bool Importer::Dispatch(
           if (!item.upsert().id().empty()) busy_ids_.insert(item.upsert().id());
         }
         waiting_.push_back(std::move(batch));
-        so_far = result_;
-      } else {
-        so_far = result_;
+        return true;
       }
     }
-    on_progress(so_far);
-    if (batch == nullptr) return true;
+    on_progress(result());
   }
+}
+
+bool Importer::MaySend(const Batch& batch) const {
+  if (!failure_.ok()) return true;
+  if (waiting_.size() + under_way_ >= options_.in_flight) return false;
+  for (const auto& item : batch.request.items()) {
+    if (busy_ids_.contains(item.upsert().id())) return false;
+  }
+  return true;
 }
 
 void Importer::Drain(absl::FunctionRef<void(const ImportResult&)> on_progress) {
@@ -259,6 +261,7 @@ void Importer::RunWorker() {
       ++under_way_;
     }
     std::vector<std::string> ids;
+    ids.reserve(batch->lines.size());
     for (const auto& item : batch->request.items()) {
       ids.push_back(item.upsert().id());
     }

@@ -97,6 +97,9 @@ class Importer {
   bool Dispatch(std::unique_ptr<Batch> batch,
                 absl::FunctionRef<void(const ImportResult&)> on_progress)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether a thread is free and no batch on the way holds a record of `batch`;
+  // or whether the import has failed, so that waiting is of no use.
+  bool MaySend(const Batch& batch) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Waits for the batches under way.
   void Drain(absl::FunctionRef<void(const ImportResult&)> on_progress)
       ABSL_LOCKS_EXCLUDED(mutex_);

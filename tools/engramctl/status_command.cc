@@ -282,9 +282,9 @@ void AddStatusCommand(CLI::App& app, Context& context) {
   command->add_flag("--wait", *wait,
                     "First wait until everything stored can be found");
   command->footer(
-      R"(EMBEDDED records have vectors of their present text, PENDING ones wait for
-them, those with NO TEXT need none. INDEXED is what search holds; LAG counts the
-changes that it has still to apply.
+      R"(One line for each vector FIELD: EMBEDDED records have vectors of their present
+text, PENDING ones wait for them, those with NO TEXT need none. INDEXED is what
+search holds; LAG counts the changes that it has still to apply.
 
 Fails if a service does not answer, after printing what the others say. One
 database only: --database.
