@@ -83,13 +83,14 @@ absl::Status SyncDirectory(const std::string& directory) {
 }
 
 absl::Status CreateDirectories(const std::string& directory) {
+  std::error_code error;
   const std::filesystem::path path =
-      std::filesystem::absolute(directory).lexically_normal();
+      std::filesystem::absolute(directory, error).lexically_normal();
   std::filesystem::path made;
   for (const std::filesystem::path& part : path) {
     const std::filesystem::path parent = made;
     made /= part;
-    if (std::filesystem::is_directory(made)) continue;
+    if (std::filesystem::is_directory(made, error)) continue;
     if (mkdir(made.c_str(), 0700) != 0 && errno != EEXIST) {
       return FileError("create", made.string());
     }

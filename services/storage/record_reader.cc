@@ -19,6 +19,10 @@ using ::google::protobuf::util::TimeUtil;
 // Columns before the fields: _row, id, _version, _created_us, _updated_us.
 constexpr int kOwnColumns = 5;
 
+// A page ends with the record that takes it beyond this: clients take messages
+// of 4 MiB.
+constexpr size_t kPageBytes = 1 << 20;
+
 }  // namespace
 
 absl::StatusOr<std::vector<int>> DecodeReadMask(
@@ -96,11 +100,14 @@ absl::StatusOr<std::optional<int64_t>> RecordReader::ReadPage(
   // One more than wanted tells whether there is a next page.
   select.BindInt(2, int64_t{limit} + 1);
   int64_t last = row;
-  for (int i = 0; i < limit; ++i) {
+  size_t bytes = 0;
+  for (int i = 0; i < limit && bytes < kPageBytes; ++i) {
     ASSIGN_OR_RETURN(const bool found, select.Step());
     if (!found) return std::nullopt;
     last = select.Int(0);
-    RETURN_IF_ERROR(Fill(select, response->add_records()));
+    v1::Record* record = response->add_records();
+    RETURN_IF_ERROR(Fill(select, record));
+    bytes += record->ByteSizeLong();
   }
   ASSIGN_OR_RETURN(const bool more, select.Step());
   if (!more) return std::nullopt;

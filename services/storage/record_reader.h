@@ -31,8 +31,9 @@ class RecordReader {
   // Reads one record into `record`; false if there is none of this id.
   absl::StatusOr<bool> ReadById(absl::string_view id, v1::Record* record);
 
-  // Adds up to `limit` records after `row`, in the order they were created, to
-  // `response`. Returns the row of the last one if there are more.
+  // Adds up to `limit` records after `row`, fewer if they are large, in the
+  // order they were created, to `response`. Returns the row of the last one if
+  // there are more.
   absl::StatusOr<std::optional<int64_t>> ReadPage(
       int64_t row, int limit, v1::RecordServiceListResponse* response);
 

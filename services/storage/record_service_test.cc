@@ -332,6 +332,20 @@ TEST_F(RecordServiceTest, ListsInTheOrderOfCreationPageByPage) {
   EXPECT_EQ(second.next_page_token(), "");
 }
 
+TEST_F(RecordServiceTest, PagesOfLargeRecordsEndEarly) {
+  const std::string body(900'000, 'b');
+  for (const char* id : {"a", "b", "c"}) {
+    ASSERT_OK(storage_.Upsert("notes", id,
+                              absl::StrCat(R"({"title": "x", "slug": ")", id,
+                                           R"(", "body": ")", body, "\"}")));
+  }
+  ASSERT_OK_AND_ASSIGN(const auto first, List(0, ""));
+  EXPECT_EQ(first.records_size(), 2);
+  ASSERT_OK_AND_ASSIGN(const auto second, List(0, first.next_page_token()));
+  ASSERT_EQ(second.records_size(), 1);
+  EXPECT_EQ(second.records(0).id(), "c");
+}
+
 TEST_F(RecordServiceTest, RefusesForeignPageTokens) {
   ASSERT_OK(storage_.ApplySchema(
       {R"({collection: other, fields: {f: {type: int}}})"}));

@@ -129,7 +129,12 @@ void BM_WriteNewRecords(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations() * records);
 }
-BENCHMARK(BM_WriteNewRecords)->Arg(1)->Arg(100)->Arg(500)->UseRealTime();
+BENCHMARK(BM_WriteNewRecords)
+    ->Arg(1)
+    ->Arg(100)
+    ->Arg(500)
+    ->UseRealTime()
+    ->MeasureProcessCPUTime();
 
 void BM_DecodeRequest(benchmark::State& state) {
   BenchDatabase bench;
@@ -153,7 +158,7 @@ void BM_UpsertExistingRecords(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations() * 500);
 }
-BENCHMARK(BM_UpsertExistingRecords)->UseRealTime();
+BENCHMARK(BM_UpsertExistingRecords)->UseRealTime()->MeasureProcessCPUTime();
 
 // Leases entries and stores a vector for each, 256 at a time.
 void BM_LeaseAndPutVectors(benchmark::State& state) {
@@ -192,7 +197,7 @@ void BM_LeaseAndPutVectors(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations() * 256);
 }
-BENCHMARK(BM_LeaseAndPutVectors)->UseRealTime();
+BENCHMARK(BM_LeaseAndPutVectors)->UseRealTime()->MeasureProcessCPUTime();
 
 void BM_ReadSnapshot(benchmark::State& state) {
   BenchDatabase bench;
