@@ -54,7 +54,6 @@ void BackendSlot::Open(SearchBackend* backend) {
   // The last one to let go tells; nothing is deleted.
   backend_ = std::shared_ptr<SearchBackend>(
       backend, [this](SearchBackend*) { all_given_back_.Notify(); });
-  opened_ = true;
 }
 
 void BackendSlot::Close() {
@@ -63,12 +62,8 @@ void BackendSlot::Close() {
   last.swap(backend_);
 }
 
-void BackendSlot::WaitForCalls() {
-  {
-    absl::MutexLock lock(&mutex_);
-    if (!opened_) return;
-  }
-  all_given_back_.WaitForNotification();
+bool BackendSlot::WaitForCalls(absl::Duration timeout) const {
+  return all_given_back_.WaitForNotificationWithTimeout(timeout);
 }
 
 std::shared_ptr<SearchBackend> BackendSlot::Borrow() const {

@@ -66,8 +66,9 @@ class BackendSlot {
   // Lends to no more calls.
   void Close();
 
-  // Returns once every call has given the backend back. After Close.
-  void WaitForCalls();
+  // Returns whether every call has given the backend back, waiting up to
+  // `timeout` for that. After Close.
+  bool WaitForCalls(absl::Duration timeout) const;
 
   // Returns the backend for the duration of one call. Null before Open and
   // after Close; answer NotServingError() then.
@@ -76,7 +77,6 @@ class BackendSlot {
  private:
   mutable absl::Mutex mutex_;
   std::shared_ptr<SearchBackend> backend_ ABSL_GUARDED_BY(mutex_);
-  bool opened_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Notification all_given_back_;
 };
 

@@ -11,6 +11,10 @@ namespace {
 // Prometheus asks every few seconds at most.
 constexpr absl::Duration kMetricsInterval = absl::Seconds(1);
 
+// Calls under way may take this long to end, once nothing waits for positions
+// any more.
+constexpr absl::Duration kDrainTime = absl::Seconds(5);
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SearchServer>> SearchServer::Create(
@@ -53,9 +57,11 @@ void SearchServer::Stop() {
   if (!running_.exchange(false)) return;
   slot_.Close();
   backend_->operations.Stop();
-  backend_->calls.CancelAll();
   backend_->watcher.Stop();
-  slot_.WaitForCalls();
+  if (!slot_.WaitForCalls(kDrainTime)) {
+    backend_->calls.CancelAll();
+    slot_.WaitForCalls(absl::InfiniteDuration());
+  }
   timer_->WaitForRunning();  // UpdateMetrics, perhaps for the last time.
 }
 

@@ -43,8 +43,9 @@ class SearchServer {
   // Later lag and later databases do not change it; Stop does.
   bool IsReady() const;
 
-  // Refuses new calls, ends those that wait, cancels operations, stops
-  // following and saves the caches. Idempotent; not to be called beside itself.
+  // Refuses new calls, ends those that wait for positions, cancels operations,
+  // stops following, saves the caches, and gives the other calls a few seconds
+  // to end. Idempotent; not to be called beside itself.
   void Stop();
 
  private:
