@@ -29,6 +29,13 @@ absl::Status CreateFile(const std::string& path) {
   return absl::OkStatus();
 }
 
+// Settings of the library, before its first use.
+void ConfigureOnce() {
+  // Counting every allocation takes one lock that all connections share.
+  static const int configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static_cast<void>(configured);
+}
+
 }  // namespace
 
 Connection::Connection(sqlite3* db, std::string path)
@@ -41,6 +48,7 @@ Connection::~Connection() {
 
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(
     const std::string& path, Access access, Durability durability) {
+  ConfigureOnce();
   if (access != Access::kReadOnly) RETURN_IF_ERROR(CreateFile(path));
   sqlite3* db = nullptr;
   const int code = sqlite3_open_v2(
