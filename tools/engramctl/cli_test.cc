@@ -324,7 +324,7 @@ TEST_F(CliTest, ShowsWhatSearchFound) {
   EXPECT_THAT(request.include().fields().paths(), ElementsAre("title"));
 
   EXPECT_EQ(Engramctl({"search", "notes", "x", "--json"}), 0);
-  EXPECT_THAT(output_, StartsWith(R"({"id":"n1","score":0.912)"));
+  EXPECT_THAT(output_, StartsWith(R"({"id":"n1","score":0.912,"fields")"));
   EXPECT_THAT(request.include().fields().paths(), ElementsAre("*"));
 }
 

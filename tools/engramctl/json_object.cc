@@ -1,5 +1,7 @@
 #include "tools/engramctl/json_object.h"
 
+#include <charconv>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -35,6 +37,15 @@ JsonObject& JsonObject::Number(absl::string_view key, double value) {
   google::protobuf::Value number;
   number.set_number_value(value);
   json::AppendJson(number, &text_);
+  return *this;
+}
+
+JsonObject& JsonObject::Float(absl::string_view key, float value) {
+  if (!std::isfinite(value)) return Number(key, value);
+  Key(key);
+  char digits[32];  // The shortest form of a float has at most 16 characters.
+  const auto result = std::to_chars(digits, digits + sizeof(digits), value);
+  text_.append(digits, result.ptr);
   return *this;
 }
 

@@ -17,6 +17,8 @@ class JsonObject {
   JsonObject& Text(absl::string_view key, absl::string_view value);
   JsonObject& Int(absl::string_view key, int64_t value);
   JsonObject& Number(absl::string_view key, double value);
+  // With as few digits as tell the float from its neighbours.
+  JsonObject& Float(absl::string_view key, float value);
   JsonObject& Bool(absl::string_view key, bool value);
   JsonObject& Object(absl::string_view key, const JsonObject& value);
   JsonObject& Struct(absl::string_view key,

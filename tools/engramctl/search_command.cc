@@ -86,7 +86,7 @@ absl::Status Search(Context& context, const SearchOptions& options) {
   for (const auto& hit : response.hits()) {
     context.console.out << JsonObject()
                                .Text("id", hit.id())
-                               .Number("score", hit.score())
+                               .Float("score", hit.score())
                                .Struct("fields", hit.record().fields())
                                .ToString()
                         << "\n";
