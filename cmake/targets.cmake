@@ -58,6 +58,10 @@ function(engram_test name)
   endif()
   add_executable(${name} ${arg_SRCS})
   target_link_libraries(${name} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main engram_options)
+  # Debian's Abseil is not instrumented: see libs/tsan.
+  if(ENGRAM_SANITIZE STREQUAL "thread")
+    target_link_libraries(${name} PRIVATE engram_tsan_locks)
+  endif()
   gtest_discover_tests(${name}
       DISCOVERY_MODE PRE_TEST
       PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)

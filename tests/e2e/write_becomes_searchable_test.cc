@@ -1,0 +1,82 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/e2e/cluster.h"
+
+namespace engram::e2e {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Not;
+
+class WriteBecomesSearchableTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    cluster_.Start();
+    cluster_.ApplySchema(kNotesSchema);
+  }
+
+  // Returns the ids that a query for `text` finds once `min_position` can be.
+  std::vector<std::string> Find(const std::string& text,
+                                const std::string& min_position) {
+    search::v1::QueryRequest request;
+    request.set_collection("notes");
+    request.set_text(text);
+    request.set_min_position(min_position);
+    search::v1::QueryResponse response;
+    const grpc::Status status =
+        cluster_.search().Query(Cluster::Context().get(), request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    std::vector<std::string> ids;
+    for (const auto& hit : response.hits()) ids.push_back(hit.id());
+    return ids;
+  }
+
+  Cluster cluster_;
+};
+
+TEST_F(WriteBecomesSearchableTest, EveryWriteIsFoundByTheNextQuery) {
+  RandomText text(1);
+  for (int i = 0; i < 1000; ++i) {
+    const std::string id = absl::StrCat("n-", i);
+    const std::string written = text(12);
+    const std::string position = cluster_.Write("notes", id, written);
+    ASSERT_THAT(Find(written, position), Contains(id)) << "write " << i;
+  }
+}
+
+TEST_F(WriteBecomesSearchableTest, RewrittenTextIsFoundAndDeletedRecordIsNot) {
+  cluster_.Write("notes", "a", "a violin in the orchestra");
+  cluster_.Write("notes", "b", "the harbour at low tide");
+  std::string position =
+      cluster_.Write("notes", "a", "invoices and quarterly tax returns");
+  EXPECT_EQ(Find("accounting and taxes", position).front(), "a");
+
+  storage::v1::WriteRequest request;
+  auto* item = request.add_items();
+  item->set_collection("notes");
+  item->mutable_delete_()->set_id("a");
+  storage::v1::WriteResponse response;
+  ASSERT_TRUE(cluster_.records()
+                  .Write(Cluster::Context().get(), request, &response)
+                  .ok());
+  EXPECT_THAT(Find("accounting and taxes", response.position()),
+              Not(Contains("a")));
+}
+
+TEST_F(WriteBecomesSearchableTest, StopIsCleanAndARestartForgetsNothing) {
+  const std::string position =
+      cluster_.Write("notes", "a", "a violin in the orchestra");
+  EXPECT_THAT(Find("string instruments", position), Contains("a"));
+  cluster_.Stop();
+  cluster_.Start();
+  EXPECT_THAT(Find("string instruments", position), Contains("a"));
+  EXPECT_EQ(cluster_.Verify("notes").difference_count(), 0);
+}
+
+}  // namespace
+}  // namespace engram::e2e
