@@ -13,6 +13,10 @@
 namespace engram::storage {
 namespace {
 
+// How long a stream outlives a client that goes in the moment between looking
+// and waiting, when nothing is committed.
+constexpr absl::Duration kLookInterval = absl::Seconds(10);
+
 v1::Database ToProto(const Database& database) {
   v1::Database proto;
   proto.set_name(database.name());
@@ -47,9 +51,12 @@ absl::Status ListDatabases(const DatabaseRegistry& registry,
 // without holding a thread.
 class DatabaseStream : public rpc::StreamReactor<v1::WatchDatabasesResponse> {
  public:
-  DatabaseStream(DatabaseRegistry* registry, rpc::ThreadPool* pool)
+  DatabaseStream(DatabaseRegistry* registry, rpc::ThreadPool* pool,
+                 const Clock* clock, grpc::CallbackServerContext* context)
       : registry_(registry),
         pool_(pool),
+        clock_(clock),
+        context_(context),
         ticket_(registry->commits().NewTicket()) {}
 
  private:
@@ -68,6 +75,9 @@ class DatabaseStream : public rpc::StreamReactor<v1::WatchDatabasesResponse> {
     if (registry_->commits().stopped()) {
       return End(absl::UnavailableError("storage is shutting down"));
     }
+    if (context_->IsCancelled()) {
+      return End(absl::CancelledError("the client has gone"));
+    }
     const uint64_t seen = registry_->commits().version();
     v1::WatchDatabasesResponse response;
     for (const Database* database : registry_->List()) {
@@ -79,8 +89,8 @@ class DatabaseStream : public rpc::StreamReactor<v1::WatchDatabasesResponse> {
     }
     if (!response.databases().empty()) return Send(std::move(response));
     // Nothing of this object is touched after Add, unless it does not wait.
-    switch (registry_->commits().Add(ticket_, seen, absl::InfiniteFuture(),
-                                     [this] { Next(); })) {
+    switch (registry_->commits().Add(
+        ticket_, seen, clock_->Now() + kLookInterval, [this] { Next(); })) {
       case WaitList::Added::kWaiting:
         return;
       case WaitList::Added::kNews:
@@ -92,6 +102,8 @@ class DatabaseStream : public rpc::StreamReactor<v1::WatchDatabasesResponse> {
 
   DatabaseRegistry* const registry_;
   rpc::ThreadPool* const pool_;
+  const Clock* const clock_;
+  grpc::CallbackServerContext* const context_;
   const WaitList::Ticket ticket_;
   // The sequences that were sent; used by one step after the other.
   absl::flat_hash_map<const Database*, int64_t> sent_;
@@ -133,9 +145,9 @@ grpc::ServerUnaryReactor* DatabaseService::List(
 }
 
 grpc::ServerWriteReactor<v1::WatchDatabasesResponse>*
-DatabaseService::WatchDatabases(grpc::CallbackServerContext*,
+DatabaseService::WatchDatabases(grpc::CallbackServerContext* context,
                                 const v1::WatchDatabasesRequest*) {
-  auto* stream = new DatabaseStream(registry_, pool_);
+  auto* stream = new DatabaseStream(registry_, pool_, clock_, context);
   stream->Begin();
   return stream;
 }

@@ -2,6 +2,7 @@
 #define ENGRAM_SERVICES_STORAGE_DATABASE_SERVICE_H_
 
 #include "engram/storage/v1/database.grpc.pb.h"
+#include "libs/clock/clock.h"
 #include "libs/rpc/thread_pool.h"
 #include "services/storage/database_registry.h"
 
@@ -10,9 +11,10 @@ namespace engram::storage {
 // The RPC edge for databases; the proto says what each method promises.
 class DatabaseService : public v1::DatabaseService::CallbackService {
  public:
-  // Both must outlive this object.
-  DatabaseService(DatabaseRegistry* registry, rpc::ThreadPool* pool)
-      : registry_(registry), pool_(pool) {}
+  // All must outlive this object.
+  DatabaseService(DatabaseRegistry* registry, rpc::ThreadPool* pool,
+                  const Clock* clock)
+      : registry_(registry), pool_(pool), clock_(clock) {}
 
   grpc::ServerUnaryReactor* Create(
       grpc::CallbackServerContext* context,
@@ -33,6 +35,7 @@ class DatabaseService : public v1::DatabaseService::CallbackService {
  private:
   DatabaseRegistry* const registry_;
   rpc::ThreadPool* const pool_;
+  const Clock* const clock_;
 };
 
 }  // namespace engram::storage

@@ -98,6 +98,33 @@ TEST_F(StorageServerTest, RefusesOptionsThatCannotBe) {
               StatusIs(absl::StatusCode::kInvalidArgument, "storage-threads"));
 }
 
+TEST(StorageMetricsTest, CountWhatAnOperatorAsksFor) {
+  testing::TestStorage storage;
+  ASSERT_OK(storage.RegisterModel("test/two", "two-v1", 2));
+  ASSERT_OK(storage.ApplySchema({R"(
+collection: notes
+fields: {title: {type: string}}
+vectors: {text: {source: [title]}}
+)"}));
+  const auto value = [&](const std::string& name) {
+    for (const prometheus::MetricFamily& family : storage.metrics().Collect()) {
+      if (family.name != name) continue;
+      const prometheus::ClientMetric& metric = family.metric[0];
+      return metric.counter.value + metric.gauge.value;
+    }
+    return -1.0;
+  };
+  ASSERT_OK(storage.Upsert("notes", "a", R"({"title": "x"})"));
+  EXPECT_EQ(value("engram_storage_records_written_total"), 1);
+  EXPECT_EQ(value("engram_storage_outbox_pending"), 1);
+  EXPECT_EQ(value("engram_storage_commits_total"), 2);
+  EXPECT_GT(value("engram_storage_wal_bytes"), 0);
+  ASSERT_OK_AND_ASSIGN(const auto leased, storage.Lease("two-v1"));
+  ASSERT_OK(storage.Put(leased.entries(0), {{1, 0}}));
+  EXPECT_EQ(value("engram_storage_vectors_stored_total"), 1);
+  EXPECT_EQ(value("engram_storage_outbox_pending"), 0);
+}
+
 class DatabaseServiceTest : public ::testing::Test {
  protected:
   absl::StatusOr<v1::Database> Create(const std::string& name) {
