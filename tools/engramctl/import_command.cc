@@ -114,11 +114,10 @@ absl::Status Load(Context& context, const Options& options,
   LineReader lines(is_stream ? context.console.in : file);
   const absl::Time start = absl::Now();
   ProgressLine progress(context.console);
-  const absl::Status status =
-      importer.Run(lines, [&](const ImportResult& so_far) {
-        const absl::Time now = absl::Now();
-        progress.Update(Describe(so_far, total_bytes, now - start), now);
-      });
+  absl::Status status = importer.Run(lines, [&](const ImportResult& so_far) {
+    const absl::Time now = absl::Now();
+    progress.Update(Describe(so_far, total_bytes, now - start), now);
+  });
   result = importer.result();
   return status;
 }
@@ -127,7 +126,7 @@ absl::Status Import(Context& context, const Options& options) {
   const Console& console = context.console;
   const absl::Time start = absl::Now();
   ImportResult result;
-  const absl::Status loaded = Load(context, options, result);
+  absl::Status loaded = Load(context, options, result);
   const absl::Duration loading = absl::Now() - start;
   JsonObject summary = ResultAsJson(result, loading);
   if (!loaded.ok()) {

@@ -13,14 +13,12 @@
 namespace engram::engramctl {
 namespace {
 
-using ::engram::testing::IsOk;
 using ::engram::testing::StatusIs;
 using storage::v1::WriteRequest;
 using storage::v1::WriteResponse;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::Ge;
-using ::testing::HasSubstr;
 using ::testing::Le;
 using ::testing::SizeIs;
 
@@ -39,7 +37,7 @@ class ImporterTest : public ::testing::Test {
     ++calls_;
     batch_sizes_.push_back(request.items_size());
     request_ids_.push_back(request.request_id());
-    if (const absl::Status status = fail_(request); !status.ok()) return status;
+    if (absl::Status status = fail_(request); !status.ok()) return status;
     FieldViolations violations;
     for (int i = 0; i < request.items_size(); ++i) {
       const auto& fields = request.items(i).upsert().fields().fields();
