@@ -167,8 +167,14 @@ void Cluster::WaitUntilServing(const std::shared_ptr<grpc::Channel>& channel) {
   const auto health = grpc::health::v1::Health::NewStub(channel);
   const absl::Time give_up = absl::Now() + kPatience;
   grpc::health::v1::HealthCheckResponse response;
-  while (!health->Check(Context().get(), {}, &response).ok() ||
-         response.status() != grpc::health::v1::HealthCheckResponse::SERVING) {
+  while (true) {
+    const auto context = Context(kPatience);
+    // Failing at once would also leave nobody to drive the connecting.
+    context->set_wait_for_ready(true);
+    if (health->Check(context.get(), {}, &response).ok() &&
+        response.status() == grpc::health::v1::HealthCheckResponse::SERVING) {
+      return;
+    }
     ASSERT_LT(absl::Now(), give_up) << "not serving; logs in " << directory_;
     absl::SleepFor(kPoll);
   }
