@@ -79,6 +79,14 @@ void Cluster::Kill() {
 }
 
 void Cluster::Stop() {
+  // A server's stop waits for its clients to hang up, and a synchronous client
+  // without calls notices only every five seconds that it should.
+  operations_.reset();
+  indexes_.reset();
+  search_.reset();
+  vectors_.reset();
+  records_.reset();
+  catalog_.reset();
   EXPECT_EQ(search_process_->Terminate(), 0);
   EXPECT_EQ(embedding_process_->Terminate(), 0);
   EXPECT_EQ(storage_process_->Terminate(), 0);
