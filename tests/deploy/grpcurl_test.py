@@ -103,7 +103,7 @@ class GrpcurlTest(processes.ProcessTest):
         self.assertEqual(record["record"]["fields"], {"text": "boats at sea"})
         got = self.call("storage", "RecordService/BatchGet",
                         {"collection": "notes", "ids": ["b", "c"]})
-        self.assertEqual(got["missingIds"], ["c"])
+        self.assertEqual(got["missing_ids"], ["c"])
         listed = self.call("storage", "RecordService/List", {"collection": "notes"})
         self.assertEqual([r["id"] for r in listed["records"]], ["a", "b"])
         return written["position"]
@@ -119,13 +119,13 @@ class GrpcurlTest(processes.ProcessTest):
         parts = self.stream("storage", "FeedService/StreamSnapshot", {}, '"end"')
         start = re.search(r'"position": "(\S+)"', parts).group(1)
         beginning = re.sub(r"\d+$", "0", start)
-        self.stream("storage", "FeedService/WatchChanges", {"afterPosition": beginning},
-                    "recordChanged")
+        self.stream("storage", "FeedService/WatchChanges", {"after_position": beginning},
+                    "record_changed")
 
     def queries(self, position):
         self.call("search", "IndexService/WaitForPosition", {"position": position})
         found = self.call("search", "SearchService/Query",
-                          {"collection": "notes", "text": "a ship", "minPosition": position})
+                          {"collection": "notes", "text": "a ship", "min_position": position})
         self.assertEqual(found["hits"][0]["id"], "a")
         index, = self.call("search", "IndexService/ListIndexes")["indexes"]
         self.assertEqual(index["vectors"], "2")
