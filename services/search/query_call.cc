@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
@@ -28,6 +29,9 @@ constexpr int kMaxBatch = 1000;
 absl::Status EmbeddingError(const absl::Status& status, const IndexSpec& spec) {
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
+      // What embedding calls `texts[0]` is the query's text.
+      return InvalidField("text",
+                          absl::StripPrefix(status.message(), "texts[0]: "));
     case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kCancelled:

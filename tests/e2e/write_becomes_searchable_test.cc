@@ -12,6 +12,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 class WriteBecomesSearchableTest : public ::testing::Test {
  protected:
@@ -66,6 +67,17 @@ TEST_F(WriteBecomesSearchableTest, RewrittenTextIsFoundAndDeletedRecordIsNot) {
                   .ok());
   EXPECT_THAT(Find("accounting and taxes", response.position()),
               Not(Contains("a")));
+}
+
+TEST_F(WriteBecomesSearchableTest, TextWithoutAWordIsTheQuerysMistake) {
+  search::v1::QueryRequest request;
+  request.set_collection("notes");
+  request.set_text(" \t ");
+  search::v1::QueryResponse response;
+  const grpc::Status status =
+      cluster_.search().Query(Cluster::Context().get(), request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), StartsWith("text: holds no word"));
 }
 
 TEST_F(WriteBecomesSearchableTest, StopIsCleanAndARestartForgetsNothing) {
