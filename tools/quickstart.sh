@@ -14,9 +14,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 folder="${ENGRAM_QUICKSTART_DIR:-${ENGRAM_ROOT}/engram-data}"
 server="${ENGRAM_LISTEN:-127.0.0.1:7700}"
+metrics="${ENGRAM_METRICS_LISTEN:-127.0.0.1:9700}"
 bin="${ENGRAM_ROOT}/build/release/bin"
 pid_file="${folder}/engramd.pid"
 log_file="${folder}/engramd.log"
+reused=""  # Set if the engramd of an earlier run is used.
 corpus="${folder}/debian-packages.jsonl"
 schema="${ENGRAM_ROOT}/deploy/schemas/examples/debian-packages.yaml"
 searches=(
@@ -27,27 +29,51 @@ searches=(
 
 engramctl() { "${bin}/engramctl" --server "${server}" "$@"; }
 
-# By name too: after a reboot the number may be another process's.
+# By its program too: after a reboot the number may be another process's. One that
+# ended and was not waited for, as in a container without an init, has none.
 is_running() {
-  [[ -s "${pid_file}" && "$(cat "/proc/$(<"${pid_file}")/comm" 2>/dev/null)" == engramd ]]
+  [[ -s "${pid_file}" &&
+    "$(readlink "/proc/$(<"${pid_file}")/exe")" =~ /engramd( \(deleted\))?$ ]]
+}
+
+# Whether anything accepts connections on host:port.
+is_taken() {
+  local host="${1%:*}"
+  (: < "/dev/tcp/${host//[][]/}/${1##*:}") 2>/dev/null
 }
 
 # Seconds since a value of EPOCHREALTIME, to a tenth; bash has whole numbers only.
 seconds_since() {
-  awk -v from="$1" -v to="${EPOCHREALTIME}" 'BEGIN { printf "%.1f", to - from }'
+  LC_ALL=C awk -v from="${1/,/.}" -v to="${EPOCHREALTIME/,/.}" 'BEGIN { printf "%.1f", to - from }'
 }
 
+# Uses the engramd of an earlier run, or starts one. Somebody else's is neither
+# used nor filled with packages.
 start_engramd() {
   if is_running; then
-    note "engramd runs already (process $(<"${pid_file}")); using it"
+    local process address
+    process="$(<"${pid_file}")"
+    # The words of its command line end in NULs; the address is a word of its own.
+    if ! grep -qzxF -- "${server}" "/proc/${process}/cmdline"; then
+      die "the engramd of ${folder} (process ${process}) listens elsewhere than" \
+        "${server}: stop it with 'kill ${process}' and run this again"
+    fi
+    note "engramd runs already (process ${process}); using it"
+    reused=true
     if [[ "${bin}/engramd" -nt "${pid_file}" ]]; then
       note "It is older than this build: stop it and run this again to try the new one."
     fi
     return
   fi
+  for address in "${server}" "${metrics}"; do
+    if is_taken "${address}"; then
+      die "another program listens on ${address}: stop it, or choose other addresses with" \
+        "ENGRAM_LISTEN=127.0.0.1:<port> and ENGRAM_METRICS_LISTEN=127.0.0.1:<port>"
+    fi
+  done
   # A session of its own, so that closing this terminal does not end it.
   setsid "${bin}/engramd" --data-dir "${folder}/data" --listen "${server}" \
-    </dev/null >>"${log_file}" 2>&1 &
+    --metrics-listen "${metrics}" </dev/null >>"${log_file}" 2>&1 &
   echo "$!" > "${pid_file}"
   note "engramd runs (process $(<"${pid_file}")), log in ${log_file}"
 }
@@ -58,12 +84,50 @@ wait_until_up() {
   until engramctl status >/dev/null 2>&1; do
     if ! is_running; then
       rm -f "${pid_file}"
+      if [[ -n "${reused}" ]]; then  # It had been told to stop a moment before.
+        reused=""
+        start_engramd
+        continue
+      fi
       tail -n 5 "${log_file}" >&2
-      die "engramd ended while starting; the end of ${log_file} is above"
+      die "engramd ended; the end of ${log_file} is above"
     fi
     ((SECONDS < deadline)) || die "engramd does not answer on ${server}; see ${log_file}"
     sleep 0.1
   done
+}
+
+# One of the collection's numbers in `status --json`: records, embedded, pending.
+status_of() {
+  engramctl status --json | python3 -c '
+import json, sys
+print(*(field[sys.argv[1]] for field in json.load(sys.stdin)["collections"]
+        if field["collection"] == "packages"))' "$1"
+}
+
+# Imports the corpus and waits until all of it can be found. Embedding and indexing
+# begin with the first record, so the three times overlap: all count from the start.
+import_corpus() {
+  local before start loaded embedded
+  before="$(status_of records)"
+  if ((before > 0)); then
+    note "${before} are there from an earlier run: each is updated in place, and embedded"
+    note "again only if its text changed."
+  fi
+  start="${EPOCHREALTIME}"
+  engramctl import packages "${corpus}"
+  loaded="$(seconds_since "${start}")"
+  until [[ "$(status_of pending)" == 0 ]]; do
+    is_running || die "engramd ended while embedding; see ${log_file}"
+    sleep 0.1
+  done
+  embedded="$(seconds_since "${start}")"
+  engramctl status --wait
+  printf '\n'
+  note "Counted from the start of the import:"
+  note "$(printf '%6s s' "${loaded}")  all packages were stored"
+  note "$(printf '%6s s' "${embedded}")  all were embedded"
+  note "$(printf '%6s s' "$(seconds_since "${start}")")  all were indexed: every package can be found"
 }
 
 mkdir -p "${folder}"
@@ -89,11 +153,7 @@ note "$(wc -l < "${corpus}") packages"
 
 step "Importing them into the collection 'packages'"
 engramctl schema apply "${schema}"
-start="${EPOCHREALTIME}"
-engramctl import packages "${corpus}"
-loaded="$(seconds_since "${start}")"
-engramctl status --wait
-note "stored after ${loaded} s, all searchable after $(seconds_since "${start}") s"
+import_corpus
 
 for text in "${searches[@]}"; do
   step "Search: ${text}"
