@@ -34,7 +34,7 @@ as_root() {
 # Configures and builds a CMake preset into build/<preset>; further arguments
 # are targets (none: everything).
 build_preset() {
-  local preset="$1"
+  local preset="$1" start="${SECONDS}"
   shift
   step "Building the ${preset} preset in build/${preset}"
   # Ninja would repeat a command's whole output only on failure; CMake's own
@@ -42,4 +42,5 @@ build_preset() {
   (cd "${ENGRAM_ROOT}" &&
     cmake --preset "${preset}" --log-level=NOTICE &&
     cmake --build --preset "${preset}" ${1:+--target "$@"})
+  note "built in $(((SECONDS - start) / 60)) min $(((SECONDS - start) % 60)) s"
 }
