@@ -70,6 +70,7 @@ TEST_F(WriteBecomesSearchableTest, RewrittenTextIsFoundAndDeletedRecordIsNot) {
 }
 
 TEST_F(WriteBecomesSearchableTest, TextWithoutAWordIsTheQuerysMistake) {
+  cluster_.WaitForCoverage("notes");  // Until search knows the collection.
   search::v1::QueryRequest request;
   request.set_collection("notes");
   request.set_text(" \t ");
