@@ -59,6 +59,8 @@ function(engram_test name)
   endif()
   add_executable(${name} ${arg_SRCS})
   target_link_libraries(${name} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main engram_options)
+  # The slowest files to compile, and nobody waits for what they themselves do.
+  target_compile_options(${name} PRIVATE -O0)
   # Debian's Abseil is not instrumented: see libs/tsan.
   if(ENGRAM_SANITIZE STREQUAL "thread")
     target_link_libraries(${name} PRIVATE engram_tsan_locks)
