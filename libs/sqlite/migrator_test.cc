@@ -24,7 +24,7 @@ class MigratorTest : public ::testing::Test {
         db_, Connection::Open(directory_.File("a.db"), Access::kReadWrite));
   }
 
-  absl::Status MigrateTo(std::vector<Migration> migrations) {
+  absl::Status MigrateTo(const std::vector<Migration>& migrations) {
     return Migrate(*db_, migrations, "engram 1.2.3");
   }
   int64_t Tables() {
