@@ -32,7 +32,8 @@ struct FaissVectors::Flat {
 };
 
 FaissVectors::FaissVectors(int dimensions, Metric metric)
-    : flat_(new Flat{faiss::IndexFlat(dimensions, FaissMetric(metric))}) {}
+    : flat_(std::make_unique<Flat>(
+          Flat{faiss::IndexFlat(dimensions, FaissMetric(metric))})) {}
 
 FaissVectors::FaissVectors(std::unique_ptr<Flat> flat)
     : flat_(std::move(flat)) {}
@@ -62,7 +63,7 @@ absl::StatusOr<FaissVectors> FaissVectors::Load(const std::string& path,
         absl::StrCat(path, " does not hold flat vectors of ", dimensions,
                      " dimensions and the index's metric"));
   }
-  return FaissVectors(std::unique_ptr<Flat>(new Flat{std::move(*flat)}));
+  return FaissVectors(std::make_unique<Flat>(Flat{std::move(*flat)}));
 }
 
 absl::Status FaissVectors::Save(const std::string& path) const {
