@@ -44,8 +44,9 @@ void BM_Search(benchmark::State& state) {
         index.Search(query, static_cast<int>(state.range(2))));
   }
   state.SetBytesProcessed(state.iterations() * index.SearchBytes());
-  state.counters["bytes_a_vector"] = static_cast<double>(
-      index.Stats().memory_bytes / std::max<int64_t>(1, state.range(0)));
+  state.counters["bytes_a_vector"] =
+      static_cast<double>(index.Stats().memory_bytes) /
+      static_cast<double>(std::max<int64_t>(1, state.range(0)));
 }
 
 BENCHMARK(BM_Search)

@@ -120,15 +120,16 @@ void PositionWaiters::Advance(uint64_t epoch, Reached reached) {
   std::vector<std::pair<Callback, absl::Status>> answers;
   {
     absl::MutexLock lock(&state_->mutex);
-    const auto end = [&](std::map<Key, Waiter>::iterator waiter,
-                         absl::Status answer) {
-      if (waiter->second.ticket.has_value()) {
-        state_->timer.Cancel(*waiter->second.ticket);
-      }
-      answers.emplace_back(std::move(waiter->second.callback),
-                           std::move(answer));
-      return state_->waiters.erase(waiter);
-    };
+    const auto end =
+        [&](std::map<Key, Waiter>::iterator waiter, absl::Status answer)
+            ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_->mutex) {
+              if (waiter->second.ticket.has_value()) {
+                state_->timer.Cancel(*waiter->second.ticket);
+              }
+              answers.emplace_back(std::move(waiter->second.callback),
+                                   std::move(answer));
+              return state_->waiters.erase(waiter);
+            };
     const uint64_t ended = state_->epoch;
     state_->epoch = epoch;
     state_->reached = std::move(reached);
