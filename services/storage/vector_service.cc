@@ -187,8 +187,11 @@ class PutCall : public std::enable_shared_from_this<PutCall> {
     const absl::Status status = Decode(registry);
     if (!status.ok()) return rpc::Finish(reactor_, status);
     for (int i = 0; i < request_->puts_size(); ++i) response_->add_results();
-    // One more than there are, so that the call cannot end within the loop.
-    unfinished_ = static_cast<int>(databases_.size()) + 1;
+    {
+      absl::MutexLock lock(&mutex_);
+      // One more than there are, so that the call cannot end within the loop.
+      unfinished_ = static_cast<int>(databases_.size()) + 1;
+    }
     for (auto& [database, puts] : databases_) Submit(puts);
     FinishOne(absl::OkStatus());
   }
