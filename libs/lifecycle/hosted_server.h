@@ -7,7 +7,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/lifecycle/server_options.h"
 #include "libs/lifecycle/service_runner.h"
+#include "libs/status/status_macros.h"
 
 namespace engram::lifecycle {
 
@@ -31,6 +34,20 @@ class HostedServer : public Hosted {
   const std::unique_ptr<Server> server_;
   const std::function<absl::Status(Server&)> start_;
 };
+
+// Runs a binary that serves one server, made from `options`, until a signal;
+// see RunUntilSignal.
+template <typename Server, typename Options>
+int RunServer(const ServerOptions& server_options, const Options& options,
+              const std::function<absl::Status(Server&)>& start) {
+  return RunUntilSignal(
+      server_options,
+      [&](prometheus::Registry& registry)
+          -> absl::StatusOr<std::unique_ptr<Hosted>> {
+        ASSIGN_OR_RETURN(auto server, Server::Create(options, registry));
+        return std::make_unique<HostedServer<Server>>(std::move(server), start);
+      });
+}
 
 }  // namespace engram::lifecycle
 

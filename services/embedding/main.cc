@@ -6,15 +6,12 @@
 #include "libs/lifecycle/grpc_endpoint.h"
 #include "libs/lifecycle/hosted_server.h"
 #include "libs/lifecycle/server_options.h"
-#include "libs/lifecycle/service_runner.h"
 #include "libs/status/status_macros.h"
 #include "services/embedding/embedding_options.h"
 #include "services/embedding/embedding_server.h"
 
 using engram::embedding::EmbeddingServer;
 using engram::lifecycle::ConnectTo;
-using engram::lifecycle::Hosted;
-using engram::lifecycle::HostedServer;
 
 int main(int argc, char** argv) {
   engram::lifecycle::ServerOptions server_options{
@@ -34,15 +31,8 @@ int main(int argc, char** argv) {
   });
   if (exit_code.has_value()) return *exit_code;
 
-  return engram::lifecycle::RunUntilSignal(
-      server_options,
-      [&](prometheus::Registry& registry)
-          -> absl::StatusOr<std::unique_ptr<Hosted>> {
-        ASSIGN_OR_RETURN(auto server,
-                         EmbeddingServer::Create(options, registry));
-        return std::make_unique<HostedServer<EmbeddingServer>>(
-            std::move(server), [&](EmbeddingServer& embedding) {
-              return embedding.Start({.storage = ConnectTo(storage_address)});
-            });
+  return engram::lifecycle::RunServer<EmbeddingServer>(
+      server_options, options, [&](EmbeddingServer& embedding) {
+        return embedding.Start({.storage = ConnectTo(storage_address)});
       });
 }

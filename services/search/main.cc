@@ -6,14 +6,11 @@
 #include "libs/lifecycle/grpc_endpoint.h"
 #include "libs/lifecycle/hosted_server.h"
 #include "libs/lifecycle/server_options.h"
-#include "libs/lifecycle/service_runner.h"
 #include "libs/status/status_macros.h"
 #include "services/search/search_options.h"
 #include "services/search/search_server.h"
 
 using engram::lifecycle::ConnectTo;
-using engram::lifecycle::Hosted;
-using engram::lifecycle::HostedServer;
 using engram::search::SearchServer;
 
 int main(int argc, char** argv) {
@@ -37,15 +34,9 @@ int main(int argc, char** argv) {
   });
   if (exit_code.has_value()) return *exit_code;
 
-  return engram::lifecycle::RunUntilSignal(
-      server_options,
-      [&](prometheus::Registry& registry)
-          -> absl::StatusOr<std::unique_ptr<Hosted>> {
-        ASSIGN_OR_RETURN(auto server, SearchServer::Create(options, registry));
-        return std::make_unique<HostedServer<SearchServer>>(
-            std::move(server), [&](SearchServer& search) {
-              return search.Start({.storage = ConnectTo(storage_address),
-                                   .embedding = ConnectTo(embedding_address)});
-            });
+  return engram::lifecycle::RunServer<SearchServer>(
+      server_options, options, [&](SearchServer& search) {
+        return search.Start({.storage = ConnectTo(storage_address),
+                             .embedding = ConnectTo(embedding_address)});
       });
 }

@@ -3,13 +3,10 @@
 #include "libs/config/flags.h"
 #include "libs/lifecycle/hosted_server.h"
 #include "libs/lifecycle/server_options.h"
-#include "libs/lifecycle/service_runner.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/storage_options.h"
 #include "services/storage/storage_server.h"
 
-using engram::lifecycle::Hosted;
-using engram::lifecycle::HostedServer;
 using engram::storage::StorageServer;
 
 int main(int argc, char** argv) {
@@ -28,13 +25,7 @@ int main(int argc, char** argv) {
   });
   if (exit_code.has_value()) return *exit_code;
 
-  return engram::lifecycle::RunUntilSignal(
-      server_options,
-      [&](prometheus::Registry& registry)
-          -> absl::StatusOr<std::unique_ptr<Hosted>> {
-        ASSIGN_OR_RETURN(auto server, StorageServer::Create(options, registry));
-        return std::make_unique<HostedServer<StorageServer>>(
-            std::move(server),
-            [](StorageServer& storage) { return storage.Start(); });
-      });
+  return engram::lifecycle::RunServer<StorageServer>(
+      server_options, options,
+      [](StorageServer& storage) { return storage.Start(); });
 }
