@@ -7,9 +7,10 @@ target_compile_options(engram_options INTERFACE
     -fno-omit-frame-pointer)
 
 # One flag for the whole tree, generated code included: a sanitizer that sees
-# only half of a program reports races and overflows that are not there.
+# only half of a program reports races and overflows that are not there. Not
+# optimised: compiling is what such a run takes its time for.
 if(ENGRAM_SANITIZE)
-  add_compile_options(-fsanitize=${ENGRAM_SANITIZE} -O1 -g1)
+  add_compile_options(-fsanitize=${ENGRAM_SANITIZE} -O0 -g1)
   add_link_options(-fsanitize=${ENGRAM_SANITIZE})
   if(ENGRAM_SANITIZE MATCHES "undefined")
     add_compile_options(-fno-sanitize-recover=undefined)
