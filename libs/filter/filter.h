@@ -1,0 +1,134 @@
+// The filter language: conditions and arithmetic over a record's fields.
+//
+//   type = "fact" AND importance >= 0.5 AND NOT file_path IN :files
+//   tags HAS "sql" AND created_at > now - 7d AND metadata.stats.score > 10
+//
+// One parser makes one typed tree of a text; it can be evaluated here
+// (evaluate.h), compiled to SQL (sql.h), or walked by others. All agree: two-
+// valued logic, in which a comparison with a missing value is false, and
+// arithmetic in which a missing operand, division by zero and overflow give a
+// missing value.
+
+#ifndef ENGRAM_LIBS_FILTER_FILTER_H_
+#define ENGRAM_LIBS_FILTER_FILTER_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/struct.pb.h"
+#include "libs/schema/field_value.h"
+
+namespace engram::filter {
+
+// The most bytes of a text, and how deep parentheses, NOT and operators may
+// nest in one.
+inline constexpr int kMaxBytes = 64 << 10;
+inline constexpr int kMaxDepth = 64;
+
+// What a node's value is.
+enum class Type {
+  kBool,
+  kInt,
+  kDouble,
+  // Text; a string, text or ref field.
+  kString,
+  // Microseconds since 1970 UTC.
+  kTimestamp,
+  // Microseconds.
+  kDuration,
+  kBytes,
+  // A list of strings.
+  kStrings,
+  // What stands at a path of a json field: its type is known only at run time.
+  kJson,
+};
+
+// A name that expressions of a scope may use.
+struct Name {
+  schema::FieldType type = schema::FieldType::kString;
+  // What the scope's owner knows it by.
+  int place = 0;
+  // Whether its strings compare without regard to ASCII case.
+  bool nocase = false;
+};
+
+// The names that a text may use.
+class Scope {
+ public:
+  virtual ~Scope() = default;
+  // `name` is an identifier, or two joined by a dot (`new.score`).
+  virtual std::optional<Name> Find(absl::string_view name) const = 0;
+  // All of them, for messages that suggest what was meant.
+  virtual std::vector<std::string> Names() const = 0;
+};
+
+enum class Operator {
+  kField,    // `place`, and `path` of a json field
+  kLiteral,  // `value`; a literal, or a parameter's value
+  kNow,
+  kAnd,
+  kOr,
+  kNot,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessOrEqual,
+  kGreater,
+  kGreaterOrEqual,
+  kIn,      // the first operand in the others
+  kHas,     // strings HAS string
+  kLike,    // string LIKE pattern: % and _, \ before either is itself
+  kPrefix,  // string PREFIX start
+  kIsNull,
+  kExists,  // EXISTS json path
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kNegate,
+  kMin,
+  kMax,
+  kRound,     // half away from zero; the second operand, a literal, is the digits
+  kCoalesce,  // the first operand that is not missing
+};
+
+// One node of a typed tree. The operands of a node have types that its operator
+// takes; whoever walks a tree need not check again.
+struct Node {
+  Operator op = Operator::kLiteral;
+  Type type = Type::kBool;
+  // Of kField.
+  int place = 0;
+  std::vector<std::string> path;
+  bool nocase = false;
+  // Of kLiteral: a duration and a timestamp as int64, a bool as int64 0 or 1;
+  // `monostate` is a missing value.
+  schema::FieldValue value;
+  std::vector<Node> operands;
+};
+
+// Reads a condition. `parameters` are the values of its `:name`s; one that is
+// not used is a mistake, as is one that is missing. `InvalidArgument` with the
+// column (from 1, in characters) and a remedy, such as
+// `column 12: no field "typ"; did you mean "type"?`. Safe on hostile input.
+absl::StatusOr<Node> ParseFilter(absl::string_view text, const Scope& scope,
+                                 const google::protobuf::Struct& parameters);
+
+// Reads an expression whose value a field of `type` can hold: an int where a
+// double is wanted is converted, nothing else is.
+absl::StatusOr<Node> ParseExpression(
+    absl::string_view text, const Scope& scope, schema::FieldType type,
+    const google::protobuf::Struct& parameters);
+
+// Whether `node` or one below it satisfies what the names say.
+bool UsesNow(const Node& node);
+bool UsesJsonPath(const Node& node);
+// The places of every field used, sorted, each once.
+std::vector<int> PlacesUsed(const Node& node);
+
+}  // namespace engram::filter
+
+#endif  // ENGRAM_LIBS_FILTER_FILTER_H_
