@@ -276,6 +276,7 @@ absl::Status EncodeText(FieldType type, const std::string& text, Value* out) {
   switch (type) {
     case FieldType::kString:
     case FieldType::kText:
+    case FieldType::kRef:
       if (!simdjson::validate_utf8(text)) break;
       out->set_string_value(text);
       return absl::OkStatus();
@@ -314,6 +315,8 @@ absl::string_view FieldTypeName(FieldType type) {
       return "bytes";
     case FieldType::kStrings:
       return "strings";
+    case FieldType::kRef:
+      return "ref";
   }
   return "";
 }
@@ -332,6 +335,7 @@ absl::StatusOr<FieldValue> DecodeValue(FieldType type, const Value& value) {
   switch (type) {
     case FieldType::kString:
     case FieldType::kText:
+    case FieldType::kRef:
       return DecodeText(value);
     case FieldType::kInt:
       return DecodeInt(value);

@@ -27,6 +27,7 @@ enum class FieldType {
   kJson,       // string, compact JSON with the keys of each object sorted
   kBytes,      // Blob
   kStrings,    // string, a compact JSON array of strings
+  kRef,        // string, the id of a record of another collection
 };
 
 // The name that schemas use, such as "string".
