@@ -101,12 +101,12 @@ vectors:
   EXPECT_THAT(spec.unique, ElementsAre(ElementsAre("content", "kind")));
   EXPECT_THAT(spec.UniqueKeys(),
               ElementsAre(ElementsAre(3), ElementsAre(4), ElementsAre(0, 1)));
-  EXPECT_THAT(
-      spec.vectors,
-      ElementsAre(
-          VectorFieldSpec{"all", {"kind"}, "default", Metric::kCosine},
-          VectorFieldSpec{
-              "content", {"content", "kind"}, "builtin/m", Metric::kDot}));
+  EXPECT_THAT(spec.vectors,
+              ElementsAre(VectorFieldSpec{.name = "all", .source = {"kind"}},
+                          VectorFieldSpec{.name = "content",
+                                          .source = {"content", "kind"},
+                                          .model = "builtin/m",
+                                          .metric = Metric::kDot}));
   EXPECT_EQ(spec.FindField("kind"), &spec.fields[1]);
   EXPECT_EQ(spec.FindField("knid"), nullptr);
   EXPECT_EQ(spec.FieldIndex("knid"), -1);

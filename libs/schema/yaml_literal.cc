@@ -87,6 +87,7 @@ absl::StatusOr<FieldValue> DecodeYaml(FieldType type, const YamlNode& node) {
   switch (type) {
     case FieldType::kString:
     case FieldType::kText:
+    case FieldType::kRef:
     case FieldType::kBytes:
     case FieldType::kTimestamp:
       value.set_string_value(node.text);
