@@ -2,7 +2,7 @@
 # Installs the Debian 12 packages that Engram is built from.
 #
 #   tools/setup.sh            what a build and its tests need
-#   tools/setup.sh --checks   also what tools/check.sh needs
+#   tools/setup.sh --checks   also what tools/check.sh and tools/fuzz.sh need
 #
 # Safe to repeat: it installs only what is missing, and touches neither the
 # network nor the package database when nothing is. Runs as root, or with sudo.
@@ -26,7 +26,11 @@ build_packages=(
   # Scripts: the corpus, the embedded model, the tests of deploy/.
   python3 ca-certificates git
 )
-check_packages=(clang-format clang-tidy shellcheck python3-yaml python3-venv)
+check_packages=(
+  clang-format clang-tidy shellcheck python3-yaml python3-venv
+  # The fuzz preset: a compiler with libFuzzer, and the OpenMP that FAISS names.
+  clang-14 libclang-rt-14-dev libomp-14-dev
+)
 
 packages=("${build_packages[@]}")
 for argument in "$@"; do
