@@ -26,9 +26,6 @@ using google::protobuf::Value;
 // A number carries whole numbers exactly below this; 2^53 itself is also what
 // 2^53 + 1 is rounded to, so it is told apart only as a string.
 constexpr double kExactLimit = 9007199254740992.0;
-// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z.
-constexpr int64_t kMinTimestamp = -62'135'596'800'000'000;
-constexpr int64_t kMaxTimestamp = 253'402'300'799'999'999;
 constexpr size_t kShownBytes = 40;
 
 absl::Status Problem(absl::string_view text) {
@@ -76,17 +73,6 @@ std::string Describe(const Value& value) {
 
 absl::Status WrongType(absl::string_view wanted, const Value& value) {
   return Problem(absl::StrCat("wants ", wanted, "; got ", Describe(value)));
-}
-
-absl::Status CheckText(absl::string_view text) {
-  if (!simdjson::validate_utf8(text.data(), text.size())) {
-    return Problem("is not valid UTF-8");
-  }
-  // SQLite's functions and its shell take NUL for the end of a text.
-  if (absl::StrContains(text, absl::string_view("\0", 1))) {
-    return Problem("holds a NUL character; remove it");
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<FieldValue> DecodeText(const Value& value) {
@@ -294,6 +280,17 @@ absl::Status EncodeText(FieldType type, const std::string& text, Value* out) {
 }
 
 }  // namespace
+
+absl::Status CheckText(absl::string_view text) {
+  if (!simdjson::validate_utf8(text.data(), text.size())) {
+    return Problem("is not valid UTF-8");
+  }
+  // SQLite's functions and its shell take NUL for the end of a text.
+  if (absl::StrContains(text, absl::string_view("\0", 1))) {
+    return Problem("holds a NUL character; remove it");
+  }
+  return absl::OkStatus();
+}
 
 absl::string_view FieldTypeName(FieldType type) {
   switch (type) {

@@ -60,6 +60,15 @@ absl::StatusOr<FieldValue> DecodeValue(FieldType type,
 absl::Status EncodeValue(FieldType type, const FieldValue& value,
                          google::protobuf::Value* out);
 
+// The bounds of a timestamp: 0001-01-01T00:00:00Z and
+// 9999-12-31T23:59:59.999999Z.
+inline constexpr int64_t kMinTimestamp = -62'135'596'800'000'000;
+inline constexpr int64_t kMaxTimestamp = 253'402'300'799'999'999;
+
+// Whether a field can hold the text: it is UTF-8 without NUL. `InvalidArgument`
+// with a clause as DecodeValue's.
+absl::Status CheckText(absl::string_view text);
+
 // RFC 3339 in UTC, with as many digits below the second as it takes.
 std::string FormatTimestamp(int64_t microseconds);
 
