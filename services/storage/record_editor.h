@@ -1,0 +1,166 @@
+#ifndef ENGRAM_SERVICES_STORAGE_RECORD_EDITOR_H_
+#define ENGRAM_SERVICES_STORAGE_RECORD_EDITOR_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "services/storage/catalog.h"
+#include "services/storage/record_batch.h"
+#include "services/storage/record_store.h"
+#include "services/storage/reference_checker.h"
+#include "services/storage/rollup_keeper.h"
+#include "services/storage/stored_record.h"
+#include "services/storage/write_transaction.h"
+
+namespace engram::storage {
+
+// What a delete leaves of a record.
+enum class DeleteMode {
+  // By the collection's rules: a deleted record is kept where they say so.
+  kDelete,
+  // For good, deleted records and old versions too.
+  kPurge,
+};
+
+// How many records a delete took.
+struct DeleteCounts {
+  // Those that it was asked for.
+  int64_t deleted = 0;
+  // Others, because they refer to those.
+  int64_t cascaded = 0;
+};
+
+// Changes of single records by the rules of their collections: what refs
+// demand, what deleting and expiring mean, roll-ups, restores. The caller has
+// merged and checked the values (record_merger.h).
+//
+// For one write, on the writer's thread. An error leaves the write half done:
+// let it fail, or undo the item (WriteTransaction::Part and Mark).
+//
+//   RecordEditor editor(transaction, catalog);
+//   ASSIGN_OR_RETURN(auto found, editor.FindById(collection, id));
+//   ...
+//   ASSIGN_OR_RETURN(bool changed, editor.Change(collection, *found, ...));
+//   RETURN_IF_ERROR(editor.Finish());  // once, after the last change
+class RecordEditor {
+ public:
+  struct Limits {
+    // The most records that one delete may take along, or clear a ref of.
+    int64_t max_cascade_rows = 100'000;
+  };
+
+  // Both must outlive this object.
+  RecordEditor(WriteTransaction& transaction, const Catalog& catalog,
+               Limits limits)
+      : transaction_(transaction),
+        catalog_(catalog),
+        limits_(limits),
+        store_(transaction),
+        references_(store_, catalog),
+        rollups_(transaction, store_, catalog) {}
+
+  WriteTransaction& transaction() { return transaction_; }
+  const Catalog& catalog() { return catalog_; }
+  int64_t now_us() const { return transaction_.now_us(); }
+
+  // Reads a record; deleted ones that are kept too (`deleted_us`). One that has
+  // expired is deleted first, and is then not there.
+  absl::StatusOr<std::optional<StoredRecord>> FindById(
+      const Collection& collection, absl::string_view id);
+  absl::StatusOr<std::optional<StoredRecord>> FindByRow(
+      const Collection& collection, int64_t row);
+  // The record that holds the key as `values` have it. Never a deleted one.
+  absl::StatusOr<std::optional<StoredRecord>> FindByKey(
+      const Collection& collection, const UniqueKey& key,
+      absl::Span<const ColumnValue> values);
+
+  // Adds a record of `values`; `path` is where its fields are in the request.
+  // `id` empty makes one. Returns nothing, and has changed nothing, if the id
+  // or a unique key is taken.
+  absl::StatusOr<std::optional<StoredRecord>> Create(
+      const Collection& collection, absl::string_view id,
+      std::vector<ColumnValue> values,
+      absl::Span<const SuppliedVectors> vectors, absl::string_view path);
+
+  // Gives a live record `values` and, where some are sent, `vectors`. Returns
+  // the record as it is then: with the version of `before`, and nothing
+  // written, if it was all that already. `AlreadyExists`, reason
+  // `UNIQUE_KEY_TAKEN`, naming both, if another record holds one of its keys.
+  absl::StatusOr<StoredRecord> Change(const Collection& collection,
+                                      const StoredRecord& before,
+                                      std::vector<ColumnValue> values,
+                                      absl::Span<const SuppliedVectors> vectors,
+                                      absl::string_view path);
+
+  // Deletes records, live or deleted, of one collection, with what refers to
+  // them. `FailedPrecondition`, reason `RECORD_REFERENCED`, if a live record
+  // that is not among them, nor deleted with them, refers to one with
+  // `on_delete: restrict`; `CASCADE_TOO_LARGE` beyond the limit. These two
+  // leave everything as it was.
+  absl::Status Delete(const Collection& collection,
+                      absl::Span<const StoredRecord> records, DeleteMode mode,
+                      DeleteCounts* counts);
+
+  // Brings back a record that is deleted but kept, and those that its deletion
+  // took along. Returns the record. `FailedPrecondition` if it is not deleted.
+  absl::StatusOr<StoredRecord> Undelete(const Collection& collection,
+                                        const StoredRecord& record,
+                                        absl::string_view path);
+
+  // The fields of an old version of `id`, which `NotFound` says is not kept.
+  // Those that the schema has got since are missing.
+  struct OldVersion {
+    std::vector<ColumnValue> values;
+    int64_t created_us = 0;
+    // The newest version that `id` ever had.
+    int64_t newest = 0;
+  };
+  absl::StatusOr<OldVersion> FindVersion(const Collection& collection,
+                                         absl::string_view id, int64_t version);
+
+  // `AlreadyExists` naming the record that keeps `values` from being written,
+  // by a unique key or, if `id` is not empty, by the id. `row` is the record
+  // that they are for, 0 if it is new. OK if none does.
+  absl::Status ExplainConflict(const Collection& collection, int64_t row,
+                               absl::string_view id,
+                               absl::Span<const ColumnValue> values);
+
+  // Brings roll-ups up to date, then verifies that every ref written names a
+  // live record: `FailedPrecondition`, reason `REFERENCE_MISSING`, with the
+  // field's path. Call it once, after the last change.
+  absl::Status Finish();
+  // Verifies the refs written since the last call; for an item on its own.
+  absl::Status CheckReferences() { return references_.Check(now_us()); }
+
+  // What a part that is undone must take back here.
+  struct Mark {
+    ReferenceChecker::Mark references;
+    RollupKeeper::Mark rollups;
+  };
+  Mark NewMark() const { return {references_.NewMark(), rollups_.NewMark()}; }
+  void Rewind(const Mark& mark) {
+    references_.Rewind(mark.references);
+    rollups_.Rewind(mark.rollups);
+  }
+
+ private:
+  absl::StatusOr<std::optional<StoredRecord>> Unexpired(
+      const Collection& collection, std::optional<StoredRecord> found);
+
+  WriteTransaction& transaction_;
+  const Catalog& catalog_;
+  const Limits limits_;
+  RecordStore store_;
+  ReferenceChecker references_;
+  RollupKeeper rollups_;
+};
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_SERVICES_STORAGE_RECORD_EDITOR_H_
