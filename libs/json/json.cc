@@ -86,6 +86,9 @@ std::string Describe(simdjson::error_code code) {
       return "is not valid UTF-8";
     case simdjson::EMPTY:
       return "is empty";
+    case simdjson::CAPACITY:
+    case simdjson::MEMALLOC:
+      return "is too large";
     case simdjson::UNCLOSED_STRING:
       return "is not JSON: a string is not closed";
     case simdjson::UNESCAPED_CHARS:
@@ -110,9 +113,87 @@ void AppendNumber(double number, std::string* out) {
   out->append(digits, result.ptr);
 }
 
+bool AppendElement(dom::element from, std::string* out);
+
+bool AppendString(std::string_view text, std::string* out) {
+  AppendQuoted(absl::string_view(text.data(), text.size()), out);
+  return text.find('\0') == std::string_view::npos;
+}
+
+bool AppendObject(dom::object from, std::string* out) {
+  std::vector<dom::key_value_pair> pairs;
+  for (const dom::key_value_pair pair : from) pairs.push_back(pair);
+  // Stable, so that of a key that is repeated the last one stays the last.
+  std::stable_sort(pairs.begin(), pairs.end(),
+                   [](const auto& a, const auto& b) { return a.key < b.key; });
+  bool held = true;
+  out->push_back('{');
+  const size_t begin = out->size();
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    if (i + 1 < pairs.size() && pairs[i].key == pairs[i + 1].key) continue;
+    if (out->size() > begin) out->push_back(',');
+    held &= AppendString(pairs[i].key, out);
+    out->push_back(':');
+    held &= AppendElement(pairs[i].value, out);
+  }
+  out->push_back('}');
+  return held;
+}
+
+bool AppendArray(dom::array from, std::string* out) {
+  bool held = true;
+  out->push_back('[');
+  const size_t begin = out->size();
+  for (const dom::element element : from) {
+    if (out->size() > begin) out->push_back(',');
+    held &= AppendElement(element, out);
+  }
+  out->push_back(']');
+  return held;
+}
+
+// False if a string holds NUL. Recurses at most kMaxDepth deep, as CopyValue,
+// and writes what AppendJson would write of its result.
+bool AppendElement(dom::element from, std::string* out) {
+  switch (from.type()) {
+    case dom::element_type::ARRAY:
+      return AppendArray(dom::array(from), out);
+    case dom::element_type::OBJECT:
+      return AppendObject(dom::object(from), out);
+    case dom::element_type::STRING:
+      return AppendString(std::string_view(from), out);
+    case dom::element_type::DOUBLE:
+      AppendNumber(double(from), out);
+      return true;
+    case dom::element_type::BOOL:
+      out->append(bool(from) ? "true" : "false");
+      return true;
+    case dom::element_type::NULL_VALUE:
+      out->append("null");
+      return true;
+    case dom::element_type::INT64:
+    case dom::element_type::UINT64:
+      break;
+  }
+  Value number;
+  CopyValue(from, &number);
+  AppendJson(number, out);
+  return true;
+}
+
 }  // namespace
 
 struct Parser::Buffers {
+  simdjson::simdjson_result<dom::element> Parse(absl::string_view text) {
+    // parse() only grows the capacity and would then set its own depth.
+    if (parser.capacity() < text.size() || parser.max_depth() != kMaxDepth) {
+      const size_t capacity = std::max<size_t>(2 * text.size(), 4096);
+      const auto error = parser.allocate(capacity, kMaxDepth);
+      if (error != simdjson::SUCCESS) return error;
+    }
+    return parser.parse(text.data(), text.size());
+  }
+
   dom::parser parser;
 };
 
@@ -120,20 +201,26 @@ Parser::Parser() : buffers_(std::make_unique<Buffers>()) {}
 Parser::~Parser() = default;
 
 absl::Status Parser::ParseValue(absl::string_view text, Value* value) {
-  dom::parser& parser = buffers_->parser;
-  // parse() only grows the capacity and would then set its own depth.
-  if (parser.capacity() < text.size() || parser.max_depth() != kMaxDepth) {
-    const size_t capacity = std::max<size_t>(2 * text.size(), 4096);
-    if (parser.allocate(capacity, kMaxDepth) != simdjson::SUCCESS) {
-      return absl::ResourceExhaustedError("no memory to read the JSON text");
-    }
-  }
   dom::element root;
-  const auto error = parser.parse(text.data(), text.size()).get(root);
+  const auto error = buffers_->Parse(text).get(root);
   if (error != simdjson::SUCCESS) {
     return absl::InvalidArgumentError(Describe(error));
   }
   CopyValue(root, value);
+  return absl::OkStatus();
+}
+
+absl::Status Parser::AppendCanonical(absl::string_view text, std::string* out) {
+  dom::element root;
+  const auto error = buffers_->Parse(text).get(root);
+  if (error != simdjson::SUCCESS) {
+    return absl::InvalidArgumentError(Describe(error));
+  }
+  const size_t size = out->size();
+  if (!AppendElement(root, out)) {
+    out->resize(size);
+    return absl::InvalidArgumentError("holds a NUL character; remove it");
+  }
   return absl::OkStatus();
 }
 

@@ -38,6 +38,11 @@ class Parser {
   absl::Status ParseObject(absl::string_view text,
                            google::protobuf::Struct* object);
 
+  // Appends `text`, one JSON value, as AppendJson writes the value that
+  // ParseValue makes of it, without making it. Refuses NUL in a string, which
+  // no field can hold. After an error `out` is as it was.
+  absl::Status AppendCanonical(absl::string_view text, std::string* out);
+
  private:
   struct Buffers;
   std::unique_ptr<Buffers> buffers_;

@@ -14,13 +14,19 @@ using ::engram::testing::StatusIs;
 using ::google::protobuf::Struct;
 using ::google::protobuf::Value;
 
+// What AppendJson writes of `text`; AppendCanonical must write the same.
 std::string RoundTrip(absl::string_view text) {
   Parser parser;
+  std::string canonical;
+  const absl::Status canonical_status =
+      parser.AppendCanonical(text, &canonical);
   Value value;
   const absl::Status status = parser.ParseValue(text, &value);
+  EXPECT_EQ(canonical_status, status);
   if (!status.ok()) return std::string(status.message());
   std::string out;
   AppendJson(value, &out);
+  EXPECT_EQ(canonical, out);
   return out;
 }
 
@@ -55,10 +61,25 @@ TEST(JsonTest, WholeNumbersThatADoubleCannotHoldKeepTheirDigits) {
   EXPECT_EQ(RoundTrip("18446744073709551615"), R"("18446744073709551615")");
 }
 
+TEST(JsonTest, CanonicalTextHoldsNoNul) {
+  Parser parser;
+  std::string out = "kept";
+  for (const char* text : {R"(["a\u0000"])", R"({"a":{"\u0000b":1}})"}) {
+    EXPECT_THAT(parser.AppendCanonical(text, &out),
+                StatusIs(absl::StatusCode::kInvalidArgument, "NUL"))
+        << text;
+  }
+  EXPECT_EQ(out, "kept");
+  EXPECT_OK(parser.AppendCanonical(R"(["\\u0000"])", &out));
+  EXPECT_EQ(out, R"(kept["\\u0000"])");
+}
+
 TEST(JsonTest, TheLastOfARepeatedKeyCounts) {
   EXPECT_EQ(RoundTrip(R"({"a":{"x":1},"a":2})"), R"({"a":2})");
   EXPECT_EQ(RoundTrip(R"({"a":[1],"a":[2]})"), R"({"a":[2]})");
   EXPECT_EQ(RoundTrip(R"({"a":{"x":1},"a":{"y":2}})"), R"({"a":{"y":2}})");
+  EXPECT_EQ(RoundTrip(R"({"b":1,"a":1,"b":2,"c":3,"b":4})"),
+            R"({"a":1,"b":4,"c":3})");
 }
 
 TEST(JsonTest, SaysWhatIsWrong) {
