@@ -197,7 +197,7 @@ absl::Status GroupCommitter::RunInSavepoint(Write& write, int64_t now_us,
     ASSIGN_OR_RETURN(sqlite::Savepoint savepoint,
                      sqlite::Savepoint::Begin(*connection_));
     status = write.run(transaction);
-    if (status.ok()) status = transaction.StoreCounts();
+    if (status.ok()) status = transaction.Finish();
     if (status.ok()) status = savepoint.Release();
   }
   if (status.ok()) {

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "libs/sqlite/connection.h"
+#include "libs/sqlite/transaction.h"
 #include "services/storage/change_log.h"
 
 namespace engram::storage {
@@ -56,10 +57,41 @@ class WriteTransaction {
     vectors_[generation] += growth;
   }
 
-  // Stores the counts. The last act of the write.
-  absl::Status StoreCounts();
+  // The number for a new record of a collection that numbers its records, and
+  // that a caller chose one, which those after it must lie above.
+  absl::StatusOr<int64_t> TakeRecordNumber(int64_t collection);
+  absl::Status NoteRecordNumber(int64_t collection, int64_t number);
+
+  // Stores counts and numbers, and verifies that no foreign key is violated:
+  // SQLite would find that at the commit, which the write shares with others.
+  // The last act of the write.
+  absl::Status Finish();
 
   WriteEffects& effects() { return effects_; }
+
+  // A part of the write that can be undone alone; it is, at the end of the
+  // scope, unless Keep returned OK. Record numbers that it took stay taken.
+  class Part {
+   public:
+    // `transaction` must outlive the part.
+    static absl::StatusOr<Part> Begin(WriteTransaction& transaction);
+    Part(Part&& other) noexcept;
+    Part& operator=(Part&&) = delete;
+    ~Part();
+
+    absl::Status Keep();
+
+   private:
+    Part(WriteTransaction* transaction, sqlite::Savepoint savepoint);
+
+    // Null once ended.
+    WriteTransaction* transaction_;
+    sqlite::Savepoint savepoint_;
+    const LogHead head_;
+    Counts records_;
+    Counts vectors_;
+    WriteEffects effects_;
+  };
 
  private:
   sqlite::Connection& connection_;
@@ -67,7 +99,11 @@ class WriteTransaction {
   const int64_t now_us_;
   Counts records_;
   Counts vectors_;
+  // The next number, of collections where one was taken or noted.
+  Counts next_numbers_;
   WriteEffects effects_;
+
+  absl::StatusOr<int64_t*> NextNumber(int64_t collection);
 };
 
 }  // namespace engram::storage
