@@ -43,10 +43,9 @@ TEST(ENGRAM_FUZZ_TARGET, RunsItsCorpusClean) {
     // A target aborts; the last line then says on what.
     std::cerr << file.filename().string() << std::endl;
     const std::string input = Read(file);
-    EXPECT_EQ(
-        ENGRAM_FUZZ_TARGET(reinterpret_cast<const uint8_t*>(input.data()),
-                           input.size()),
-        0);
+    EXPECT_EQ(ENGRAM_FUZZ_TARGET(reinterpret_cast<const uint8_t*>(input.data()),
+                                 input.size()),
+              0);
   }
 }
 
