@@ -1,124 +1,125 @@
 #include "services/storage/record_batch.h"
 
+#include <memory>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
-#include "services/storage/content_hash.h"
-#include "services/storage/record_id.h"
-#include "services/storage/request_log.h"
+#include "services/storage/record_item_decoder.h"
+#include "services/storage/request_fields.h"
+#include "services/storage/writable_collection.h"
 
 namespace engram::storage {
 namespace {
 
-// The request's bytes, with maps in the order of their keys: a repeat sends the
-// same content, but protobuf may order its maps in another way.
-std::string CanonicalBytes(const google::protobuf::Message& message) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream out(&stream);
-  out.SetSerializationDeterministic(true);
-  message.SerializeToCodedStream(&out);
-  out.Trim();
-  return bytes;
-}
+// What the errors of a batch's items may add up to, as an answer has to fit a
+// message. Each one's text is in its details once more.
+constexpr size_t kMaxErrorBytes = 256 << 10;
 
 // Reads the items of one request.
-class Decoder {
+class BatchDecoder {
  public:
-  Decoder(absl::string_view database, const Catalog& catalog)
+  BatchDecoder(absl::string_view database, const Catalog& catalog)
       : database_(database), catalog_(catalog) {}
 
-  absl::StatusOr<std::vector<RecordItem>> Decode(
-      const v1::WriteRequest& request) {
-    std::vector<RecordItem> items;
-    items.reserve(request.items_size());
+  absl::Status Decode(const v1::WriteRequest& request, RecordBatch& batch) {
+    batch.items.resize(request.items_size());
+    FieldViolations violations;
     for (int i = 0; i < request.items_size(); ++i) {
-      RecordItem& item = items.emplace_back();
-      const std::string path = absl::StrCat("items[", i, "]");
-      ASSIGN_OR_RETURN(const bool known,
-                       FindCollection(request.items(i), path, item));
-      if (known) DecodeAction(request.items(i), path, item);
+      RecordItem& item = batch.items[i];
+      item.index = i;
+      if (batch.atomic) {
+        RETURN_IF_ERROR(DecodeItem(request.items(i), item, violations));
+        continue;
+      }
+      FieldViolations own;
+      item.error = DecodeItem(request.items(i), item, own);
+      if (item.error.ok()) item.error = own.ToStatus();
+      if (!item.error.ok()) BoundError(item.error);
     }
-    RETURN_IF_ERROR(violations_.ToStatus());
-    return items;
+    return violations.ToStatus();
   }
 
  private:
-  // Returns false after a violation.
-  absl::StatusOr<bool> FindCollection(const v1::WriteItem& sent,
-                                      absl::string_view path,
-                                      RecordItem& item) {
+  absl::Status DecodeItem(const v1::WriteItem& sent, RecordItem& item,
+                          FieldViolations& violations) {
     if (sent.collection().empty()) {
-      violations_.Add(absl::StrCat(path, ".collection"),
-                      "is empty; name the record's collection");
-      return false;
+      violations.Add(item.PathOf("collection"),
+                     "is empty; name the record's collection");
+      return absl::OkStatus();
     }
+    ASSIGN_OR_RETURN(const WritableCollection* target,
+                     FindCollection(sent.collection(), item.index));
+    item.collection = target->collection();
+    storage::DecodeItem(*target, sent, item, violations);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<const WritableCollection*> FindCollection(
+      const std::string& name, int index) {
     // Most requests name one collection again and again.
-    CollectionPtr& known = collections_[sent.collection()];
+    if (last_ != nullptr && last_->spec().name == name) return last_;
+    std::unique_ptr<WritableCollection>& known = collections_[name];
     if (known == nullptr) {
-      absl::StatusOr<CollectionPtr> found =
-          catalog_.Get(database_, sent.collection());
-      if (!found.ok()) return WithContext(found.status(), path);
-      known = *std::move(found);
+      absl::StatusOr<CollectionPtr> found = catalog_.Get(database_, name);
+      if (!found.ok()) {
+        return WithContext(found.status(), absl::StrCat("items[", index, "]"));
+      }
+      known = std::make_unique<WritableCollection>(*std::move(found), catalog_);
     }
-    item.collection = known;
-    return true;
+    return last_ = known.get();
   }
 
-  void DecodeAction(const v1::WriteItem& sent, absl::string_view path,
-                    RecordItem& item) {
-    switch (sent.action_case()) {
-      case v1::WriteItem::kUpsert:
-        item.action = RecordItem::Action::kUpsert;
-        DecodeUpsert(sent.upsert(), absl::StrCat(path, ".upsert"), item);
-        return;
-      case v1::WriteItem::kDelete:
-        item.action = RecordItem::Action::kDelete;
-        item.id = sent.delete_().id();
-        CheckId(item.id, absl::StrCat(path, ".delete.id"));
-        return;
-      case v1::WriteItem::ACTION_NOT_SET:
-        violations_.Add(path, "has no action; give upsert or delete");
-        return;
-    }
-  }
-
-  void DecodeUpsert(const v1::Record& record, const std::string& path,
-                    RecordItem& item) {
-    if (!record.id().empty()) CheckId(record.id(), path + ".id");
-    item.id = record.id();
-    const std::string fields_path = path + ".fields";
-    const schema::CollectionSpec& spec = item.collection->spec;
-    std::vector<Assignment> sent =
-        DecodeFields(spec, record.fields(), fields_path, violations_);
-    item.sent.reserve(sent.size());
-    for (const Assignment& assignment : sent) {
-      item.sent.push_back(assignment.field);
-    }
-    // Violations only if the record turns out to be new.
-    FieldViolations missing;
-    item.values =
-        CompleteNewRecord(spec, std::move(sent), fields_path, missing);
-    item.complete = missing.empty();
-  }
-
-  void CheckId(absl::string_view id, absl::string_view path) {
-    const std::optional<std::string> problem = FindRecordIdProblem(id);
-    if (problem.has_value()) violations_.Add(path, *problem);
+  void BoundError(absl::Status& error) {
+    error_bytes_ += error.message().size();
+    if (error_bytes_ <= kMaxErrorBytes) return;
+    error = MakeError(error.code(), ReasonOf(error),
+                      "the answer has no room to say more; send this item with "
+                      "fewer others");
   }
 
   const absl::string_view database_;
   const Catalog& catalog_;
-  absl::flat_hash_map<std::string, CollectionPtr> collections_;
-  FieldViolations violations_;
+  // A name that is unknown has a null.
+  absl::flat_hash_map<std::string, std::unique_ptr<WritableCollection>>
+      collections_;
+  const WritableCollection* last_ = nullptr;
+  size_t error_bytes_ = 0;
 };
 
 }  // namespace
+
+absl::string_view ActionName(RecordItem::Action action) {
+  switch (action) {
+    case RecordItem::Action::kCreate:
+      return "create";
+    case RecordItem::Action::kUpsert:
+      return "upsert";
+    case RecordItem::Action::kReplace:
+      return "replace";
+    case RecordItem::Action::kUpdate:
+      return "update";
+    case RecordItem::Action::kDelete:
+      return "delete";
+    case RecordItem::Action::kRestore:
+      return "restore";
+  }
+  return "";
+}
+
+std::string RecordItem::PathOf(absl::string_view part) const {
+  return index < 0 ? std::string(part)
+                   : absl::StrCat("items[", index, "].", part);
+}
+
+std::string RecordItem::FieldsPath() const {
+  if (index < 0) return "fields";
+  if (action == Action::kRestore) return PathOf("restore");
+  return absl::StrCat("items[", index, "].", ActionName(action),
+                      typed ? ".typed" : ".fields");
+}
 
 absl::StatusOr<RecordBatch> DecodeBatch(absl::string_view database,
                                         const Catalog& catalog,
@@ -128,19 +129,15 @@ absl::StatusOr<RecordBatch> DecodeBatch(absl::string_view database,
                         absl::StrCat("has ", request.items_size(),
                                      " entries; give 1 to ", kMaxWriteItems));
   }
-  if (request.request_id().size() > kMaxRequestIdBytes) {
-    return InvalidField(
-        "request_id",
-        absl::StrCat("has ", request.request_id().size(),
-                     " bytes; give at most ", kMaxRequestIdBytes));
-  }
   RecordBatch batch;
+  RETURN_IF_ERROR(CheckRequestId(request.request_id()));
   batch.request_id = request.request_id();
-  if (!batch.request_id.empty()) {
-    batch.request_hash =
-        std::string(ContentHash::Of(CanonicalBytes(request)).bytes());
-  }
-  ASSIGN_OR_RETURN(batch.items, Decoder(database, catalog).Decode(request));
+  if (!batch.request_id.empty()) batch.request_hash = HashRequest(request);
+  batch.atomic = !request.has_atomic() || request.atomic();
+  // Before any collection is looked up: one that is replaced in between makes
+  // the batch out of date.
+  batch.schema_version = catalog.schema_version();
+  RETURN_IF_ERROR(BatchDecoder(database, catalog).Decode(request, batch));
   return batch;
 }
 

@@ -103,6 +103,9 @@ struct RecordItem {
   std::string FieldsPath() const;
 };
 
+// The action's name in requests, such as `upsert`.
+absl::string_view ActionName(RecordItem::Action action);
+
 // What one Write call wants.
 struct RecordBatch {
   std::vector<RecordItem> items;

@@ -5,7 +5,11 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "libs/status/errors.h"
+#include "services/storage/content_hash.h"
+#include "services/storage/request_log.h"
 
 namespace engram::storage {
 namespace {
@@ -39,6 +43,26 @@ absl::StatusOr<std::string> DecodePageToken(absl::string_view list,
   return InvalidField("page_token",
                       "is not a token that this list returned; leave it empty "
                       "to start from the beginning");
+}
+
+absl::Status CheckRequestId(absl::string_view request_id) {
+  if (request_id.size() <= kMaxRequestIdBytes) return absl::OkStatus();
+  return InvalidField(
+      "request_id", absl::StrCat("has ", request_id.size(),
+                                 " bytes; give at most ", kMaxRequestIdBytes));
+}
+
+std::string HashRequest(const google::protobuf::Message& request) {
+  std::string bytes;
+  {
+    // With maps in the order of their keys: a repeat sends the same content,
+    // but protobuf may order its maps in another way.
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    out.SetSerializationDeterministic(true);
+    request.SerializeToCodedStream(&out);
+  }
+  return std::string(ContentHash::Of(bytes).bytes());
 }
 
 }  // namespace engram::storage

@@ -5,8 +5,10 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "google/protobuf/message.h"
 
 namespace engram::storage {
 
@@ -23,6 +25,12 @@ std::string EncodePageToken(absl::string_view list, absl::string_view last);
 // empty for an empty token. `InvalidArgument` for any other text.
 absl::StatusOr<std::string> DecodePageToken(absl::string_view list,
                                             absl::string_view token);
+
+// Refuses a request_id that is too long; empty is fine.
+absl::Status CheckRequestId(absl::string_view request_id);
+
+// SHA-256 of what the request says, the same for every request that says it.
+std::string HashRequest(const google::protobuf::Message& request);
 
 }  // namespace engram::storage
 
