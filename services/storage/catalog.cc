@@ -1,6 +1,6 @@
 #include "services/storage/catalog.h"
 
-#include <set>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +10,7 @@
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/collection_table.h"
+#include "services/storage/spec_expressions.h"
 
 namespace engram::storage {
 namespace {
@@ -20,6 +21,22 @@ FROM _collections ORDER BY collection)sql";
 constexpr absl::string_view kSelectGenerations = R"sql(
 SELECT generation, vector_field, model, fingerprint, dimensions
 FROM _generations WHERE collection = ? ORDER BY generation)sql";
+
+constexpr absl::string_view kSelectFields = R"sql(
+SELECT number, name, dropped_us
+FROM _fields WHERE collection = ? ORDER BY number)sql";
+constexpr absl::string_view kInsertField =
+    "INSERT INTO _fields (collection, number, name) VALUES (?, ?, ?)";
+constexpr absl::string_view kCountFields =
+    "SELECT count(*) FROM _fields WHERE collection = ?";
+constexpr absl::string_view kSelectSchemaVersion =
+    "SELECT coalesce(max(version), 0) FROM _schema_migrations";
+constexpr absl::string_view kInsertFirstMigration =
+    "INSERT INTO _schema_migrations (version, applied_us, steps) "
+    "VALUES (1, ?, x'')";
+constexpr absl::string_view kInsertFirstCollection = R"sql(
+INSERT INTO _schema_collections (version, collection, name, schema, fields)
+VALUES (1, ?, ?, ?, ?))sql";
 
 // The fields at `places`, quoted, each after a comma.
 std::string FieldList(const schema::CollectionSpec& spec,
@@ -52,6 +69,23 @@ void CompileGeneration(Generation& generation) {
       kMaxChunks, ")");
 }
 
+// The type as schemas write it.
+std::string FieldTypeText(const schema::FieldSpec& field) {
+  const absl::string_view name = schema::FieldTypeName(field.type);
+  if (field.type != schema::FieldType::kRef) return std::string(name);
+  return absl::StrCat(name, "(", field.target, ")");
+}
+
+void AddFields(const Collection& collection, v1::Collection& proto) {
+  for (size_t place = 0; place < collection.spec.fields.size(); ++place) {
+    const schema::FieldSpec& field = collection.spec.fields[place];
+    v1::Field& out = *proto.add_fields();
+    out.set_name(field.name);
+    out.set_type(FieldTypeText(field));
+    out.set_number(collection.typed.numbers[place]);
+  }
+}
+
 void CompileVectorField(const schema::CollectionSpec& spec,
                         VectorField& field) {
   const schema::VectorFieldSpec& declared = *spec.FindVector(field.name);
@@ -65,6 +99,16 @@ void CompileVectorField(const schema::CollectionSpec& spec,
   CompileGeneration(field.generation);
 }
 
+void CompileColumns(Collection& collection) {
+  collection.columns =
+      absl::StrCat("_row, id, _version, _created_us, _updated_us, _sequence, ",
+                   collection.expires() ? "_expires_us" : "NULL", ", ",
+                   collection.keeps_deleted() ? "_deleted_us" : "NULL");
+  for (const schema::FieldSpec& field : collection.spec.fields) {
+    absl::StrAppend(&collection.columns, ", ", QuoteIdentifier(field.name));
+  }
+}
+
 void CompileUniqueKeys(Collection& collection) {
   const schema::CollectionSpec& spec = collection.spec;
   for (std::vector<int>& fields : spec.UniqueKeys()) {
@@ -75,44 +119,262 @@ void CompileUniqueKeys(Collection& collection) {
         });
     collection.unique_keys.push_back(
         {.fields = std::move(fields),
-         .select = absl::StrCat(
-             "SELECT _row, _version, id", FieldList(spec, collection.read_back),
-             " FROM ", QuoteIdentifier(spec.name), " WHERE ", condition)});
+         .select = absl::StrCat("SELECT ", collection.columns, " FROM ",
+                                QuoteIdentifier(spec.name), " WHERE ",
+                                condition, LiveRecords(spec, " AND "))});
   }
 }
 
-std::vector<int> PlacesToReadBack(const Collection& collection) {
-  std::set<int> places;
-  for (const VectorField& field : collection.vectors) {
-    places.insert(field.sources.begin(), field.sources.end());
+void CompileElements(Collection& collection) {
+  const schema::CollectionSpec& spec = collection.spec;
+  for (size_t place = 0; place < spec.fields.size(); ++place) {
+    const schema::FieldSpec& field = spec.fields[place];
+    if (!field.indexed || field.type != schema::FieldType::kStrings) continue;
+    const std::string table =
+        ElementTableName(collection.id, collection.typed.numbers[place]);
+    collection.elements.push_back(
+        {.field = static_cast<int>(place),
+         .insert = absl::StrCat("INSERT OR IGNORE INTO ", table,
+                                " (value, row) VALUES (?, ?)"),
+         .remove = absl::StrCat("DELETE FROM ", table,
+                                " WHERE value = ? AND row = ?"),
+         .select_rows =
+             absl::StrCat("SELECT row FROM ", table, " WHERE value = ?")});
   }
-  for (const std::vector<int>& key : collection.spec.UniqueKeys()) {
-    places.insert(key.begin(), key.end());
-  }
-  return {places.begin(), places.end()};
 }
 
-std::vector<int> AllPlaces(const schema::CollectionSpec& spec) {
-  std::vector<int> places(spec.fields.size());
-  for (size_t i = 0; i < places.size(); ++i) places[i] = static_cast<int>(i);
-  return places;
+void CompileTextIndex(Collection& collection) {
+  const schema::CollectionSpec& spec = collection.spec;
+  if (!spec.full_text.has_value()) return;
+  TextIndex index;
+  std::string parameters;
+  for (const schema::FullTextSpec::Column& column : spec.full_text->columns) {
+    index.fields.push_back(spec.FieldIndex(column.field));
+    absl::StrAppend(&parameters, ", ?");
+  }
+  const std::string table = TextTableName(collection.id);
+  const std::string list = FieldList(spec, index.fields);
+  index.insert = absl::StrCat("INSERT INTO ", table, " (rowid", list,
+                              ") VALUES (?", parameters, ")");
+  // FTS5 takes commands as values of a column that has the table's name.
+  index.remove = absl::StrCat("INSERT INTO ", table, " (", table, ", rowid",
+                              list, ") VALUES ('delete', ?", parameters, ")");
+  collection.text_index = std::move(index);
 }
 
+void CompileExpressions(Collection& collection) {
+  const schema::CollectionSpec& spec = collection.spec;
+  for (const std::string& check : spec.checks) {
+    collection.checks.push_back(ParseCondition(spec, check));
+  }
+  collection.merges.resize(spec.fields.size());
+  collection.generated.resize(spec.fields.size());
+  for (size_t place = 0; place < spec.fields.size(); ++place) {
+    const schema::FieldSpec& field = spec.fields[place];
+    if (field.merge == schema::Merge::kExpression) {
+      collection.merges[place] = ParseMerge(spec, field);
+    }
+    if (!field.generated.empty()) {
+      collection.generated[place] = ParseGenerated(spec, field);
+    }
+  }
+  for (const schema::RollupSpec& rollup : spec.rollups) {
+    auto& condition = collection.rollup_conditions.emplace_back();
+    if (!rollup.where.empty()) condition = ParseCondition(spec, rollup.where);
+  }
+  if (!spec.touch.has_value()) return;
+  for (const schema::TouchSpec::Set& set : spec.touch->set) {
+    collection.touches.push_back(ParseTouch(spec, set));
+  }
+}
+
+std::string InsertSql(const Collection& collection) {
+  std::string columns = "id, _version, _created_us, _updated_us, _sequence";
+  std::string parameters = "?, ?, ?, ?, ?";
+  const auto add = [&](absl::string_view column) {
+    absl::StrAppend(&columns, ", ", column);
+    absl::StrAppend(&parameters, ", ?");
+  };
+  if (collection.expires()) add("_expires_us");
+  if (collection.keeps_deleted()) add("_deleted_us");
+  for (const schema::FieldSpec& field : collection.spec.fields) {
+    if (field.generated.empty()) add(QuoteIdentifier(field.name));
+  }
+  return absl::StrCat("INSERT INTO ", QuoteIdentifier(collection.name()), " (",
+                      columns, ") VALUES (", parameters,
+                      ") ON CONFLICT (id) DO NOTHING");
+}
+
+void CompileStatements(Collection& collection) {
+  const schema::CollectionSpec& spec = collection.spec;
+  const std::string table = QuoteIdentifier(spec.name);
+  const std::string select =
+      absl::StrCat("SELECT ", collection.columns, " FROM ", table, " WHERE ");
+  collection.select_by_id = absl::StrCat(select, "id = ?");
+  collection.select_by_row = absl::StrCat(select, "_row = ?");
+  collection.insert = InsertSql(collection);
+  collection.remove = absl::StrCat("DELETE FROM ", table, " WHERE _row = ?");
+  collection.select_id =
+      absl::StrCat("SELECT id FROM ", table, " WHERE _row = ?");
+  collection.scan = absl::StrCat("SELECT _row, id, _sequence, ",
+                                 collection.expires() ? "_expires_us" : "NULL",
+                                 " FROM ", table, " WHERE _row > ?",
+                                 LiveRecords(spec, " AND "), " ORDER BY _row");
+}
+
+// Notes every ref of `collections` at the collection that it names.
+void LinkReferrers(
+    const std::vector<std::shared_ptr<Collection>>& collections) {
+  for (const auto& collection : collections) {
+    for (size_t place = 0; place < collection->spec.fields.size(); ++place) {
+      const schema::FieldSpec& field = collection->spec.fields[place];
+      if (field.type != schema::FieldType::kRef) continue;
+      for (const auto& target : collections) {
+        if (target->name() != field.target) continue;
+        target->referrers.push_back(
+            {.collection = collection->id,
+             .name = collection->name(),
+             .field = static_cast<int>(place),
+             .on_delete = field.on_delete,
+             .select = absl::StrCat("SELECT ", collection->columns, " FROM ",
+                                    QuoteIdentifier(collection->name()),
+                                    " WHERE ", QuoteIdentifier(field.name),
+                                    " = ? ORDER BY _row LIMIT ?")});
+      }
+    }
+  }
+}
+
+absl::Status Unreadable(const Collection& collection,
+                        absl::string_view problem) {
+  return absl::DataLossError(absl::StrCat("stored schema of collection \"",
+                                          collection.name(), "\": ", problem));
+}
+
+// Reads the generation of each vector field that the spec declares.
 absl::Status ReadGenerations(sqlite::Connection& connection,
                              Collection& collection) {
+  for (const schema::VectorFieldSpec& field : collection.spec.vectors) {
+    collection.vectors.push_back({.name = field.name});
+  }
   ASSIGN_OR_RETURN(sqlite::Statement select,
                    connection.Prepare(kSelectGenerations));
   select.BindInt(1, collection.id);
   while (true) {
     ASSIGN_OR_RETURN(const bool found, select.Step());
-    if (!found) return absl::OkStatus();
-    collection.vectors.push_back(
-        {.name = std::string(select.Text(1)),
-         .generation = {.id = select.Int(0),
-                        .model = std::string(select.Text(2)),
-                        .fingerprint = std::string(select.Text(3)),
-                        .dimensions = static_cast<int>(select.Int(4))}});
+    if (!found) break;
+    for (VectorField& field : collection.vectors) {
+      if (field.name != select.Text(1)) continue;
+      field.generation = {.id = select.Int(0),
+                          .model = std::string(select.Text(2)),
+                          .fingerprint = std::string(select.Text(3)),
+                          .dimensions = static_cast<int>(select.Int(4))};
+    }
   }
+  for (const VectorField& field : collection.vectors) {
+    if (field.generation.id != 0) continue;
+    return Unreadable(collection, absl::StrCat("vector field \"", field.name,
+                                               "\" has no generation"));
+  }
+  return absl::OkStatus();
+}
+
+// Reads which number each field has, and which ones are gone.
+absl::Status ReadNumbers(sqlite::Connection& connection,
+                         Collection& collection) {
+  const schema::CollectionSpec& spec = collection.spec;
+  schema::TypedLayout& typed = collection.typed;
+  typed.numbers.assign(spec.fields.size(), 0);
+  ASSIGN_OR_RETURN(sqlite::Statement select, connection.Prepare(kSelectFields));
+  select.BindInt(1, collection.id);
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) break;
+    const int number = static_cast<int>(select.Int(0));
+    const int place = spec.FieldIndex(select.Text(1));
+    if (select.IsNull(2)) {
+      if (place < 0) {
+        return Unreadable(
+            collection, absl::StrCat("field number ", number, " has no field"));
+      }
+      typed.numbers[place] = number;
+    } else {
+      // A name that is in use again, for a field of another type, is not kept.
+      typed.dropped.push_back(
+          {.number = number,
+           .name = place < 0 ? std::string(select.Text(1)) : ""});
+    }
+  }
+  for (size_t place = 0; place < typed.numbers.size(); ++place) {
+    if (typed.numbers[place] != 0) continue;
+    return Unreadable(
+        collection,
+        absl::StrCat("field \"", spec.fields[place].name, "\" has no number"));
+  }
+  return absl::OkStatus();
+}
+
+// Reads what _collections holds, and the spec.
+absl::StatusOr<std::vector<std::shared_ptr<Collection>>> ReadDeclared(
+    sqlite::Connection& connection) {
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   connection.Prepare(kSelectCollections));
+  std::vector<std::shared_ptr<Collection>> collections;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) return collections;
+    auto collection = std::make_shared<Collection>();
+    collection->id = select.Int(0);
+    collection->yaml = std::string(select.Text(2));
+    collection->created_us = select.Int(3);
+    collection->spec.name = std::string(select.Text(1));
+    absl::StatusOr<schema::CollectionSpec> spec =
+        schema::ParseCollection(collection->name(), collection->yaml);
+    // It was accepted once, so the file or the parser is at fault.
+    if (!spec.ok()) return Unreadable(*collection, spec.status().message());
+    collection->spec = *std::move(spec);
+    collections.push_back(std::move(collection));
+  }
+}
+
+absl::Status InsertNumbers(sqlite::Connection& connection,
+                           const Collection& collection) {
+  ASSIGN_OR_RETURN(sqlite::Statement count, connection.Prepare(kCountFields));
+  count.BindInt(1, collection.id);
+  RETURN_IF_ERROR(count.Step().status());
+  if (count.Int(0) > 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(sqlite::Statement insert, connection.Prepare(kInsertField));
+  int number = 0;
+  for (const schema::FieldSpec& field : collection.spec.fields) {
+    insert.BindInt(1, collection.id);
+    insert.BindInt(2, ++number);
+    insert.BindText(3, field.name);
+    RETURN_IF_ERROR(insert.Run());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status InsertFirstMigration(
+    sqlite::Connection& connection, int64_t now_us,
+    const std::vector<std::shared_ptr<Collection>>& collections) {
+  ASSIGN_OR_RETURN(sqlite::Statement migration,
+                   connection.Prepare(kInsertFirstMigration));
+  migration.BindInt(1, now_us);
+  RETURN_IF_ERROR(migration.Run());
+  ASSIGN_OR_RETURN(sqlite::Statement insert,
+                   connection.Prepare(kInsertFirstCollection));
+  for (const auto& collection : collections) {
+    RETURN_IF_ERROR(ReadNumbers(connection, *collection));
+    v1::Collection proto;
+    AddFields(*collection, proto);
+    const std::string fields = proto.SerializeAsString();
+    insert.BindInt(1, collection->id);
+    insert.BindText(2, collection->name());
+    insert.BindText(3, collection->yaml);
+    insert.BindBlob(4, fields);
+    RETURN_IF_ERROR(insert.Run());
+  }
+  return absl::OkStatus();
 }
 
 common::v1::Metric ToProto(schema::Metric metric) {
@@ -130,56 +392,46 @@ common::v1::Metric ToProto(schema::Metric metric) {
 }  // namespace
 
 void CompileCollection(Collection& collection) {
-  const schema::CollectionSpec& spec = collection.spec;
-  const std::string table = QuoteIdentifier(spec.name);
-  for (VectorField& field : collection.vectors) CompileVectorField(spec, field);
-  collection.read_back = PlacesToReadBack(collection);
-  CompileUniqueKeys(collection);
-  collection.select_by_id = absl::StrCat("SELECT _row, _version, id",
-                                         FieldList(spec, collection.read_back),
-                                         " FROM ", table, " WHERE id = ?");
-  std::string parameters;
-  for (size_t i = 0; i < spec.fields.size(); ++i) {
-    absl::StrAppend(&parameters, ", ?");
+  for (VectorField& field : collection.vectors) {
+    CompileVectorField(collection.spec, field);
   }
-  collection.insert =
-      absl::StrCat("INSERT INTO ", table,
-                   " (id, _version, _created_us, _updated_us, _sequence",
-                   FieldList(spec, AllPlaces(spec)), ") VALUES (?, 1, ?, ?, ?",
-                   parameters, ")");
-  collection.remove = absl::StrCat("DELETE FROM ", table, " WHERE _row = ?");
-  collection.select_id =
-      absl::StrCat("SELECT id FROM ", table, " WHERE _row = ?");
-  collection.scan = absl::StrCat("SELECT _row, id, _sequence FROM ", table,
-                                 " WHERE _row > ? ORDER BY _row");
+  CompileColumns(collection);
+  CompileUniqueKeys(collection);
+  CompileElements(collection);
+  CompileTextIndex(collection);
+  CompileExpressions(collection);
+  CompileStatements(collection);
 }
 
 absl::StatusOr<std::vector<CollectionPtr>> ReadCollections(
     sqlite::Connection& connection) {
-  ASSIGN_OR_RETURN(sqlite::Statement select,
-                   connection.Prepare(kSelectCollections));
-  std::vector<CollectionPtr> collections;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool found, select.Step());
-    if (!found) return collections;
-    auto collection = std::make_shared<Collection>();
-    collection->id = select.Int(0);
-    collection->yaml = std::string(select.Text(2));
-    collection->created_us = select.Int(3);
-    const std::string name(select.Text(1));
-    absl::StatusOr<schema::CollectionSpec> spec =
-        schema::ParseCollection(name, collection->yaml);
-    if (!spec.ok()) {
-      // It was accepted once, so the file or the parser is at fault.
-      return absl::DataLossError(absl::StrCat("stored schema of collection \"",
-                                              name,
-                                              "\": ", spec.status().message()));
-    }
-    collection->spec = *std::move(spec);
+  ASSIGN_OR_RETURN(const auto collections, ReadDeclared(connection));
+  ASSIGN_OR_RETURN(const int64_t version, ReadSchemaVersion(connection));
+  for (const auto& collection : collections) {
+    collection->schema_version = version;
+    RETURN_IF_ERROR(ReadNumbers(connection, *collection));
     RETURN_IF_ERROR(ReadGenerations(connection, *collection));
     CompileCollection(*collection);
-    collections.push_back(std::move(collection));
   }
+  LinkReferrers(collections);
+  return std::vector<CollectionPtr>(collections.begin(), collections.end());
+}
+
+absl::Status NumberFields(sqlite::Connection& connection, int64_t now_us) {
+  ASSIGN_OR_RETURN(const auto collections, ReadDeclared(connection));
+  for (const auto& collection : collections) {
+    RETURN_IF_ERROR(InsertNumbers(connection, *collection));
+  }
+  ASSIGN_OR_RETURN(const int64_t version, ReadSchemaVersion(connection));
+  if (version > 0 || collections.empty()) return absl::OkStatus();
+  return InsertFirstMigration(connection, now_us, collections);
+}
+
+absl::StatusOr<int64_t> ReadSchemaVersion(sqlite::Connection& connection) {
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   connection.Cached(kSelectSchemaVersion));
+  RETURN_IF_ERROR(select.Step().status());
+  return select.Int(0);
 }
 
 v1::Collection ToProto(const Collection& collection) {
@@ -189,9 +441,11 @@ v1::Collection ToProto(const Collection& collection) {
   *proto.mutable_create_time() =
       google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
           collection.created_us);
+  AddFields(collection, proto);
   for (const VectorField& field : collection.vectors) {
     v1::VectorField& out = *proto.add_vector_fields();
     out.set_name(field.name);
+    out.set_supplied(field.supplied());
     for (const int place : field.sources) {
       out.add_source(collection.spec.fields[place].name);
     }
@@ -204,13 +458,25 @@ v1::Collection ToProto(const Collection& collection) {
   return proto;
 }
 
-void Catalog::Publish(CollectionPtr collection) {
+void Catalog::Publish(const std::vector<CollectionPtr>& collections) {
   absl::MutexLock lock(&mutex_);
-  for (const VectorField& field : collection->vectors) {
-    by_generation_[field.generation.id] = collection;
+  by_name_.clear();
+  by_id_.clear();
+  by_generation_.clear();
+  schema_version_ = 0;
+  for (const CollectionPtr& collection : collections) {
+    schema_version_ = collection->schema_version;
+    by_name_[collection->name()] = collection;
+    by_id_[collection->id] = collection;
+    for (const VectorField& field : collection->vectors) {
+      by_generation_[field.generation.id] = collection;
+    }
   }
-  by_id_[collection->id] = collection;
-  by_name_[collection->name()] = collection;
+}
+
+int64_t Catalog::schema_version() const {
+  absl::MutexLock lock(&mutex_);
+  return schema_version_;
 }
 
 CollectionPtr Catalog::Find(absl::string_view name) const {
@@ -244,20 +510,32 @@ absl::StatusOr<CollectionPtr> Catalog::Get(absl::string_view database,
                                            absl::string_view name) const {
   CollectionPtr collection = Find(name);
   if (collection != nullptr) return collection;
+  return CollectionUnknown(database, name);
+}
+
+absl::Status CollectionUnknown(absl::string_view database,
+                               absl::string_view collection) {
   return MakeError(
       absl::StatusCode::kNotFound, common::v1::ERROR_REASON_COLLECTION_UNKNOWN,
-      absl::StrCat("database \"", database, "\" has no collection \"", name,
-                   "\"; create it with CatalogService.ApplySchema"),
-      {{"database", database}, {"collection", name}});
+      absl::StrCat("database \"", database, "\" has no collection \"",
+                   collection, "\"; create it with CatalogService.ApplySchema"),
+      {{"database", database}, {"collection", collection}});
+}
+
+const VectorField* FindGeneration(const Collection& collection,
+                                  int64_t generation) {
+  for (const VectorField& field : collection.vectors) {
+    if (field.generation.id == generation) return &field;
+  }
+  return nullptr;
 }
 
 const VectorField& FieldOfGeneration(const Collection& collection,
                                      int64_t generation) {
-  for (const VectorField& field : collection.vectors) {
-    if (field.generation.id == generation) return field;
-  }
+  const VectorField* const field = FindGeneration(collection, generation);
   // Catalog::FindByGeneration gave a collection that has it.
-  std::abort();
+  if (field == nullptr) std::abort();
+  return *field;
 }
 
 }  // namespace engram::storage

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "engram/storage/v1/catalog.pb.h"
+#include "libs/filter/filter.h"
 #include "libs/schema/collection_spec.h"
+#include "libs/schema/typed_codec.h"
 #include "libs/sqlite/connection.h"
 
 namespace engram::storage {
@@ -48,53 +51,120 @@ struct Generation {
   std::string count_outdated;
 };
 
-// A declared embedding of some source fields.
+// A declared embedding of some source fields, or vectors that clients bring.
 struct VectorField {
   std::string name;
   schema::Metric metric = schema::Metric::kCosine;
-  // Places in CollectionSpec::fields, in the order in which texts are joined.
+  // Places in CollectionSpec::fields, in the order in which texts are joined;
+  // none if the vectors are supplied.
   std::vector<int> sources;
   // The generation that serves.
   Generation generation;
   // Row: id, then the source fields.
   std::string select_sources;
+
+  bool supplied() const { return sources.empty(); }
 };
 
 // A key that no two records share.
 struct UniqueKey {
   // Places in CollectionSpec::fields.
   std::vector<int> fields;
-  // The key's values: _row, _version, id, then Collection::read_back.
+  // The key's values: Collection::columns.
   std::string select;
 };
 
-// One collection. Never changes once made.
+// A ref field that names records of a collection.
+struct Referrer {
+  // The collection that has the field.
+  int64_t collection = 0;
+  std::string name;
+  // The field's place there.
+  int field = 0;
+  schema::OnDelete on_delete = schema::OnDelete::kRestrict;
+  // Id of the target, most rows: Collection::columns of that collection, the
+  // deleted ones included, in the order of _row.
+  std::string select;
+};
+
+// The elements of a strings field that is indexed, in a table of their own: of
+// live records only, as with full text.
+struct ElementTable {
+  // The field's place.
+  int field = 0;
+  // SQL; parameters in the order of the names.
+  // Value, row. Does nothing if it is there.
+  std::string insert;
+  std::string remove;
+  // Value: the rows, for filter::SqlNames::rows_with_element.
+  std::string select_rows;
+};
+
+// The full-text index over a collection's table: FTS5 with external content.
+struct TextIndex {
+  // Places of the fields, in the order of its columns.
+  std::vector<int> fields;
+  // Row, then the fields' values. Both; a removal needs the old values.
+  std::string insert;
+  std::string remove;
+};
+
+// One collection. Never changes once made; a schema change makes new ones of
+// all collections.
 struct Collection {
   int64_t id = 0;
   schema::CollectionSpec spec;
   // The document that declared it.
   std::string yaml;
   int64_t created_us = 0;
+  // The schema that it is a part of: the newest migration's number.
+  int64_t schema_version = 0;
+  // The fields' permanent numbers, by place, for typed bodies and for stored
+  // versions.
+  schema::TypedLayout typed;
   std::vector<VectorField> vectors;
   std::vector<UniqueKey> unique_keys;
+  std::vector<ElementTable> elements;
+  std::optional<TextIndex> text_index;
+  // The refs that name this collection's records.
+  std::vector<Referrer> referrers;
 
-  // The fields that an update reads back, because a vector or a unique key is
-  // made of them: places in CollectionSpec::fields.
-  std::vector<int> read_back;
+  // Of the spec's expressions, parsed.
+  std::vector<filter::Node> checks;
+  // By place; set where the merge rule is an expression.
+  std::vector<std::optional<filter::Node>> merges;
+  // By place; set where the field is generated.
+  std::vector<std::optional<filter::Node>> generated;
+  // One for each rollup of the spec; unset where it has no condition.
+  std::vector<std::optional<filter::Node>> rollup_conditions;
+  // One for each TouchSpec::Set.
+  std::vector<filter::Node> touches;
 
+  // The columns that a whole record is read by (ReadStoredRecord), as SQL:
+  // _row, id, _version, _created_us, _updated_us, _sequence, _expires_us (NULL
+  // where the collection does not expire), _deleted_us (NULL where it does not
+  // keep deleted records), then every field in the order of the schema.
+  std::string columns;
   // SQL over the collection's table; parameters in the order of the names.
-  // Id: _row, _version, id, then `read_back`.
+  // Id: `columns`.
   std::string select_by_id;
-  // Id, created, updated, sequence, then every field.
+  // Row: `columns`.
+  std::string select_by_row;
+  // Id, version, created, updated, sequence, then expires and deleted where the
+  // collection has those columns, then every field that is not generated. Does
+  // nothing if the id is taken.
   std::string insert;
   // Row.
   std::string remove;
   // Row: id.
   std::string select_id;
-  // After row: _row, id, _sequence, in the order of _row.
+  // After row: _row, id, _sequence, expires (NULL where there is none), in the
+  // order of _row, without what is deleted.
   std::string scan;
 
   const std::string& name() const { return spec.name; }
+  bool expires() const { return spec.expire.has_value(); }
+  bool keeps_deleted() const { return spec.soft_delete.has_value(); }
 };
 
 using CollectionPtr = std::shared_ptr<const Collection>;
@@ -106,10 +176,11 @@ struct ResolvedModel {
   int dimensions = 0;
 };
 
-// Fills in what follows from id, spec and generations: places and SQL.
+// Fills in what follows from id, spec, numbers and generations: places, parsed
+// expressions and SQL; all but the referrers.
 void CompileCollection(Collection& collection);
 
-// Reads every collection of the file, by id.
+// Reads every collection of the file, by id, their referrers among them.
 absl::StatusOr<std::vector<CollectionPtr>> ReadCollections(
     sqlite::Connection& connection);
 
@@ -119,7 +190,12 @@ v1::Collection ToProto(const Collection& collection);
 // The collections of one database, as of its newest commit. Thread-safe.
 class Catalog {
  public:
-  void Publish(CollectionPtr collection);
+  // Replaces all there were.
+  void Publish(const std::vector<CollectionPtr>& collections);
+
+  // Collection::schema_version of those published last; a write that was
+  // checked against another one must be checked again.
+  int64_t schema_version() const;
 
   // Null if there is none.
   CollectionPtr Find(absl::string_view name) const;
@@ -135,15 +211,32 @@ class Catalog {
 
  private:
   mutable absl::Mutex mutex_;
+  int64_t schema_version_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, CollectionPtr, std::less<>> by_name_
       ABSL_GUARDED_BY(mutex_);
   std::map<int64_t, CollectionPtr> by_id_ ABSL_GUARDED_BY(mutex_);
   std::map<int64_t, CollectionPtr> by_generation_ ABSL_GUARDED_BY(mutex_);
 };
 
-// The vector field that a generation belongs to, which `collection` has.
+// `NotFound`, reason `COLLECTION_UNKNOWN`.
+absl::Status CollectionUnknown(absl::string_view database,
+                               absl::string_view collection);
+
+// The vector field that a generation belongs to; null if `collection` has it no
+// more.
+const VectorField* FindGeneration(const Collection& collection,
+                                  int64_t generation);
+// The same, which `collection` has.
 const VectorField& FieldOfGeneration(const Collection& collection,
                                      int64_t generation);
+
+// Gives the fields of collections that have none permanent numbers, in the
+// order of their documents, and begins the history of a file that has none:
+// files from before both. Within the transaction that is open.
+absl::Status NumberFields(sqlite::Connection& connection, int64_t now_us);
+
+// The newest migration's number; 0 if there is none.
+absl::StatusOr<int64_t> ReadSchemaVersion(sqlite::Connection& connection);
 
 }  // namespace engram::storage
 

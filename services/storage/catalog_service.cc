@@ -106,29 +106,27 @@ void StartApply(DatabaseRegistry& registry, absl::Time deadline,
   const auto call = std::make_shared<ApplyCall>();
   call->declared = *std::move(declared);
   call->models = registry.Models();
-  (*database)->Submit(
-      {.run =
-           [call](WriteTransaction& transaction) {
-             const absl::Status status = ApplySchema(
-                 transaction, call->declared, call->models, &call->applied);
-             call->sequence = transaction.log().head().sequence;
-             return status;
-           },
-       .done =
-           [call, database = *database, response,
-            reactor](absl::Status status) {
-             if (status.ok()) {
-               for (const CollectionPtr& created : call->applied.created) {
-                 database->catalog().Publish(created);
-               }
-               EncodeApplied(*database, call->applied, call->sequence,
-                             response);
-             }
-             rpc::Finish(reactor, status);
-           },
-       .rows = call->declared.size(),
-       .bytes = request.ByteSizeLong(),
-       .deadline = deadline});
+  (*database)->Submit({.run =
+                           [call](WriteTransaction& transaction) {
+                             const absl::Status status =
+                                 ApplySchema(transaction, call->declared,
+                                             call->models, &call->applied);
+                             call->sequence = transaction.log().head().sequence;
+                             return status;
+                           },
+                       .done =
+                           [call, database = *database, response,
+                            reactor](absl::Status status) {
+                             if (status.ok()) {
+                               database->catalog().Publish(call->applied.all);
+                               EncodeApplied(*database, call->applied,
+                                             call->sequence, response);
+                             }
+                             rpc::Finish(reactor, status);
+                           },
+                       .rows = call->declared.size(),
+                       .bytes = request.ByteSizeLong(),
+                       .deadline = deadline});
 }
 
 absl::Status ListCollectionsPage(const DatabaseRegistry& registry,

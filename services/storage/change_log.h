@@ -26,6 +26,10 @@ enum class ChangeKind {
   // Payload: engram.storage.v1.VectorsStored with only the generation set. The
   // vectors are read from their table when the change is served.
   kVectorsStored = 4,
+  // `row` 0, `id` the collection's new name; payload: its name before.
+  kCollectionChanged = 5,
+  // `row` 0, `id` the collection's name; payload empty.
+  kCollectionDropped = 6,
 };
 
 // One entry of the log.

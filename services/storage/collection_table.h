@@ -4,10 +4,12 @@
 #ifndef ENGRAM_SERVICES_STORAGE_COLLECTION_TABLE_H_
 #define ENGRAM_SERVICES_STORAGE_COLLECTION_TABLE_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "libs/schema/collection_spec.h"
 
 namespace engram::storage {
@@ -19,22 +21,68 @@ std::string QuoteIdentifier(absl::string_view name);
 // The type of the column that holds the field.
 absl::string_view ColumnType(schema::FieldType type);
 
-// The statements, in order, that create the collection's table and indexes.
+// When a record expires, and when one was deleted that is kept: columns of
+// collections that declare it.
+inline constexpr absl::string_view kExpiresColumn = "_expires_us INTEGER";
+inline constexpr absl::string_view kDeletedColumn = "_deleted_us INTEGER";
+
+// The field's column as CREATE TABLE and ADD COLUMN have it.
+std::string ColumnDefinition(const schema::CollectionSpec& spec,
+                             const schema::FieldSpec& field);
+
+// Creates the collection's table under the name `table`.
 //
 // Fields are columns that may be NULL even where the field is required: the
 // writer checks `required`, `one_of`, `min` and the like, so that a schema can
 // loosen or tighten them without the table being rebuilt. What only SQLite can
-// promise, types and unique keys, is in the table.
-std::vector<std::string> CreateTableSql(const schema::CollectionSpec& spec);
+// promise, types, refs and unique keys, is in the file.
+std::string CreateTableSql(const schema::CollectionSpec& spec,
+                           absl::string_view table);
+
+// What SQLite keeps for a collection beside its table.
+struct SideObject {
+  enum class Kind { kIndex, kUniqueIndex, kElements, kText };
+
+  Kind kind = Kind::kIndex;
+  // Without quotes. Two objects of one name and the same `create` are the same.
+  std::string name;
+  // What it is, for people: `index on title`.
+  std::string summary;
+  std::string create;
+  std::string drop;
+  // Fills it from the table; empty for indexes, which SQLite fills itself.
+  std::string fill;
+
+  // Goes with the table when that is dropped.
+  bool belongs_to_table() const {
+    return kind == Kind::kIndex || kind == Kind::kUniqueIndex;
+  }
+};
+
+// All that the collection needs. `numbers` are its fields' permanent ones, by
+// place.
+std::vector<SideObject> SideObjects(int64_t collection,
+                                    const schema::CollectionSpec& spec,
+                                    absl::Span<const int> numbers);
+
+// The names of the tables of a strings field's elements, and of full text.
+std::string ElementTableName(int64_t collection, int number);
+std::string TextTableName(int64_t collection);
 
 // The field's term in its unique indexes: no value counts as one value, for
 // which stands a constant of a type that the column cannot hold. A lookup by a
 // unique key is `<term> = <bound value>` for each of its fields, with the bound
-// value wrapped by UniqueKeyParameter, else SQLite does not use the index.
+// value wrapped by UniqueKeyParameter, and LiveRecords, else SQLite does not
+// use the index.
 std::string UniqueKeyTerm(const schema::FieldSpec& field);
 
 // A `?` whose NULL is turned into the same constant.
 std::string UniqueKeyParameter(const schema::FieldSpec& field);
+
+// The condition that leaves out deleted records that are kept, after `before`,
+// such as ` AND `; empty where the collection keeps none.
+std::string LiveRecords(const schema::CollectionSpec& spec,
+                        absl::string_view before);
 
 }  // namespace engram::storage
 

@@ -25,9 +25,22 @@ class CollectionTableTest : public ::testing::Test {
 
   void Create(absl::string_view yaml) {
     ASSERT_OK_AND_ASSIGN(spec_, schema::ParseCollection("test", yaml));
-    for (const std::string& statement : CreateTableSql(spec_)) {
+    for (const std::string& statement : Statements()) {
       ASSERT_OK(db_->Execute(statement)) << statement;
     }
+  }
+
+  // All that creates what the spec declares.
+  std::vector<std::string> Statements() {
+    std::vector<std::string> statements = {CreateTableSql(spec_, spec_.name)};
+    std::vector<int> numbers;
+    for (size_t i = 1; i <= spec_.fields.size(); ++i) {
+      numbers.push_back(static_cast<int>(i));
+    }
+    for (const SideObject& object : SideObjects(7, spec_, numbers)) {
+      statements.push_back(object.create);
+    }
+    return statements;
   }
 
   // Inserts a record of the collection "c" with these fields.
@@ -66,7 +79,7 @@ fields:
 unique: [[title, icon]]
 )");
   EXPECT_THAT(
-      CreateTableSql(spec_),
+      Statements(),
       ElementsAre(R"(CREATE TABLE "c" (
   _row INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,

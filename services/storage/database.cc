@@ -62,14 +62,67 @@ Database::Database(std::string name, std::string path, int64_t created_us,
 Database::~Database() { Close(); }
 
 absl::Status Database::Load(sqlite::Connection& connection) {
+  ASSIGN_OR_RETURN(sqlite::Transaction transaction,
+                   sqlite::Transaction::Begin(
+                       connection, sqlite::Transaction::Kind::kWrite));
+  RETURN_IF_ERROR(NumberFields(connection, absl::ToUnixMicros(clock_->Now())));
+  RETURN_IF_ERROR(transaction.Commit());
   ASSIGN_OR_RETURN(const auto collections, ReadCollections(connection));
-  for (const CollectionPtr& collection : collections) {
-    catalog_.Publish(collection);
-  }
+  catalog_.Publish(collections);
   ASSIGN_OR_RETURN(const int64_t pending, connection.QueryInt(kCountOutbox));
   outbox_pending_ = pending;
   metrics_->outbox_pending.Increment(static_cast<double>(pending));
   return absl::OkStatus();
+}
+
+absl::StatusOr<ReadView> Database::BeginRead() {
+  ASSIGN_OR_RETURN(ReadPool::Lease reader, readers_.Acquire());
+  ASSIGN_OR_RETURN(
+      sqlite::Transaction transaction,
+      sqlite::Transaction::Begin(*reader, sqlite::Transaction::Kind::kRead));
+  ASSIGN_OR_RETURN(const int64_t version, ReadSchemaVersion(*reader));
+  return ReadView(name_, &catalog_, std::move(reader), std::move(transaction),
+                  version);
+}
+
+ReadView::ReadView(std::string database, const Catalog* catalog,
+                   ReadPool::Lease reader, sqlite::Transaction transaction,
+                   int64_t schema_version)
+    : database_(std::move(database)),
+      catalog_(catalog),
+      reader_(std::move(reader)),
+      transaction_(std::move(transaction)),
+      schema_version_(schema_version) {}
+
+template <typename Find>
+absl::StatusOr<CollectionPtr> ReadView::FindHere(Find find) {
+  if (own_ == nullptr) {
+    CollectionPtr found = find(*catalog_);
+    const bool is_of_this_state =
+        found == nullptr ? catalog_->schema_version() == schema_version_
+                         : found->schema_version == schema_version_;
+    if (is_of_this_state) return found;
+    // A schema was applied a moment ago: the catalog does not have it yet, or
+    // this transaction began before it.
+    ASSIGN_OR_RETURN(const auto collections, ReadCollections(*reader_));
+    own_ = std::make_unique<Catalog>();
+    own_->Publish(collections);
+  }
+  return find(*own_);
+}
+
+absl::StatusOr<CollectionPtr> ReadView::FindByName(absl::string_view name) {
+  return FindHere([&](const Catalog& catalog) { return catalog.Find(name); });
+}
+
+absl::StatusOr<CollectionPtr> ReadView::FindById(int64_t id) {
+  return FindHere([&](const Catalog& catalog) { return catalog.FindById(id); });
+}
+
+absl::StatusOr<CollectionPtr> ReadView::Get(absl::string_view name) {
+  ASSIGN_OR_RETURN(CollectionPtr found, FindByName(name));
+  if (found != nullptr) return found;
+  return CollectionUnknown(database_, name);
 }
 
 int64_t Database::SizeBytes() const {

@@ -15,6 +15,7 @@
 #include "libs/clock/clock.h"
 #include "libs/position/position.h"
 #include "libs/sqlite/connection.h"
+#include "libs/sqlite/transaction.h"
 #include "services/storage/catalog.h"
 #include "services/storage/embedding_outbox.h"
 #include "services/storage/group_committer.h"
@@ -23,6 +24,39 @@
 #include "services/storage/wait_list.h"
 
 namespace engram::storage {
+
+// One state of a database's file, and the collections that it has there: what
+// the catalog says may be a moment ahead of a read transaction, or behind it,
+// while a schema is applied. Holds a reader and its transaction until the end
+// of the scope. Not thread-safe.
+class ReadView {
+ public:
+  // Database::BeginRead makes it. `catalog` must outlive it.
+  ReadView(std::string database, const Catalog* catalog, ReadPool::Lease reader,
+           sqlite::Transaction transaction, int64_t schema_version);
+
+  sqlite::Connection& connection() const { return *reader_; }
+  int64_t schema_version() const { return schema_version_; }
+
+  // The collection as it is in this state; null if there is none.
+  absl::StatusOr<CollectionPtr> FindByName(absl::string_view name);
+  absl::StatusOr<CollectionPtr> FindById(int64_t id);
+  // The same; `NotFound` as Catalog::Get.
+  absl::StatusOr<CollectionPtr> Get(absl::string_view name);
+
+ private:
+  template <typename Find>
+  absl::StatusOr<CollectionPtr> FindHere(Find find);
+
+  const std::string database_;
+  const Catalog* const catalog_;
+  // In this order: the transaction ends before its connection is given back.
+  ReadPool::Lease reader_;
+  sqlite::Transaction transaction_;
+  const int64_t schema_version_;
+  // The collections of this state where the catalog has others.
+  std::unique_ptr<Catalog> own_;
+};
 
 // One database: a file with its writer, its readers, and those who wait for its
 // changes. Thread-safe.
@@ -68,6 +102,8 @@ class Database {
   // Queues a write; see GroupCommitter.
   void Submit(Write write) { committer_->Submit(std::move(write)); }
   absl::StatusOr<ReadPool::Lease> AcquireReader() { return readers_.Acquire(); }
+  // For reads that use collections.
+  absl::StatusOr<ReadView> BeginRead();
 
   Catalog& catalog() { return catalog_; }
   EmbeddingOutbox& outbox() { return outbox_; }

@@ -69,6 +69,9 @@ class ChangeEncoder {
       case ChangeKind::kVectorsStored:
         return EncodeVectors(change, *collection,
                              out->mutable_vectors_stored());
+      case ChangeKind::kCollectionChanged:
+      case ChangeKind::kCollectionDropped:
+        break;
     }
     return Unreadable(change);
   }

@@ -11,6 +11,7 @@
 #include "libs/sqlite/transaction.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
+#include "services/storage/catalog.h"
 
 namespace engram::storage {
 namespace {
@@ -34,22 +35,30 @@ absl::Status DurabilityUnknown(const absl::Status& cause) {
 
 }  // namespace
 
+absl::Status WriterAccess::Commit(sqlite::Transaction& transaction) {
+  const absl::Status committed = transaction.Commit();
+  if (!committed.ok()) commit_error = connection.last_error();
+  return committed;
+}
+
 absl::StatusOr<std::unique_ptr<GroupCommitter>> GroupCommitter::Create(
     std::unique_ptr<sqlite::Connection> connection, Options options,
     const Clock* clock, StorageMetrics* metrics, OnCommit on_commit) {
   ASSIGN_OR_RETURN(ChangeLog log, ChangeLog::Open(*connection));
+  ASSIGN_OR_RETURN(const int64_t schema_version,
+                   ReadSchemaVersion(*connection));
   auto committer = absl::WrapUnique(
-      new GroupCommitter(std::move(connection), std::move(log), options, clock,
-                         metrics, std::move(on_commit)));
+      new GroupCommitter(std::move(connection), std::move(log), schema_version,
+                         options, clock, metrics, std::move(on_commit)));
   committer->thread_ =
       std::thread([committer = committer.get()] { committer->Run(); });
   return committer;
 }
 
 GroupCommitter::GroupCommitter(std::unique_ptr<sqlite::Connection> connection,
-                               ChangeLog log, Options options,
-                               const Clock* clock, StorageMetrics* metrics,
-                               OnCommit on_commit)
+                               ChangeLog log, int64_t schema_version,
+                               Options options, const Clock* clock,
+                               StorageMetrics* metrics, OnCommit on_commit)
     : connection_(std::move(connection)),
       options_(options),
       clock_(clock),
@@ -57,7 +66,8 @@ GroupCommitter::GroupCommitter(std::unique_ptr<sqlite::Connection> connection,
       epoch_(log.epoch()),
       first_head_(log.head()),
       on_commit_(std::move(on_commit)),
-      log_(std::move(log)) {}
+      log_(std::move(log)),
+      schema_version_(schema_version) {}
 
 GroupCommitter::~GroupCommitter() { Stop(); }
 
@@ -110,8 +120,10 @@ GroupCommitter::Group GroupCommitter::TakeGroup() {
   size_t bytes = 0;
   while (!queue_.empty()) {
     const Write& next = queue_.front();
-    if (!group.empty() && (rows + next.rows > options_.max_group_rows ||
-                           bytes + next.bytes > options_.max_group_bytes)) {
+    const bool is_alone = next.run_alone != nullptr;
+    if (!group.empty() &&
+        (is_alone || rows + next.rows > options_.max_group_rows ||
+         bytes + next.bytes > options_.max_group_bytes)) {
       break;
     }
     rows += next.rows;
@@ -119,11 +131,16 @@ GroupCommitter::Group GroupCommitter::TakeGroup() {
     queued_bytes_ -= next.bytes;
     group.push_back(std::move(queue_.front()));
     queue_.pop_front();
+    if (is_alone) break;
   }
   return group;
 }
 
 void GroupCommitter::CommitGroup(Group group) {
+  if (group[0].run_alone != nullptr) {
+    group[0].done(RunAlone(group[0]));
+    return CheckpointIfLarge();
+  }
   std::vector<absl::Status> results(group.size());
   const absl::Status status =
       TryCommit(absl::MakeSpan(group), absl::MakeSpan(results));
@@ -137,13 +154,46 @@ void GroupCommitter::CommitGroup(Group group) {
     }
   }
   for (size_t i = 0; i < group.size(); ++i) group[i].done(results[i]);
-  if (connection_->wal_bytes() > options_.max_wal_bytes) {
-    const absl::Status checkpoint = connection_->CheckpointPassive();
-    if (!checkpoint.ok()) {
-      log::Warning("checkpoint failed",
-                   {{"path", connection_->path()}, {"error", checkpoint}});
-    }
+  CheckpointIfLarge();
+}
+
+void GroupCommitter::CheckpointIfLarge() {
+  if (connection_->wal_bytes() <= options_.max_wal_bytes) return;
+  const absl::Status checkpoint = connection_->CheckpointPassive();
+  if (!checkpoint.ok()) {
+    log::Warning("checkpoint failed",
+                 {{"path", connection_->path()}, {"error", checkpoint}});
   }
+}
+
+absl::Status GroupCommitter::RunAlone(Write& write) {
+  RETURN_IF_ERROR(broken_);
+  if (write.deadline < absl::Now()) {
+    return absl::DeadlineExceededError("waited too long in the queue");
+  }
+  const absl::Time start = absl::Now();
+  const LogHead head = log_.head();
+  WriterAccess access = {
+      .connection = *connection_,
+      .log = log_,
+      .now_us = std::max(absl::ToUnixMicros(clock_->Now()), head.committed_us),
+      .schema_version = schema_version_};
+  const absl::Status status = write.run_alone(access);
+  if (!status.ok()) {
+    log_.Rewind(head);
+    NoteIfBroken(status, access.commit_error);
+    return broken_.ok() ? status : broken_;
+  }
+  schema_version_ = access.schema_version;
+  Publish(access.effects, 1, absl::Now() - start);
+  return absl::OkStatus();
+}
+
+void GroupCommitter::NoteIfBroken(const absl::Status& commit, int error) {
+  if (!sqlite::LeavesDurabilityUnknown(error)) return;
+  broken_ = DurabilityUnknown(commit);
+  log::Error("durability unknown, refusing writes",
+             {{"path", connection_->path()}, {"error", commit}});
 }
 
 absl::Status GroupCommitter::TryCommit(absl::Span<Write> writes,
@@ -179,12 +229,7 @@ absl::Status GroupCommitter::RunAll(absl::Span<Write> writes,
     if (!connection_->in_transaction()) return results[i];
   }
   const absl::Status committed = transaction.Commit();
-  if (!committed.ok() &&
-      sqlite::LeavesDurabilityUnknown(connection_->last_error())) {
-    broken_ = DurabilityUnknown(committed);
-    log::Error("durability unknown, refusing writes",
-               {{"path", connection_->path()}, {"error", committed}});
-  }
+  if (!committed.ok()) NoteIfBroken(committed, connection_->last_error());
   return committed;
 }
 
@@ -192,7 +237,7 @@ absl::Status GroupCommitter::RunInSavepoint(Write& write, int64_t now_us,
                                             WriteEffects& effects) {
   const LogHead head = log_.head();
   absl::Status status;
-  WriteTransaction transaction(*connection_, log_, now_us);
+  WriteTransaction transaction(*connection_, log_, now_us, schema_version_);
   {
     ASSIGN_OR_RETURN(sqlite::Savepoint savepoint,
                      sqlite::Savepoint::Begin(*connection_));

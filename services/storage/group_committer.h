@@ -16,17 +16,41 @@
 #include "absl/types/span.h"
 #include "libs/clock/clock.h"
 #include "libs/sqlite/connection.h"
+#include "libs/sqlite/transaction.h"
 #include "services/storage/change_log.h"
 #include "services/storage/storage_metrics.h"
 #include "services/storage/write_transaction.h"
 
 namespace engram::storage {
 
+// What work that runs alone gets: the writer's connection, with no transaction
+// open. Used on the writer's thread.
+struct WriterAccess {
+  sqlite::Connection& connection;
+  // Where changes are appended to, within a transaction of the work's own.
+  ChangeLog& log;
+  // The time of everything in it; never before an earlier write's.
+  int64_t now_us = 0;
+  // The file's schema (Collection::schema_version): the work sets the new one.
+  int64_t schema_version = 0;
+  // What it did.
+  WriteEffects effects;
+  // SQLite's extended code after a Commit that failed.
+  int commit_error = 0;
+
+  // Ends the work's transaction: its last act that may fail.
+  absl::Status Commit(sqlite::Transaction& transaction);
+};
+
 // One write, all or nothing.
 struct Write {
   // Does the work. May be called again after a failure that was not its own, so
   // it must not use up what it holds. Runs on the writer's thread.
   absl::AnyInvocable<absl::Status(WriteTransaction&)> run;
+  // Instead of `run`: work that needs the connection for itself, such as the
+  // apply of a schema. It begins and commits its own transaction; after an
+  // error the file is as it was. Called once; the writes behind it wait.
+  absl::AnyInvocable<absl::Status(WriterAccess&)> run_alone;
   // Gets OK once the work is on disk, else the error, and nothing of the work
   // is kept. Called exactly once, by any thread; must be short.
   absl::AnyInvocable<void(absl::Status)> done;
@@ -99,12 +123,17 @@ class GroupCommitter {
   using Group = std::vector<Write>;
 
   GroupCommitter(std::unique_ptr<sqlite::Connection> connection, ChangeLog log,
-                 Options options, const Clock* clock, StorageMetrics* metrics,
-                 OnCommit on_commit);
+                 int64_t schema_version, Options options, const Clock* clock,
+                 StorageMetrics* metrics, OnCommit on_commit);
 
   void Run();
   Group TakeGroup();
   void CommitGroup(Group group);
+  // Runs work that takes no part in a group.
+  absl::Status RunAlone(Write& write);
+  // Notes if a commit's error leaves it unknown what is on the disk.
+  void NoteIfBroken(const absl::Status& commit, int error);
+  void CheckpointIfLarge();
   // Runs `writes` in one transaction. OK if it was committed: `results` then
   // says what came of each. Else nothing of them is kept.
   absl::Status TryCommit(absl::Span<Write> writes,
@@ -126,6 +155,7 @@ class GroupCommitter {
   // The thread's own.
   OnCommit on_commit_;
   ChangeLog log_;
+  int64_t schema_version_ = 0;
   // Not OK once durability is unknown.
   absl::Status broken_;
   // What the metric holds of this database's log.

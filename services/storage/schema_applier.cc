@@ -94,13 +94,21 @@ absl::StatusOr<CollectionPtr> Create(WriteTransaction& transaction,
   for (VectorField& field : collection->vectors) {
     RETURN_IF_ERROR(InsertGeneration(transaction, *collection, field));
   }
+  sqlite::Connection& connection = transaction.connection();
+  RETURN_IF_ERROR(NumberFields(connection, transaction.now_us()));
+  std::vector<int>& numbers = collection->typed.numbers;
+  for (size_t i = 1; i <= collection->spec.fields.size(); ++i) {
+    numbers.push_back(static_cast<int>(i));
+  }
   CompileCollection(*collection);
-  for (const std::string& sql : CreateTableSql(collection->spec)) {
-    RETURN_IF_ERROR(transaction.connection().Execute(sql));
+  RETURN_IF_ERROR(
+      connection.Execute(CreateTableSql(collection->spec, collection->name())));
+  for (const SideObject& object :
+       SideObjects(collection->id, collection->spec, numbers)) {
+    RETURN_IF_ERROR(connection.Execute(object.create));
   }
   for (const VectorField& field : collection->vectors) {
-    RETURN_IF_ERROR(
-        transaction.connection().Execute(field.generation.create_table));
+    RETURN_IF_ERROR(connection.Execute(field.generation.create_table));
   }
   RETURN_IF_ERROR(transaction
                       .Append(ChangeKind::kCollectionCreated, collection->id, 0,
@@ -174,6 +182,7 @@ absl::Status ApplySchema(WriteTransaction& transaction,
     }
     applied->collections.push_back(*found);
   }
+  ASSIGN_OR_RETURN(applied->all, ReadCollections(transaction.connection()));
   return absl::OkStatus();
 }
 

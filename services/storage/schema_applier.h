@@ -26,6 +26,8 @@ struct AppliedSchema {
   std::vector<CollectionPtr> collections;
   // Those of them that did not exist before.
   std::vector<CollectionPtr> created;
+  // All there are.
+  std::vector<CollectionPtr> all;
 };
 
 // Reads the documents. `InvalidArgument` naming document, line and column of

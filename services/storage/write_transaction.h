@@ -36,13 +36,19 @@ class WriteTransaction {
  public:
   // `connection` and `log` must outlive this object.
   WriteTransaction(sqlite::Connection& connection, ChangeLog& log,
-                   int64_t now_us)
-      : connection_(connection), log_(log), now_us_(now_us) {}
+                   int64_t now_us, int64_t schema_version)
+      : connection_(connection),
+        log_(log),
+        now_us_(now_us),
+        schema_version_(schema_version) {}
 
   sqlite::Connection& connection() { return connection_; }
   ChangeLog& log() { return log_; }
   // The time of everything in this write; never before an earlier write's.
   int64_t now_us() const { return now_us_; }
+  // The file's schema (Collection::schema_version). The catalog's is the same
+  // while a write runs.
+  int64_t schema_version() const { return schema_version_; }
 
   // Appends to the change log; returns the change's sequence.
   absl::StatusOr<int64_t> Append(ChangeKind kind, int64_t collection,
@@ -97,6 +103,7 @@ class WriteTransaction {
   sqlite::Connection& connection_;
   ChangeLog& log_;
   const int64_t now_us_;
+  const int64_t schema_version_;
   Counts records_;
   Counts vectors_;
   // The next number, of collections where one was taken or noted.
