@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "libs/status/status_macros.h"
 
 namespace engram::storage {
@@ -16,19 +17,6 @@ constexpr absl::string_view kSelectHash =
 constexpr absl::string_view kDelete =
     "DELETE FROM _outbox WHERE generation = ? AND row = ?";
 
-// Returns whether there was one.
-absl::StatusOr<bool> DeleteEntry(WriteTransaction& transaction,
-                                 int64_t generation, int64_t row) {
-  ASSIGN_OR_RETURN(sqlite::Statement remove,
-                   transaction.connection().Cached(kDelete));
-  remove.BindInt(1, generation);
-  remove.BindInt(2, row);
-  RETURN_IF_ERROR(remove.Run());
-  const bool existed = transaction.connection().changes() > 0;
-  if (existed) --transaction.effects().outbox_growth;
-  return existed;
-}
-
 // Returns the hash of the text that waits to be embedded, if one does.
 absl::StatusOr<std::optional<std::string>> FindPendingHash(
     WriteTransaction& transaction, int64_t generation, int64_t row) {
@@ -41,14 +29,15 @@ absl::StatusOr<std::optional<std::string>> FindPendingHash(
   return std::string(select.Blob(0));
 }
 
-absl::StatusOr<bool> HasVectorsOf(WriteTransaction& transaction,
-                                  const Generation& generation, int64_t row,
-                                  const ContentHash& hash) {
-  ASSIGN_OR_RETURN(sqlite::Statement select,
-                   transaction.connection().Cached(generation.select_hash));
-  select.BindInt(1, VectorKey(row, 0));
-  ASSIGN_OR_RETURN(const bool found, select.Step());
-  return found && select.Blob(0) == hash.bytes();
+// Returns whether there were any.
+absl::StatusOr<bool> DeleteVectors(WriteTransaction& transaction,
+                                   const Generation& generation, int64_t row) {
+  ASSIGN_OR_RETURN(sqlite::Statement remove,
+                   transaction.connection().Cached(generation.remove));
+  remove.BindInt(1, VectorKey(row, 0));
+  remove.BindInt(2, VectorKey(row, kMaxChunks - 1));
+  RETURN_IF_ERROR(remove.Run());
+  return transaction.connection().changes() > 0;
 }
 
 }  // namespace
@@ -78,10 +67,11 @@ absl::StatusOr<bool> UpdateOutboxEntry(WriteTransaction& transaction,
     if (*pending == hash.bytes()) return false;
     // A new entry even if the stored vectors are of this text: followers were
     // told to expect vectors, and only vectors take that back.
-    RETURN_IF_ERROR(DeleteEntry(transaction, generation.id, row).status());
+    RETURN_IF_ERROR(
+        RemoveOutboxEntry(transaction, generation.id, row).status());
   } else {
     ASSIGN_OR_RETURN(const bool embedded,
-                     HasVectorsOf(transaction, generation, row, hash));
+                     HasVectorsOf(transaction, generation, row, hash.bytes()));
     if (embedded) return false;
   }
   RETURN_IF_ERROR(
@@ -89,18 +79,82 @@ absl::StatusOr<bool> UpdateOutboxEntry(WriteTransaction& transaction,
   return true;
 }
 
+absl::StatusOr<bool> RemoveOutboxEntry(WriteTransaction& transaction,
+                                       int64_t generation, int64_t row) {
+  ASSIGN_OR_RETURN(sqlite::Statement remove,
+                   transaction.connection().Cached(kDelete));
+  remove.BindInt(1, generation);
+  remove.BindInt(2, row);
+  RETURN_IF_ERROR(remove.Run());
+  const bool existed = transaction.connection().changes() > 0;
+  if (existed) --transaction.effects().outbox_growth;
+  return existed;
+}
+
+absl::StatusOr<bool> HasVectorsOf(WriteTransaction& transaction,
+                                  const Generation& generation, int64_t row,
+                                  absl::string_view content_hash) {
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   transaction.connection().Cached(generation.select_hash));
+  select.BindInt(1, VectorKey(row, 0));
+  ASSIGN_OR_RETURN(const bool found, select.Step());
+  return found && select.Blob(0) == content_hash;
+}
+
+absl::StatusOr<bool> HasAnyVectors(WriteTransaction& transaction,
+                                   const Generation& generation, int64_t row) {
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   transaction.connection().Cached(generation.select_hash));
+  select.BindInt(1, VectorKey(row, 0));
+  return select.Step();
+}
+
+absl::Status ReplaceVectors(WriteTransaction& transaction,
+                            const Generation& generation, int64_t row,
+                            int64_t sequence, absl::string_view content_hash,
+                            absl::Span<const std::string> chunks) {
+  ASSIGN_OR_RETURN(const bool had_vectors,
+                   DeleteVectors(transaction, generation, row));
+  if (!had_vectors) transaction.CountVectors(generation.id, 1);
+  ASSIGN_OR_RETURN(sqlite::Statement insert,
+                   transaction.connection().Cached(generation.insert));
+  for (size_t chunk = 0; chunk < chunks.size(); ++chunk) {
+    insert.BindInt(1, VectorKey(row, static_cast<int64_t>(chunk)));
+    insert.BindBlob(2, content_hash);
+    insert.BindInt(3, sequence);
+    insert.BindBlob(4, chunks[chunk]);
+    RETURN_IF_ERROR(insert.Run());
+  }
+  ++transaction.effects().vectors_stored;
+  return absl::OkStatus();
+}
+
+absl::Status RenumberVectors(WriteTransaction& transaction,
+                             const Generation& generation, int64_t row,
+                             int64_t sequence) {
+  ASSIGN_OR_RETURN(sqlite::Statement update,
+                   transaction.connection().Cached(absl::StrCat(
+                       "UPDATE _vectors_", generation.id,
+                       " SET sequence = ? WHERE _key BETWEEN ? AND ?")));
+  update.BindInt(1, sequence);
+  update.BindInt(2, VectorKey(row, 0));
+  update.BindInt(3, VectorKey(row, kMaxChunks - 1));
+  return update.Run();
+}
+
 absl::StatusOr<bool> RemoveVectors(WriteTransaction& transaction,
                                    const Generation& generation, int64_t row) {
   ASSIGN_OR_RETURN(const bool was_pending,
-                   DeleteEntry(transaction, generation.id, row));
-  ASSIGN_OR_RETURN(sqlite::Statement remove,
-                   transaction.connection().Cached(generation.remove));
-  remove.BindInt(1, VectorKey(row, 0));
-  remove.BindInt(2, VectorKey(row, kMaxChunks - 1));
-  RETURN_IF_ERROR(remove.Run());
-  const bool had_vectors = transaction.connection().changes() > 0;
+                   RemoveOutboxEntry(transaction, generation.id, row));
+  ASSIGN_OR_RETURN(const bool had_vectors,
+                   DeleteVectors(transaction, generation, row));
   if (had_vectors) transaction.CountVectors(generation.id, -1);
   return was_pending || had_vectors;
+}
+
+absl::Status RemoveHiddenVectors(WriteTransaction& transaction,
+                                 const Generation& generation, int64_t row) {
+  return DeleteVectors(transaction, generation, row).status();
 }
 
 }  // namespace engram::storage

@@ -3,8 +3,12 @@
 #ifndef ENGRAM_SERVICES_STORAGE_OUTBOX_TABLE_H_
 #define ENGRAM_SERVICES_STORAGE_OUTBOX_TABLE_H_
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "services/storage/catalog.h"
 #include "services/storage/content_hash.h"
 #include "services/storage/write_transaction.h"
@@ -25,9 +29,37 @@ absl::StatusOr<bool> UpdateOutboxEntry(WriteTransaction& transaction,
                                        int64_t row, const ContentHash& hash,
                                        int64_t sequence);
 
+// Removes the record's entry. Returns whether there was one.
+absl::StatusOr<bool> RemoveOutboxEntry(WriteTransaction& transaction,
+                                       int64_t generation, int64_t row);
+
+// Whether the record's stored vectors are of what has this hash.
+absl::StatusOr<bool> HasVectorsOf(WriteTransaction& transaction,
+                                  const Generation& generation, int64_t row,
+                                  absl::string_view content_hash);
+
+// Whether the record has vectors, of whatever text.
+absl::StatusOr<bool> HasAnyVectors(WriteTransaction& transaction,
+                                   const Generation& generation, int64_t row);
+
+// Stores a record's vectors in place of those that it has. `sequence` is that
+// of the VectorsStored change which the caller appends.
+absl::Status ReplaceVectors(WriteTransaction& transaction,
+                            const Generation& generation, int64_t row,
+                            int64_t sequence, absl::string_view content_hash,
+                            absl::Span<const std::string> chunks);
+
+// Gives a record's stored vectors the sequence of a later change.
+absl::Status RenumberVectors(WriteTransaction& transaction,
+                             const Generation& generation, int64_t row,
+                             int64_t sequence);
+
 // Removes a record's entry and its vectors. Returns whether there were any.
+// Vectors of a hidden record are not among those counted.
 absl::StatusOr<bool> RemoveVectors(WriteTransaction& transaction,
                                    const Generation& generation, int64_t row);
+absl::Status RemoveHiddenVectors(WriteTransaction& transaction,
+                                 const Generation& generation, int64_t row);
 
 }  // namespace engram::storage
 

@@ -80,23 +80,19 @@ class RecordEditor {
       const Collection& collection, const UniqueKey& key,
       absl::Span<const ColumnValue> values);
 
-  // Adds a record of `values`; `path` is where its fields are in the request.
-  // `id` empty makes one. Returns nothing, and has changed nothing, if the id
-  // or a unique key is taken.
-  absl::StatusOr<std::optional<StoredRecord>> Create(
-      const Collection& collection, absl::string_view id,
-      std::vector<ColumnValue> values,
-      absl::Span<const SuppliedVectors> vectors, absl::string_view path);
+  // Adds a record that MakeRecord made of `item`, which must live until Finish;
+  // an empty id is replaced by a new one. Sets row, sequence and times. Returns
+  // false, and has changed nothing, if the id or a unique key is taken.
+  absl::StatusOr<bool> Create(const RecordItem& item, StoredRecord& record);
 
-  // Gives a live record `values` and, where some are sent, `vectors`. Returns
-  // the record as it is then: with the version of `before`, and nothing
-  // written, if it was all that already. `AlreadyExists`, reason
-  // `UNIQUE_KEY_TAKEN`, naming both, if another record holds one of its keys.
-  absl::StatusOr<StoredRecord> Change(const Collection& collection,
-                                      const StoredRecord& before,
-                                      std::vector<ColumnValue> values,
-                                      absl::Span<const SuppliedVectors> vectors,
-                                      absl::string_view path);
+  // Makes a live record `after`, which ChangeRecord made of `before` and
+  // `item`, which must live until Finish; vectors of the item are stored too.
+  // Sets version, sequence and times. Returns false where `before` was all that
+  // already: then nothing is written but when the record expires.
+  // `AlreadyExists`, reason `UNIQUE_KEY_TAKEN`, naming both, if another record
+  // holds a key.
+  absl::StatusOr<bool> Change(const RecordItem& item,
+                              const StoredRecord& before, StoredRecord& after);
 
   // Deletes records, live or deleted, of one collection, with what refers to
   // them. `FailedPrecondition`, reason `RECORD_REFERENCED`, if a live record
@@ -108,21 +104,9 @@ class RecordEditor {
                       DeleteCounts* counts);
 
   // Brings back a record that is deleted but kept, and those that its deletion
-  // took along. Returns the record. `FailedPrecondition` if it is not deleted.
-  absl::StatusOr<StoredRecord> Undelete(const Collection& collection,
-                                        const StoredRecord& record,
-                                        absl::string_view path);
-
-  // The fields of an old version of `id`, which `NotFound` says is not kept.
-  // Those that the schema has got since are missing.
-  struct OldVersion {
-    std::vector<ColumnValue> values;
-    int64_t created_us = 0;
-    // The newest version that `id` ever had.
-    int64_t newest = 0;
-  };
-  absl::StatusOr<OldVersion> FindVersion(const Collection& collection,
-                                         absl::string_view id, int64_t version);
+  // took along; `record` is then what it is. `item`, the restore, must live
+  // until Finish. `AlreadyExists` if a key was taken meanwhile.
+  absl::Status Undelete(const RecordItem& item, StoredRecord& record);
 
   // `AlreadyExists` naming the record that keeps `values` from being written,
   // by a unique key or, if `id` is not empty, by the id. `row` is the record

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "engram/storage/v1/feed.pb.h"
 #include "services/storage/catalog.h"
 #include "services/storage/record_batch.h"
 #include "services/storage/stored_record.h"
@@ -66,6 +67,11 @@ class RecordStore {
   absl::Status MoveExpiry(const Collection& collection, int64_t row,
                           std::optional<int64_t> expires_us);
 
+  // Changes only these columns, places of fields that no index but SQLite's own
+  // is made of: no version, no change.
+  absl::Status Touch(const Collection& collection, const StoredRecord& record,
+                     const std::vector<int>& places);
+
   // Makes a record a deleted one that is kept, or a live one again, which is a
   // new version; only where the collection keeps deleted records. Unhide
   // returns false, and has changed nothing, if a unique key is taken meanwhile.
@@ -90,11 +96,12 @@ class RecordStore {
   }
   const std::string& UpdateSql(const Collection& collection,
                                const std::vector<int>& places);
-  absl::Status KeepVersion(const Collection& collection,
-                           const StoredRecord& record, bool deleted);
+  absl::StatusOr<bool> UpdateRow(const Collection& collection,
+                                 const StoredRecord& before,
+                                 const StoredRecord& after);
   absl::Status AppendChanged(const Collection& collection,
                              const StoredRecord& record,
-                             const v1::RecordChanged& change);
+                             v1::RecordChanged& change);
   absl::Status AppendDeleted(const Collection& collection,
                              const StoredRecord& record);
 

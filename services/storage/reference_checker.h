@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
+#include "absl/status/statusor.h"
 #include "services/storage/catalog.h"
+#include "services/storage/record_batch.h"
 #include "services/storage/record_store.h"
 #include "services/storage/stored_record.h"
 
@@ -28,9 +29,9 @@ class ReferenceChecker {
       : store_(store), catalog_(catalog) {}
 
   // Notes the refs of `after` that `before`, null if the record is new, did not
-  // hold. `path` is where the fields are in the request.
-  void Note(const Collection& collection, const StoredRecord* before,
-            const StoredRecord& after, absl::string_view path);
+  // hold. `item`, what wrote them, must live until Check.
+  void Note(const RecordItem& item, const StoredRecord* before,
+            const StoredRecord& after);
 
   // Verifies what was noted, and forgets it.
   absl::Status Check(int64_t now_us);
@@ -41,17 +42,17 @@ class ReferenceChecker {
  private:
   // One ref that was written.
   struct Written {
-    int64_t collection = 0;
+    CollectionPtr collection;
     int64_t row = 0;
     // The field's place.
     int field = 0;
     // The record that it names.
     std::string target;
-    // Of the fields in the request.
-    std::string path;
+    const RecordItem* item = nullptr;
   };
 
-  absl::Status Missing(const Collection& collection, const Written& written);
+  // Whether the record still holds the ref.
+  absl::StatusOr<bool> Holds(const Written& written);
 
   RecordStore& store_;
   const Catalog& catalog_;

@@ -1,0 +1,156 @@
+#include "services/storage/record_history.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/schema/typed_codec.h"
+#include "libs/status/errors.h"
+#include "libs/status/status_macros.h"
+
+namespace engram::storage {
+namespace {
+
+constexpr absl::string_view kInsert = R"sql(
+INSERT INTO _versions (collection, row, version, id, body, created_us,
+                       updated_us, deleted, replaced_us)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?))sql";
+constexpr absl::string_view kDeleteThrough = R"sql(
+DELETE FROM _versions
+WHERE collection = ? AND row = ? AND version <= ?)sql";
+// Of rows that had the same id one after the other, the newest counts.
+constexpr absl::string_view kSelect = R"sql(
+SELECT body, created_us FROM _versions
+WHERE collection = ? AND id = ? AND version = ? ORDER BY row DESC LIMIT 1)sql";
+constexpr absl::string_view kSelectNewest = R"sql(
+SELECT coalesce(max(version), 0) FROM _versions
+WHERE collection = ? AND id = ?)sql";
+constexpr absl::string_view kForget =
+    "DELETE FROM _versions WHERE collection = ? AND id = ?";
+constexpr absl::string_view kPrune = R"sql(
+DELETE FROM _versions WHERE (collection, row, version) IN (
+  SELECT collection, row, version FROM _versions
+  WHERE collection = ? AND replaced_us < ? LIMIT ?))sql";
+
+// The places of the fields that a version holds: those that SQLite does not
+// compute.
+std::vector<int> KeptPlaces(const schema::CollectionSpec& spec) {
+  std::vector<int> places;
+  for (size_t i = 0; i < spec.fields.size(); ++i) {
+    if (spec.fields[i].generated.empty()) places.push_back(static_cast<int>(i));
+  }
+  return places;
+}
+
+absl::StatusOr<std::string> EncodeBody(const Collection& collection,
+                                       const StoredRecord& record) {
+  const std::vector<int> places = KeptPlaces(collection.spec);
+  std::vector<ColumnValue> values;
+  values.reserve(places.size());
+  for (const int place : places) values.push_back(record.values[place]);
+  std::string body;
+  RETURN_IF_ERROR(schema::EncodeTyped(collection.spec, collection.typed, places,
+                                      values, &body));
+  return body;
+}
+
+absl::StatusOr<std::vector<ColumnValue>> DecodeBody(
+    const Collection& collection, absl::string_view body) {
+  std::vector<ColumnValue> values(collection.spec.fields.size());
+  absl::Status status;
+  RETURN_IF_ERROR(schema::DecodeTyped(
+      collection.spec, collection.typed, body,
+      [&](int place, absl::StatusOr<ColumnValue> value) {
+        // A field's type may have changed since.
+        if (value.ok()) {
+          values[place] = *std::move(value);
+        } else {
+          status.Update(WithContext(
+              value.status(),
+              absl::StrCat("field \"", collection.spec.fields[place].name,
+                           "\" of the old version")));
+        }
+      }));
+  RETURN_IF_ERROR(status);
+  return values;
+}
+
+}  // namespace
+
+absl::Status KeepVersion(WriteTransaction& transaction,
+                         const Collection& collection,
+                         const StoredRecord& record, VersionEnd end) {
+  if (!collection.spec.history.has_value()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::string body, EncodeBody(collection, record));
+  {
+    ASSIGN_OR_RETURN(sqlite::Statement insert,
+                     transaction.connection().Cached(kInsert));
+    insert.BindInt(1, collection.id);
+    insert.BindInt(2, record.row);
+    insert.BindInt(3, record.version);
+    insert.BindText(4, record.id);
+    insert.BindBlob(5, body);
+    insert.BindInt(6, record.created_us);
+    insert.BindInt(7, record.updated_us);
+    insert.BindInt(8, static_cast<int64_t>(end));
+    insert.BindInt(9, transaction.now_us());
+    RETURN_IF_ERROR(insert.Run());
+  }
+  const int64_t last = record.version - collection.spec.history->versions;
+  if (last <= 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(sqlite::Statement remove,
+                   transaction.connection().Cached(kDeleteThrough));
+  remove.BindInt(1, collection.id);
+  remove.BindInt(2, record.row);
+  remove.BindInt(3, last);
+  return remove.Run();
+}
+
+absl::StatusOr<std::optional<OldVersion>> FindOldVersion(
+    WriteTransaction& transaction, const Collection& collection,
+    absl::string_view id, int64_t version) {
+  OldVersion old;
+  {
+    ASSIGN_OR_RETURN(sqlite::Statement select,
+                     transaction.connection().Cached(kSelect));
+    select.BindInt(1, collection.id);
+    select.BindText(2, id);
+    select.BindInt(3, version);
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) return std::nullopt;
+    ASSIGN_OR_RETURN(old.values, DecodeBody(collection, select.Blob(0)));
+    old.created_us = select.Int(1);
+  }
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   transaction.connection().Cached(kSelectNewest));
+  select.BindInt(1, collection.id);
+  select.BindText(2, id);
+  RETURN_IF_ERROR(select.Step().status());
+  old.newest = select.Int(0);
+  return old;
+}
+
+absl::Status ForgetVersions(WriteTransaction& transaction,
+                            const Collection& collection,
+                            absl::string_view id) {
+  if (!collection.spec.history.has_value()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(sqlite::Statement remove,
+                   transaction.connection().Cached(kForget));
+  remove.BindInt(1, collection.id);
+  remove.BindText(2, id);
+  return remove.Run();
+}
+
+absl::StatusOr<int64_t> PruneVersions(WriteTransaction& transaction,
+                                      const Collection& collection,
+                                      int64_t oldest_us, int limit) {
+  ASSIGN_OR_RETURN(sqlite::Statement remove,
+                   transaction.connection().Cached(kPrune));
+  remove.BindInt(1, collection.id);
+  remove.BindInt(2, oldest_us);
+  remove.BindInt(3, limit);
+  RETURN_IF_ERROR(remove.Run());
+  return transaction.connection().changes();
+}
+
+}  // namespace engram::storage
