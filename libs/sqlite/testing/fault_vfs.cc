@@ -48,15 +48,6 @@ void ShmBarrier(sqlite3_file* file) {
   real->pMethods->xShmBarrier(real);
 }
 
-// Counts down to 0, where it stays; whether it is there now. A counter below 0
-// never gets there.
-bool HasRunOut(std::atomic<int64_t>& left) {
-  int64_t value = left;
-  while (value > 0 && !left.compare_exchange_weak(value, value - 1)) {
-  }
-  return value == 0;
-}
-
 using Methods = sqlite3_io_methods;
 
 const Methods kMethods = {
@@ -86,7 +77,7 @@ int FaultFile::Write(sqlite3_file* file, const void* data, int bytes,
   FaultFile* const self = From(file);
   ++self->vfs->writes_;
   if (self->vfs->power_is_lost_) return SQLITE_IOERR_WRITE;
-  if (HasRunOut(self->vfs->writes_left_)) return SQLITE_FULL;
+  if (!self->vfs->TakeRoom(Real(file), offset + bytes)) return SQLITE_FULL;
   if (self->path != nullptr) {
     // The write during which the power goes may still get to the disk.
     self->vfs->unsynced_.Write(self->path, static_cast<size_t>(offset),
@@ -168,7 +159,19 @@ FaultVfs::~FaultVfs() {
 
 void FaultVfs::Heal() {
   fail_syncs_ = false;
-  writes_left_ = -1;
+  room_ = -1;
+}
+
+bool FaultVfs::TakeRoom(sqlite3_file* real, sqlite3_int64 end) {
+  int64_t room = room_;
+  if (room < 0) return true;
+  sqlite3_int64 size = 0;
+  if (real->pMethods->xFileSize(real, &size) != SQLITE_OK) return true;
+  while (end > size) {
+    if (end - size > room) return false;
+    if (room_.compare_exchange_weak(room, room - (end - size))) break;
+  }
+  return true;
 }
 
 bool FaultVfs::LosesPower() {

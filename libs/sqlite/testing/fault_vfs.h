@@ -28,11 +28,11 @@ class FaultVfs {
   // otherwise.
   void FailSyncs() { fail_syncs_ = true; }
 
-  // Leaves room for `writes` more writes to files; those that follow fail, for
-  // the disk is full.
-  void FillDiskAfter(int64_t writes) { writes_left_ = writes; }
+  // Leaves room for files to grow by so many bytes in all; then the disk is
+  // full. What is written over old content needs none.
+  void LimitRoom(int64_t bytes) { room_ = bytes; }
 
-  // Ends FailSyncs and FillDiskAfter.
+  // Ends FailSyncs and LimitRoom.
   void Heal();
 
   // Makes every sync take so much longer, as a slower disk's do.
@@ -62,6 +62,8 @@ class FaultVfs {
  private:
   friend struct FaultFile;
 
+  // Takes room for a write to the real file; whether there is enough.
+  bool TakeRoom(sqlite3_file* real, sqlite3_int64 end);
   // Counts a write, truncation or sync; whether the power is gone by its end.
   bool LosesPower();
 
@@ -70,7 +72,7 @@ class FaultVfs {
   std::atomic<int64_t> writes_ = 0;
   std::atomic<int64_t> syncs_ = 0;
   // Below 0: no end in sight.
-  std::atomic<int64_t> writes_left_ = -1;
+  std::atomic<int64_t> room_ = -1;
   std::atomic<int64_t> operations_left_ = -1;
   std::atomic<bool> keeps_unsynced_apart_ = false;
   std::atomic<bool> power_is_lost_ = false;

@@ -42,7 +42,7 @@ class FaultVfsTest : public ::testing::Test {
 TEST_F(FaultVfsTest, AFullDiskUndoesTheTransactionAndWorksAgainWithRoom) {
   auto connection = Open();
   ASSERT_OK(Insert(*connection));
-  disk_.FillDiskAfter(1);
+  disk_.LimitRoom(5000);
   EXPECT_THAT(Insert(*connection),
               StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_EQ(Count(*connection), 1);
