@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "services/storage/catalog.h"
+#include "services/storage/delete_plan.h"
 #include "services/storage/record_batch.h"
 #include "services/storage/record_store.h"
 #include "services/storage/reference_checker.h"
@@ -134,8 +135,16 @@ class RecordEditor {
   }
 
  private:
+  // Deletes what was found if it has expired, and returns it if not.
   absl::StatusOr<std::optional<StoredRecord>> Unexpired(
       const Collection& collection, std::optional<StoredRecord> found);
+  absl::StatusOr<bool> HasNewVectors(const RecordItem& item, int64_t row);
+  absl::Status Remove(const DeletePlan::Victim& victim, bool hides,
+                      RecordStore::History history);
+  // Clears all refs of the first one's record; returns how many there were.
+  absl::StatusOr<size_t> ClearRefs(absl::Span<const DeletePlan::ClearedRef>);
+  absl::Status Unhide(const RecordItem& item, const Collection& collection,
+                      StoredRecord& record);
 
   WriteTransaction& transaction_;
   const Catalog& catalog_;
@@ -144,6 +153,14 @@ class RecordEditor {
   ReferenceChecker references_;
   RollupKeeper rollups_;
 };
+
+// `AlreadyExists`, reason `UNIQUE_KEY_TAKEN`: the key of `id`, empty for a new
+// record, is held by the record `holder`.
+absl::Status KeyTaken(const Collection& collection, const UniqueKey& key,
+                      absl::string_view id, absl::string_view holder);
+
+// `FailedPrecondition`, reason `RECORD_DELETED`: `id` is deleted, but kept.
+absl::Status RecordDeleted(const Collection& collection, absl::string_view id);
 
 }  // namespace engram::storage
 

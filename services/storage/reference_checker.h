@@ -32,6 +32,10 @@ class ReferenceChecker {
   // hold. `item`, what wrote them, must live until Check.
   void Note(const RecordItem& item, const StoredRecord* before,
             const StoredRecord& after);
+  // Notes all refs of a record, which may be of another collection than the
+  // item's.
+  void NoteAll(const RecordItem& item, CollectionPtr collection,
+               const StoredRecord& record);
 
   // Verifies what was noted, and forgets it.
   absl::Status Check(int64_t now_us);
@@ -51,6 +55,8 @@ class ReferenceChecker {
     const RecordItem* item = nullptr;
   };
 
+  void Add(const RecordItem& item, const CollectionPtr& collection,
+           const StoredRecord* before, const StoredRecord& after);
   // Whether the record still holds the ref.
   absl::StatusOr<bool> Holds(const Written& written);
 

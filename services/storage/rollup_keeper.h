@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "services/storage/catalog.h"
 #include "services/storage/record_store.h"
 #include "services/storage/stored_record.h"
@@ -17,6 +19,10 @@ namespace engram::storage {
 // Keeps the fields of parents that are rolled up from their children. What
 // happens to children is noted, so that a parent is written once a batch,
 // however many children the batch writes.
+//
+// Counts and sums are moved by what changed; where that cannot be told, because
+// the least or largest child went or the parent has no value yet, they are
+// computed from all children.
 class RollupKeeper {
  public:
   // How much was noted.
@@ -46,16 +52,20 @@ class RollupKeeper {
     int rollup = 0;
     // The parent's id.
     std::string parent;
-    bool came = false;
     // The child's value for each Set of the roll-up; `monostate` for a count.
     std::vector<ColumnValue> values;
+    bool came = false;
   };
 
-  void Add(const Collection& collection, const StoredRecord& child, bool came);
-  // Brings one parent up to date with its entries, all of one roll-up.
-  absl::Status WriteParent(absl::Span<const Entry> entries);
-  // The roll-up's fields computed from all children.
-  absl::Status Recompute(const Collection& collection, const Entry& entry,
+  std::optional<Entry> MakeEntry(const Collection& collection, int rollup,
+                                 const StoredRecord* child) const;
+  // Brings the parent that all entries, sorted, name up to date.
+  absl::Status WriteParent(const Collection& target,
+                           absl::Span<const Entry> entries);
+  // Applies entries of one roll-up to the parent's values.
+  absl::Status Apply(const Collection& target, absl::Span<const Entry> entries,
+                     StoredRecord& parent);
+  absl::Status Recompute(const Collection& child, const Entry& entry,
                          const Collection& target, StoredRecord& parent);
 
   WriteTransaction& transaction_;

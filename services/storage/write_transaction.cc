@@ -59,13 +59,11 @@ absl::StatusOr<int64_t*> WriteTransaction::NextNumber(int64_t collection) {
   return &(next_numbers_[collection] = select.Int(0));
 }
 
-absl::StatusOr<int64_t> WriteTransaction::TakeRecordNumber(int64_t collection) {
-  ASSIGN_OR_RETURN(int64_t* const next, NextNumber(collection));
-  if (*next == std::numeric_limits<int64_t>::max()) {
-    return absl::ResourceExhaustedError(
-        "the collection has given out its last number; give an id");
-  }
-  return (*next)++;
+absl::StatusOr<int64_t> WriteTransaction::NextRecordNumber(int64_t collection) {
+  ASSIGN_OR_RETURN(const int64_t* const next, NextNumber(collection));
+  if (*next < std::numeric_limits<int64_t>::max()) return *next;
+  return absl::ResourceExhaustedError(
+      "the collection has given out its last number; give an id");
 }
 
 absl::Status WriteTransaction::NoteRecordNumber(int64_t collection,

@@ -63,9 +63,10 @@ class WriteTransaction {
     vectors_[generation] += growth;
   }
 
-  // The number for a new record of a collection that numbers its records, and
-  // that a caller chose one, which those after it must lie above.
-  absl::StatusOr<int64_t> TakeRecordNumber(int64_t collection);
+  // The number for the next record of a collection that numbers its records,
+  // and that a record has one, by Engram's or its caller's choice: those after
+  // it lie above.
+  absl::StatusOr<int64_t> NextRecordNumber(int64_t collection);
   absl::Status NoteRecordNumber(int64_t collection, int64_t number);
 
   // Stores counts and numbers, and verifies that no foreign key is violated:
@@ -76,7 +77,7 @@ class WriteTransaction {
   WriteEffects& effects() { return effects_; }
 
   // A part of the write that can be undone alone; it is, at the end of the
-  // scope, unless Keep returned OK. Record numbers that it took stay taken.
+  // scope, unless Keep returned OK. Record numbers that it noted stay so.
   class Part {
    public:
     // `transaction` must outlive the part.
