@@ -1,5 +1,6 @@
 #include "services/storage/catalog.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "google/protobuf/util/time_util.h"
 #include "libs/schema/collection_parser.h"
+#include "libs/schema/record_scope.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/collection_table.h"
@@ -172,7 +174,13 @@ void CompileExpressions(Collection& collection) {
   for (size_t place = 0; place < spec.fields.size(); ++place) {
     const schema::FieldSpec& field = spec.fields[place];
     if (field.merge == schema::Merge::kExpression) {
-      collection.merges[place] = ParseMerge(spec, field);
+      filter::Node merge = ParseMerge(spec, field);
+      const std::vector<int> used = filter::PlacesUsed(merge);
+      const int sent = schema::kSentPlace + static_cast<int>(place);
+      if (!std::binary_search(used.begin(), used.end(), sent)) {
+        collection.standing_merges.push_back(static_cast<int>(place));
+      }
+      collection.merges[place] = std::move(merge);
     }
     if (!field.generated.empty()) {
       collection.generated[place] = ParseGenerated(spec, field);

@@ -133,6 +133,10 @@ struct Collection {
   std::vector<filter::Node> checks;
   // By place; set where the merge rule is an expression.
   std::vector<std::optional<filter::Node>> merges;
+  // Places of those of them that do not use what is sent for the field: every
+  // upsert of an existing record computes them, whether it sends the field or
+  // not.
+  std::vector<int> standing_merges;
   // By place; set where the field is generated.
   std::vector<std::optional<filter::Node>> generated;
   // One for each rollup of the spec; unset where it has no condition.

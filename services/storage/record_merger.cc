@@ -191,9 +191,17 @@ void Merger::Assign() {
 }
 
 void Merger::Merge(const StoredRecord& existing) {
+  const std::vector<int>& standing = collection_.standing_merges;
+  for (const int place : standing) {
+    Store(place, MergedByExpression(existing, place),
+          [&] { return PathOf(place); });
+  }
   for (const Assignment& sent : item_.sent) {
     const schema::FieldSpec& field = spec_.fields[sent.field];
     ColumnValue& value = record_.values[sent.field];
+    if (std::binary_search(standing.begin(), standing.end(), sent.field)) {
+      continue;
+    }
     if (field.merge == schema::Merge::kKeep) {
       if (IsMissing(value)) value = sent.value;
     } else if (field.merge == schema::Merge::kReplace ||
