@@ -90,6 +90,13 @@ absl::StatusOr<bool> RecordEditor::Create(const RecordItem& item,
   const Collection& collection = *item.collection;
   const bool makes_id = record.id.empty();
   int64_t number = 0;
+  if (makes_id && collection.spec.required_ids) {
+    return InvalidField(
+        item.PathOf(absl::StrCat(ActionName(item.action), ".id")),
+        absl::StrCat("is empty, but records of the collection \"",
+                     collection.name(),
+                     "\" have the ids that callers choose; give it one"));
+  }
   if (makes_id && collection.spec.sequence_ids) {
     ASSIGN_OR_RETURN(number, transaction_.NextRecordNumber(collection.id));
     record.id = absl::StrCat(number);
