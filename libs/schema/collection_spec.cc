@@ -171,12 +171,13 @@ bool operator==(const CollectionSpec& a, const CollectionSpec& b) {
     return fields;
   };
   return a.name == b.name && a.sequence_ids == b.sequence_ids &&
-         a.unique == b.unique && a.indexes == b.indexes &&
-         a.checks == b.checks && a.expire == b.expire &&
-         a.soft_delete == b.soft_delete && a.history == b.history &&
-         a.touch == b.touch && a.full_text == b.full_text &&
-         a.rollups == b.rollups && a.edges == b.edges &&
-         a.vectors == b.vectors && by_name(a) == by_name(b);
+         a.required_ids == b.required_ids && a.unique == b.unique &&
+         a.indexes == b.indexes && a.checks == b.checks &&
+         a.expire == b.expire && a.soft_delete == b.soft_delete &&
+         a.history == b.history && a.touch == b.touch &&
+         a.full_text == b.full_text && a.rollups == b.rollups &&
+         a.edges == b.edges && a.vectors == b.vectors &&
+         by_name(a) == by_name(b);
 }
 
 absl::Status ValidatePattern(const std::string& pattern) {

@@ -220,6 +220,8 @@ struct CollectionSpec {
   // Engram numbers new records from 1 (`id: sequence`); a caller may still
   // choose an id, which is then a whole number above 0.
   bool sequence_ids = false;
+  // A new record needs an id of the caller's (`id: required`).
+  bool required_ids = false;
   // In the order of the document: also the order of the table's columns.
   std::vector<FieldSpec> fields;
   // Keys of several fields, sorted; a key of one field is FieldSpec::unique.

@@ -3,6 +3,7 @@
 #ifndef ENGRAM_LIBS_SCHEMA_VECTOR_TEXT_H_
 #define ENGRAM_LIBS_SCHEMA_VECTOR_TEXT_H_
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -26,9 +27,10 @@ absl::StatusOr<TextTemplate> ParseTextTemplate(
     absl::string_view text, absl::Span<const std::string> sources);
 
 // Returns the text of a record; `values` are those of the field's sources, in
-// order. Empty, so no vector, if none of them holds any text.
-std::string VectorText(const VectorFieldSpec& field,
-                       absl::Span<const FieldValue> values);
+// order. Without a template the texts are joined by newlines. None, so no
+// vector, if no source holds more than white space.
+std::optional<std::string> VectorText(const VectorFieldSpec& field,
+                                      absl::Span<const FieldValue> values);
 
 }  // namespace engram::schema
 
