@@ -12,6 +12,7 @@
 #ifndef ENGRAM_LIBS_FILTER_FILTER_H_
 #define ENGRAM_LIBS_FILTER_FILTER_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -78,35 +79,61 @@ enum class Operator {
   kLessOrEqual,
   kGreater,
   kGreaterOrEqual,
-  kIn,      // the first operand in the others
-  kHas,     // strings HAS string
-  kLike,    // string LIKE pattern: % and _, \ before either is itself
-  kPrefix,  // string PREFIX start
+  kIn,      // the operand is one of `values`
+  kHas,     // strings HAS a literal; json HAS: a list with such an element
+  kLike,    // string LIKE a literal: % and _, \ before either is itself
+  kPrefix,  // string PREFIX a literal, never regardless of case
   kIsNull,
   kExists,  // EXISTS json path
   kAdd,
   kSubtract,
   kMultiply,
-  kDivide,
+  kDivide,  // always of doubles, or a duration by one
   kNegate,
-  kMin,
+  kMin,  // missing if an operand is
   kMax,
-  kRound,     // half away from zero; the second operand, a literal, is the digits
+  kRound,  // half away from zero; the second operand, a literal, is the digits
   kCoalesce,  // the first operand that is not missing
+  kToDouble,  // of an int or a duration
 };
 
-// One node of a typed tree. The operands of a node have types that its operator
-// takes; whoever walks a tree need not check again.
+// One step of a path into json: to the value of a key, or of a list's element.
+struct PathStep {
+  std::string key;
+  // From 0; -1 if `key` says where to.
+  int index = -1;
+  friend bool operator==(const PathStep&, const PathStep&) = default;
+};
+
+// One node of a typed tree. Whoever walks a tree need not check again:
+//
+// - AND, OR and NOT have operands of type kBool; as a condition, a bool that is
+//   missing is false.
+// - Comparisons have operands of one type, or an int and a double, which
+// compare
+//   as the numbers they are, without rounding.
+// - Arithmetic is of one type too, kToDouble standing where an int becomes a
+//   double, but for timestamp +- duration, timestamp - timestamp and duration *
+//   int or double and duration / double, the duration first.
+// - A json field has type kJson below kIsNull, kExists and kHas, and where its
+//   text itself is wanted. Elsewhere its type is the one that is expected at
+//   the path (kBool, kDouble, kString): another value there, and null, is
+//   missing.
 struct Node {
   Operator op = Operator::kLiteral;
   Type type = Type::kBool;
   // Of kField.
   int place = 0;
-  std::vector<std::string> path;
+  // Of kField, into json; empty is the whole field.
+  std::vector<PathStep> path;
+  // Of strings, and of what compares them: without regard to ASCII case.
   bool nocase = false;
   // Of kLiteral: a duration and a timestamp as int64, a bool as int64 0 or 1;
   // `monostate` is a missing value.
   schema::FieldValue value;
+  // Of kIn: sorted, each once, as the operand's type holds them; in lower case
+  // if `nocase`.
+  std::vector<schema::FieldValue> values;
   std::vector<Node> operands;
 };
 

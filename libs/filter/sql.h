@@ -26,16 +26,22 @@ struct Sql {
   std::vector<schema::FieldValue> parameters;
 };
 
-// Compiles to an SQL expression of SQLite: true exactly where Matches is, with
-// the value that Evaluate gives. Values are bound, never part of the text; a
-// plain comparison of a column uses the column's index.
+// Compiles to an SQL expression of SQLite, to be put in parentheses: true
+// exactly where Matches is, else false or NULL; with the value that Evaluate
+// gives. Values are bound, never part of the text; a plain comparison of a
+// column uses the column's index.
 Sql CompileSql(const Node& node, const SqlNames& names, int64_t now_us);
 
 // The same with literals as part of the text, for generated columns and partial
-// indexes, which take no parameters. `node` must use neither `now` nor a json
-// path nor HAS.
-std::string CompileSqlText(
-    const Node& node, absl::FunctionRef<std::string(int place)> column);
+// indexes, which take no parameters. `node` must not use `now`; SQLite refuses
+// HAS and some of json there.
+std::string CompileSqlText(const Node& node,
+                           absl::FunctionRef<std::string(int place)> column);
+
+// Whether SQLite can compile the node's SQL as a part of a statement, whose
+// parser and planner have their limits; ParseFilter and ParseExpression give no
+// other.
+bool FitsSql(const Node& node);
 
 }  // namespace engram::filter
 
