@@ -56,6 +56,7 @@ void CompileGeneration(Generation& generation) {
       "CREATE TABLE ", table,
       " (_key INTEGER PRIMARY KEY NOT NULL, content_hash BLOB NOT NULL, "
       "sequence INTEGER NOT NULL, vector BLOB NOT NULL) STRICT");
+  generation.drop_table = absl::StrCat("DROP TABLE ", table);
   generation.remove =
       absl::StrCat("DELETE FROM ", table, " WHERE _key BETWEEN ? AND ?");
   generation.insert = absl::StrCat("INSERT INTO ", table,
@@ -71,19 +72,12 @@ void CompileGeneration(Generation& generation) {
       kMaxChunks, ")");
 }
 
-// The type as schemas write it.
-std::string FieldTypeText(const schema::FieldSpec& field) {
-  const absl::string_view name = schema::FieldTypeName(field.type);
-  if (field.type != schema::FieldType::kRef) return std::string(name);
-  return absl::StrCat(name, "(", field.target, ")");
-}
-
 void AddFields(const Collection& collection, v1::Collection& proto) {
   for (size_t place = 0; place < collection.spec.fields.size(); ++place) {
     const schema::FieldSpec& field = collection.spec.fields[place];
     v1::Field& out = *proto.add_fields();
     out.set_name(field.name);
-    out.set_type(FieldTypeText(field));
+    out.set_type(TypeText(field));
     out.set_number(collection.typed.numbers[place]);
   }
 }
@@ -307,10 +301,8 @@ absl::Status ReadNumbers(sqlite::Connection& connection,
       }
       typed.numbers[place] = number;
     } else {
-      // A name that is in use again, for a field of another type, is not kept.
       typed.dropped.push_back(
-          {.number = number,
-           .name = place < 0 ? std::string(select.Text(1)) : ""});
+          {.number = number, .name = std::string(select.Text(1))});
     }
   }
   for (size_t place = 0; place < typed.numbers.size(); ++place) {
@@ -440,6 +432,12 @@ absl::StatusOr<int64_t> ReadSchemaVersion(sqlite::Connection& connection) {
                    connection.Cached(kSelectSchemaVersion));
   RETURN_IF_ERROR(select.Step().status());
   return select.Int(0);
+}
+
+std::string TypeText(const schema::FieldSpec& field) {
+  const absl::string_view name = schema::FieldTypeName(field.type);
+  if (field.type != schema::FieldType::kRef) return std::string(name);
+  return absl::StrCat(name, "(", field.target, ")");
 }
 
 v1::Collection ToProto(const Collection& collection) {

@@ -39,6 +39,7 @@ struct Generation {
 
   // SQL over _vectors_<id>; parameters in the order of the names.
   std::string create_table;
+  std::string drop_table;
   // First key, last key.
   std::string remove;
   // Key, content hash, sequence, vector.
@@ -187,6 +188,9 @@ void CompileCollection(Collection& collection);
 // Reads every collection of the file, by id, their referrers among them.
 absl::StatusOr<std::vector<CollectionPtr>> ReadCollections(
     sqlite::Connection& connection);
+
+// The field's type as schemas write it, such as `int`, or `ref(sessions)`.
+std::string TypeText(const schema::FieldSpec& field);
 
 // The collection as the API describes it.
 v1::Collection ToProto(const Collection& collection);

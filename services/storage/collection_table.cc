@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "libs/filter/sql.h"
+#include "libs/schema/record_scope.h"
 #include "services/storage/spec_expressions.h"
 
 namespace engram::storage {
@@ -47,9 +48,8 @@ std::string Collation(const schema::FieldSpec& field) {
 // Compiles what a table's definition holds: columns are plain names there.
 std::string SqlText(const schema::CollectionSpec& spec,
                     const filter::Node& node) {
-  return filter::CompileSqlText(node, [&](int place) {
-    return QuoteIdentifier(spec.fields[place].name);
-  });
+  return filter::CompileSqlText(
+      node, [&](int place) { return PlaceColumn(spec, "", place); });
 }
 
 // Lists the objects of one collection.
@@ -129,10 +129,16 @@ class SideObjectLister {
       names.push_back(spec_.fields[place].name);
       terms.push_back(UniqueKeyTerm(spec_.fields[place]));
     }
+    const std::string list = absl::StrJoin(terms, ", ");
+    const std::string live = LiveRecords(spec_, " WHERE ");
     AddIndexOn(SideObject::Kind::kUniqueIndex,
                IndexName("unique", spec_.name, absl::StrJoin(names, ".")),
-               absl::StrCat("unique key ", absl::StrJoin(names, ", ")),
-               absl::StrJoin(terms, ", "), LiveRecords(spec_, " WHERE "));
+               absl::StrCat("unique key ", absl::StrJoin(names, ", ")), list,
+               live);
+    objects_.back().find_duplicates = absl::StrCat(
+        "SELECT sum(n), min(id) FROM (SELECT count(*) AS n, min(id) AS id "
+        "FROM ",
+        table_, live, " GROUP BY ", list, " HAVING count(*) > 1)");
   }
 
   // What deletes and walks along edges look for has an index in any case.
@@ -182,9 +188,11 @@ class SideObjectLister {
   void AddText() {
     const schema::FullTextSpec& text = *spec_.full_text;
     std::vector<std::string> names, columns;
+    std::vector<int> places;
     for (const schema::FullTextSpec::Column& column : text.columns) {
       names.push_back(column.field);
       columns.push_back(QuoteIdentifier(column.field));
+      places.push_back(spec_.FieldIndex(column.field));
     }
     const std::string list = absl::StrJoin(columns, ", ");
     const std::string name = TextTableName(collection_);
@@ -200,7 +208,8 @@ class SideObjectLister {
          .drop = absl::StrCat("DROP TABLE ", name),
          .fill = absl::StrCat("INSERT INTO ", name, " (rowid, ", list,
                               ") SELECT _row, ", list, " FROM ", table_,
-                              LiveRecords(spec_, " WHERE "))});
+                              LiveRecords(spec_, " WHERE ")),
+         .places = std::move(places)});
   }
 
   const int64_t collection_;
@@ -274,6 +283,29 @@ std::vector<SideObject> SideObjects(int64_t collection,
                                     const schema::CollectionSpec& spec,
                                     absl::Span<const int> numbers) {
   return SideObjectLister(collection, spec, numbers).List();
+}
+
+std::string PlaceColumn(const schema::CollectionSpec& spec,
+                        absl::string_view table, int place) {
+  const auto name = [&]() -> std::string {
+    switch (place) {
+      case schema::kIdPlace:
+        return "id";
+      case schema::kVersionPlace:
+        return "_version";
+      case schema::kCreateTimePlace:
+        return "_created_us";
+      case schema::kUpdateTimePlace:
+        return "_updated_us";
+      case schema::kExpireTimePlace:
+        // A column only where records expire.
+        return spec.expire.has_value() ? "_expires_us" : "NULL";
+      default:
+        return QuoteIdentifier(spec.fields[place].name);
+    }
+  }();
+  if (table.empty() || name == "NULL") return name;
+  return absl::StrCat(table, ".", name);
 }
 
 std::string ElementTableName(int64_t collection, int number) {

@@ -52,6 +52,11 @@ struct SideObject {
   std::string drop;
   // Fills it from the table; empty for indexes, which SQLite fills itself.
   std::string fill;
+  // Of a unique index: counts the records that keep it from being built, and
+  // names one.
+  std::string find_duplicates;
+  // Places of the fields that it is made of, where it has a table of its own.
+  std::vector<int> places;
 
   // Goes with the table when that is dropped.
   bool belongs_to_table() const {
@@ -64,6 +69,11 @@ struct SideObject {
 std::vector<SideObject> SideObjects(int64_t collection,
                                     const schema::CollectionSpec& spec,
                                     absl::Span<const int> numbers);
+
+// The column, qualified by `table` if that is not empty, of what
+// schema::RecordScope calls `place`.
+std::string PlaceColumn(const schema::CollectionSpec& spec,
+                        absl::string_view table, int place);
 
 // The names of the tables of a strings field's elements, and of full text.
 std::string ElementTableName(int64_t collection, int number);
