@@ -2,21 +2,14 @@
 
 #include <string>
 
-#include "absl/strings/cord.h"
 #include "google/rpc/status.pb.h"
+#include "libs/status/rpc_status.h"
 
 namespace engram {
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  google::rpc::Status details;
-  details.set_code(static_cast<int>(status.code()));
-  details.set_message(std::string(status.message()));
-  status.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
-    auto* detail = details.add_details();
-    detail->set_type_url(std::string(type));
-    detail->set_value(std::string(payload));
-  });
+  const google::rpc::Status details = ToRpcStatus(status);
   // The two enumerations share their numbers.
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
                       details.message(), details.SerializeAsString());
@@ -24,15 +17,13 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
 
 absl::Status FromGrpcStatus(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
-  absl::Status result(static_cast<absl::StatusCode>(status.error_code()),
-                      status.error_message());
   google::rpc::Status details;
-  if (details.ParseFromString(status.error_details())) {
-    for (const auto& detail : details.details()) {
-      result.SetPayload(detail.type_url(), absl::Cord(detail.value()));
-    }
-  }
-  return result;
+  // What another server sent along may be anything; code and message are the
+  // call's own.
+  if (!details.ParseFromString(status.error_details())) details.Clear();
+  details.set_code(status.error_code());
+  details.set_message(status.error_message());
+  return FromRpcStatus(details);
 }
 
 }  // namespace engram

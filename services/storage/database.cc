@@ -9,6 +9,7 @@
 #include "libs/sqlite/migrator.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/migrations/migrations.h"
+#include "services/storage/sweeper.h"
 #include "services/storage/version.h"
 
 namespace engram::storage {
@@ -18,6 +19,11 @@ constexpr absl::string_view kCountOutbox = "SELECT count(*) FROM _outbox";
 
 // Changes that one pruning removes: a bounded part of a commit.
 constexpr int kMaxPruned = 10'000;
+
+// How long a touch may wait for a commit to go with.
+constexpr int64_t kTouchPatienceUs = 1'000'000;
+// Touched records that one write takes.
+constexpr size_t kTouchesAWrite = 1000;
 
 }  // namespace
 
@@ -45,6 +51,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
             database->OnCommit(commit);
           }));
   database->newest_sequence_ = database->committer_->first_head().sequence;
+  database->committed_us_ = database->committer_->first_head().committed_us;
   return database;
 }
 
@@ -132,11 +139,56 @@ int64_t Database::SizeBytes() const {
 
 void Database::OnCommit(const GroupCommitter::Commit& commit) {
   newest_sequence_ = commit.head.sequence;
+  committed_us_ = commit.head.committed_us;
   wal_bytes_ = commit.wal_bytes;
   outbox_pending_ += commit.effects.outbox_growth;
   if (commit.effects.has_new_entries) outbox_.NoteNewEntries();
   commits_.Notify();
   on_commit_(commit.effects.has_new_entries);
+}
+
+void Database::Submit(Write write) {
+  committer_->Submit(std::move(write));
+  if (!touches_.empty()) SubmitTouches();
+}
+
+void Database::Touch(int64_t collection, int64_t row) {
+  const bool kept = touches_.Add(
+      {.collection = collection, .row = row, .count = 1, .last_us = now_us()});
+  if (!kept) metrics_->touches_dropped.Increment();
+}
+
+void Database::FlushTouches() {
+  if (touches_.HasWaitedSince(now_us() - kTouchPatienceUs)) SubmitTouches();
+}
+
+void Database::SubmitTouches() {
+  const std::vector<storage::Touch> taken = touches_.Take();
+  for (size_t begin = 0; begin < taken.size(); begin += kTouchesAWrite) {
+    const auto end =
+        taken.begin() + std::min(taken.size(), begin + kTouchesAWrite);
+    struct Part {
+      std::vector<storage::Touch> touches;
+      std::vector<storage::Touch> rest;
+    };
+    const auto part = std::make_shared<Part>();
+    part->touches.assign(taken.begin() + begin, end);
+    committer_->Submit({.run =
+                            [this, part](WriteTransaction& transaction) {
+                              return WriteTouches(transaction, catalog_,
+                                                  part->touches, &part->rest);
+                            },
+                        .done =
+                            [this, part](absl::Status status) {
+                              // What was not written waits for the next commit.
+                              for (const storage::Touch& touch :
+                                   status.ok() ? part->rest : part->touches) {
+                                if (!touches_.Add(touch))
+                                  metrics_->touches_dropped.Increment();
+                              }
+                            },
+                        .rows = part->touches.size()});
+  }
 }
 
 absl::Status Database::CheckpointIfLarge() {
@@ -163,13 +215,29 @@ void Database::PruneChanges() {
               }});
 }
 
+void Database::SweepExpired() {
+  if (sweeping_.exchange(true)) return;
+  Sweep::Start(*this, {}, absl::InfiniteFuture(),
+               [this](const absl::Status& status, const SweepResult& result) {
+                 sweeping_ = false;
+                 metrics_->records_swept.Increment(
+                     static_cast<double>(result.expired + result.purged));
+                 if (status.ok()) return;
+                 log::Warning("expired records not swept",
+                              {{"database", name_}, {"error", status}});
+               });
+}
+
 void Database::Close() {
   absl::MutexLock lock(&close_mutex_);
   if (closed_) return;
   closed_ = true;
   commits_.Stop();
   readers_.Close();
-  if (committer_ != nullptr) committer_->Stop();
+  if (committer_ != nullptr) {
+    SubmitTouches();
+    committer_->Stop();
+  }
   metrics_->outbox_pending.Decrement(static_cast<double>(outbox_pending_));
   checkpointer_.reset();
   if (committer_ == nullptr) return;

@@ -1,6 +1,7 @@
 #ifndef ENGRAM_SERVICES_STORAGE_DATABASE_H_
 #define ENGRAM_SERVICES_STORAGE_DATABASE_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -21,6 +22,7 @@
 #include "services/storage/group_committer.h"
 #include "services/storage/read_pool.h"
 #include "services/storage/storage_metrics.h"
+#include "services/storage/touch_buffer.h"
 #include "services/storage/wait_list.h"
 
 namespace engram::storage {
@@ -70,6 +72,8 @@ class Database {
     int64_t checkpoint_bytes = int64_t{32} << 20;
     // How long a change stays in the log.
     absl::Duration change_retention = absl::Hours(24 * 7);
+    // The most records that one delete may take along.
+    int64_t max_cascade_rows = 100'000;
   };
 
   // Opens the file at `path`, creating it where there is none, and brings its
@@ -95,12 +99,25 @@ class Database {
     return {name_, committer_->epoch(), sequence};
   }
   uint64_t epoch() const { return committer_->epoch(); }
+  int64_t max_cascade_rows() const { return options_.max_cascade_rows; }
+
+  // The time for reads: never before what a write has seen.
+  int64_t now_us() const {
+    return std::max(absl::ToUnixMicros(clock_->Now()), committed_us_.load());
+  }
 
   // The size of the file, without the write-ahead log.
   int64_t SizeBytes() const;
 
-  // Queues a write; see GroupCommitter.
-  void Submit(Write write) { committer_->Submit(std::move(write)); }
+  // Queues a write; see GroupCommitter. Touches that wait go with it.
+  void Submit(Write write);
+
+  // Notes that a record was read which wants to know of it. It is written with
+  // the next commit, or by FlushTouches.
+  void Touch(int64_t collection, int64_t row);
+  // Queues the touches that wait for a second already.
+  void FlushTouches();
+
   absl::StatusOr<ReadPool::Lease> AcquireReader() { return readers_.Acquire(); }
   // For reads that use collections.
   absl::StatusOr<ReadView> BeginRead();
@@ -117,6 +134,9 @@ class Database {
   // Queues the removal of changes that are past their time.
   void PruneChanges();
 
+  // Queues a sweep (sweeper.h) of all collections, unless one is under way.
+  void SweepExpired();
+
   // Wakes those who wait, commits what is queued, moves the write-ahead log
   // into the file and closes it. Calls get `Unavailable` from then on.
   void Close();
@@ -125,6 +145,7 @@ class Database {
   Database(std::string name, std::string path, int64_t created_us,
            Options options, const Clock* clock, StorageMetrics* metrics);
 
+  void SubmitTouches();
   absl::Status Load(sqlite::Connection& connection);
   void OnCommit(const GroupCommitter::Commit& commit);
 
@@ -137,15 +158,18 @@ class Database {
 
   Catalog catalog_;
   EmbeddingOutbox outbox_;
+  TouchBuffer touches_;
   WaitList commits_;
   ReadPool readers_;
   // For checkpoints; used by one thread.
   std::unique_ptr<sqlite::Connection> checkpointer_;
   absl::AnyInvocable<void(bool)> on_commit_;
   std::atomic<int64_t> newest_sequence_ = 0;
+  std::atomic<int64_t> committed_us_ = 0;
   std::atomic<int64_t> wal_bytes_ = 0;
   std::atomic<int64_t> outbox_pending_ = 0;
   std::atomic<bool> pruning_ = false;
+  std::atomic<bool> sweeping_ = false;
   absl::Mutex close_mutex_;
   bool closed_ ABSL_GUARDED_BY(close_mutex_) = false;
   // Last, so that its thread ends before what it uses.

@@ -245,6 +245,7 @@ void DatabaseRegistry::Tick() {
   for (Database* database : List()) {
     has_pending |= database->outbox().ExpireLeases(now);
     database->commits().Tick(now);
+    database->FlushTouches();
     const absl::Status status = database->CheckpointIfLarge();
     if (!status.ok()) {
       log::Warning("checkpoint failed",
@@ -258,6 +259,10 @@ void DatabaseRegistry::Tick() {
 
 void DatabaseRegistry::Prune() {
   for (Database* database : List()) database->PruneChanges();
+}
+
+void DatabaseRegistry::Sweep() {
+  for (Database* database : List()) database->SweepExpired();
 }
 
 void DatabaseRegistry::Close() {

@@ -64,6 +64,8 @@ class DatabaseRegistry {
   void Tick();
   // Drops changes that are past their time. As Tick, but seldom.
   void Prune();
+  // Deletes records that have expired, and the like. As Prune.
+  void Sweep();
 
   // Wakes those who wait and closes every database.
   void Close();

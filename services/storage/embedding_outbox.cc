@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "libs/schema/vector_text.h"
 #include "libs/sqlite/transaction.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/column_io.h"
@@ -23,7 +24,8 @@ constexpr absl::string_view kSelectNewest =
 
 // Returns the record's id and its text, or nothing if there is no text.
 absl::StatusOr<std::optional<std::pair<std::string, std::string>>> ReadText(
-    sqlite::Connection& reader, const VectorField& field, int64_t row) {
+    sqlite::Connection& reader, const Collection& collection,
+    const VectorField& field, int64_t row) {
   ASSIGN_OR_RETURN(sqlite::Statement select,
                    reader.Cached(field.select_sources));
   select.BindInt(1, row);
@@ -33,7 +35,8 @@ absl::StatusOr<std::optional<std::pair<std::string, std::string>>> ReadText(
   for (size_t i = 0; i < field.sources.size(); ++i) {
     sources.push_back(ReadColumn(select, static_cast<int>(i) + 1));
   }
-  std::optional<std::string> text = SourceText(sources);
+  std::optional<std::string> text =
+      schema::VectorText(*collection.spec.FindVector(field.name), sources);
   if (!text.has_value()) return std::nullopt;
   return std::make_pair(std::string(select.Text(0)), *std::move(text));
 }
@@ -48,12 +51,16 @@ absl::Status EmbeddingOutbox::Lease(sqlite::Connection& reader,
   ASSIGN_OR_RETURN(
       sqlite::Transaction snapshot,
       sqlite::Transaction::Begin(reader, sqlite::Transaction::Kind::kRead));
+  ASSIGN_OR_RETURN(const int64_t schema_version, ReadSchemaVersion(reader));
   absl::MutexLock lock(&mutex_);
+  // A schema is being applied; its commit wakes those who wait.
+  if (schema_version != catalog_->schema_version()) return absl::OkStatus();
   ExpireLocked(request.now);
   RETURN_IF_ERROR(LeaseReturned(reader, request, response));
   bool wants_all = true;
   for (const CollectionPtr& collection : catalog_->List()) {
     for (const VectorField& field : collection->vectors) {
+      if (field.supplied()) continue;
       if (!request.fingerprints.contains(field.generation.fingerprint)) {
         wants_all = false;
         continue;
@@ -135,7 +142,8 @@ absl::StatusOr<bool> EmbeddingOutbox::LeaseOne(
     sqlite::Connection& reader, const Wanted& wanted, int64_t entry,
     int64_t row, absl::string_view content_hash, LeaseRequest& request,
     v1::LeasePendingResponse& response) {
-  ASSIGN_OR_RETURN(auto text, ReadText(reader, *wanted.field, row));
+  ASSIGN_OR_RETURN(auto text,
+                   ReadText(reader, *wanted.collection, *wanted.field, row));
   // Written together with the record, so this means a damaged file; the other
   // texts need not wait for its repair.
   if (!text.has_value()) return true;

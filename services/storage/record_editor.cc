@@ -78,10 +78,18 @@ absl::StatusOr<std::optional<StoredRecord>> RecordEditor::FindByRow(
   return Unexpired(collection, std::move(found));
 }
 
+absl::StatusOr<bool> RecordEditor::Has(const Collection& collection,
+                                       int64_t row) {
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   transaction_.connection().Cached(collection.select_id));
+  select.BindInt(1, row);
+  return select.Step();
+}
+
 absl::StatusOr<std::optional<StoredRecord>> RecordEditor::FindByKey(
     const Collection& collection, const UniqueKey& key,
     absl::Span<const ColumnValue> values) {
-  ASSIGN_OR_RETURN(auto found, store_.FindByKey(collection, key, values));
+  ASSIGN_OR_RETURN(auto found, store_.FindByKey(key, values));
   return Unexpired(collection, std::move(found));
 }
 

@@ -76,6 +76,8 @@ class RecordEditor {
       const Collection& collection, absl::string_view id);
   absl::StatusOr<std::optional<StoredRecord>> FindByRow(
       const Collection& collection, int64_t row);
+  // Whether there is such a row, of whatever kind.
+  absl::StatusOr<bool> Has(const Collection& collection, int64_t row);
   // The record that holds the key as `values` have it. Never a deleted one.
   absl::StatusOr<std::optional<StoredRecord>> FindByKey(
       const Collection& collection, const UniqueKey& key,

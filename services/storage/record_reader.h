@@ -11,6 +11,7 @@
 #include "google/protobuf/field_mask.pb.h"
 #include "libs/sqlite/connection.h"
 #include "services/storage/catalog.h"
+#include "services/storage/record_codec.h"
 
 namespace engram::storage {
 
@@ -20,30 +21,48 @@ namespace engram::storage {
 absl::StatusOr<std::vector<int>> DecodeReadMask(
     const Collection& collection, const google::protobuf::FieldMask& mask);
 
-// Reads records of one collection; only the columns of `fields` are read from
-// disk. For use during one call, on one thread; all must outlive it.
+// Reads records of one collection, without those that are deleted or have
+// expired; only the columns of `fields` are read from disk. For use during one
+// call, on one thread.
 class RecordReader {
  public:
+  // How answers carry a record's fields.
+  enum class Body { kFields, kTyped };
+
+  // All must outlive this object. `now_us` is when a record has expired.
   RecordReader(sqlite::Connection& connection, const Collection& collection,
-               const std::vector<int>& fields)
-      : connection_(connection), collection_(collection), fields_(fields) {}
+               const std::vector<int>& fields, Body body, int64_t now_us)
+      : connection_(connection),
+        collection_(collection),
+        fields_(fields),
+        body_(body),
+        now_us_(now_us) {}
 
-  // Reads one record into `record`; false if there is none of this id.
-  absl::StatusOr<bool> ReadById(absl::string_view id, v1::Record* record);
+  // Reads one record into `record`; returns its row, nothing if there is none
+  // of this id.
+  absl::StatusOr<std::optional<int64_t>> ReadById(absl::string_view id,
+                                                  v1::Record* record);
 
-  // Adds up to `limit` records after `row`, fewer if they are large, in the
-  // order they were created, to `response`. Returns the row of the last one if
-  // there are more.
+  // Adds up to `limit` records after `row` to `response`, by row; fewer if they
+  // are large. Returns the last one's row if there may be more, else nothing.
   absl::StatusOr<std::optional<int64_t>> ReadPage(
       int64_t row, int limit, v1::RecordServiceListResponse* response);
 
  private:
+  // The statement that reads the records which meet `condition`, an SQL
+  // expression whose parameters are numbered from ?2.
   std::string SelectSql(absl::string_view condition) const;
-  absl::Status Fill(const sqlite::Statement& select, v1::Record* record) const;
+  absl::Status Fill(const sqlite::Statement& select, v1::Record* record);
+  absl::Status FillFields(const sqlite::Statement& select, v1::Record* record);
+  absl::Status FillTyped(const sqlite::Statement& select, v1::Record* record);
 
   sqlite::Connection& connection_;
   const Collection& collection_;
   const std::vector<int>& fields_;
+  const Body body_;
+  const int64_t now_us_;
+  // Of the record being read, for typed bodies.
+  std::vector<ColumnValue> values_;
 };
 
 }  // namespace engram::storage

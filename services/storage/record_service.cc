@@ -8,7 +8,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "libs/rpc/reactors.h"
-#include "libs/sqlite/transaction.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/change_log.h"
@@ -17,6 +16,7 @@
 #include "services/storage/record_reader.h"
 #include "services/storage/record_writer.h"
 #include "services/storage/request_fields.h"
+#include "services/storage/sweeper.h"
 
 namespace engram::storage {
 namespace {
@@ -43,24 +43,45 @@ absl::Status RecordUnknown(const v1::RecordServiceGetRequest& request) {
                     {"id", request.id()}});
 }
 
+RecordReader::Body BodyOf(bool typed) {
+  return typed ? RecordReader::Body::kTyped : RecordReader::Body::kFields;
+}
+
 // What every read needs first.
 struct Target {
   Database* database;
+  ReadView view;
   CollectionPtr collection;
   std::vector<int> fields;
+  RecordReader::Body body;
+
+  // For the time of the call; this object must stay where it is.
+  RecordReader NewReader() const {
+    return RecordReader(view.connection(), *collection, fields, body,
+                        database->now_us());
+  }
 };
 
 template <typename Request>
 absl::StatusOr<Target> FindTarget(const DatabaseRegistry& registry,
                                   const Request& request) {
-  Target target;
-  ASSIGN_OR_RETURN(target.database, registry.Find(request.database()));
-  ASSIGN_OR_RETURN(target.collection,
-                   target.database->catalog().Get(target.database->name(),
-                                                  request.collection()));
-  ASSIGN_OR_RETURN(target.fields,
-                   DecodeReadMask(*target.collection, request.read_mask()));
-  return target;
+  ASSIGN_OR_RETURN(Database * database, registry.Find(request.database()));
+  ASSIGN_OR_RETURN(ReadView view, database->BeginRead());
+  ASSIGN_OR_RETURN(CollectionPtr collection, view.Get(request.collection()));
+  ASSIGN_OR_RETURN(std::vector<int> fields,
+                   DecodeReadMask(*collection, request.read_mask()));
+  return Target{.database = database,
+                .view = std::move(view),
+                .collection = std::move(collection),
+                .fields = std::move(fields),
+                .body = BodyOf(request.typed())};
+}
+
+// Notes a touch if the collection wants it.
+void TouchOnGet(const Target& target, int64_t row) {
+  const auto& touch = target.collection->spec.touch;
+  if (!touch.has_value() || !touch->on_get) return;
+  target.database->Touch(target.collection->id, row);
 }
 
 // Queues a write and leaves the rest to the writer, which ends the call.
@@ -72,12 +93,12 @@ void StartWrite(DatabaseRegistry& registry, absl::Time deadline,
   absl::StatusOr<RecordBatch> batch =
       DecodeBatch((*database)->name(), (*database)->catalog(), request);
   if (!batch.ok()) return rpc::Finish(reactor, batch.status());
-  const std::string& name = (*database)->name();
   (*database)->Submit(
       {.run =
-           [&name, response,
-            batch = *std::move(batch)](WriteTransaction& transaction) {
-             return WriteRecords(transaction, name, batch, response);
+           [&request, response, database = *database,
+            batch = *std::move(batch)](WriteTransaction& transaction) mutable {
+             return WriteRequest(transaction, *database, request, batch,
+                                 response);
            },
        .done = [reactor](absl::Status status) { rpc::Finish(reactor, status); },
        .rows = static_cast<size_t>(request.items_size()),
@@ -85,16 +106,41 @@ void StartWrite(DatabaseRegistry& registry, absl::Time deadline,
        .deadline = deadline});
 }
 
+// Begins a sweep, which ends the call; after an error it does not.
+absl::Status StartSweep(const DatabaseRegistry& registry, absl::Time deadline,
+                        const v1::SweepExpiredRequest& request,
+                        v1::SweepExpiredResponse* response,
+                        grpc::ServerUnaryReactor* reactor) {
+  ASSIGN_OR_RETURN(Database * database, registry.Find(request.database()));
+  std::vector<std::string> collections;
+  if (!request.collection().empty()) {
+    ASSIGN_OR_RETURN(
+        const CollectionPtr collection,
+        database->catalog().Get(database->name(), request.collection()));
+    collections.push_back(collection->name());
+  }
+  Sweep::Start(*database, std::move(collections), deadline,
+               [=](const absl::Status& status, const SweepResult& result) {
+                 response->set_expired(result.expired);
+                 response->set_purged(result.purged);
+                 response->set_position(
+                     database->PositionAt(result.sequence).ToString());
+                 rpc::Finish(reactor, status);
+               });
+  return absl::OkStatus();
+}
+
 absl::Status GetRecord(const DatabaseRegistry& registry,
                        const v1::RecordServiceGetRequest& request,
                        v1::RecordServiceGetResponse* response) {
   ASSIGN_OR_RETURN(const Target target, FindTarget(registry, request));
   RETURN_IF_ERROR(CheckId(request.id(), "id"));
-  ASSIGN_OR_RETURN(ReadPool::Lease reader, target.database->AcquireReader());
-  ASSIGN_OR_RETURN(const bool found,
-                   RecordReader(*reader, *target.collection, target.fields)
-                       .ReadById(request.id(), response->mutable_record()));
-  return found ? absl::OkStatus() : RecordUnknown(request);
+  ASSIGN_OR_RETURN(
+      const std::optional<int64_t> row,
+      target.NewReader().ReadById(request.id(), response->mutable_record()));
+  if (!row.has_value()) return RecordUnknown(request);
+  TouchOnGet(target, *row);
+  return absl::OkStatus();
 }
 
 absl::Status GetRecords(const DatabaseRegistry& registry,
@@ -109,20 +155,20 @@ absl::Status GetRecords(const DatabaseRegistry& registry,
   for (int i = 0; i < request.ids_size(); ++i) {
     RETURN_IF_ERROR(CheckId(request.ids(i), absl::StrCat("ids[", i, "]")));
   }
-  ASSIGN_OR_RETURN(ReadPool::Lease reader, target.database->AcquireReader());
-  ASSIGN_OR_RETURN(
-      sqlite::Transaction snapshot,
-      sqlite::Transaction::Begin(*reader, sqlite::Transaction::Kind::kRead));
-  RecordReader records(*reader, *target.collection, target.fields);
+  RecordReader records = target.NewReader();
   for (const std::string& id : request.ids()) {
     v1::Record* record = response->add_records();
-    ASSIGN_OR_RETURN(const bool found, records.ReadById(id, record));
-    if (found) continue;
+    ASSIGN_OR_RETURN(const std::optional<int64_t> row,
+                     records.ReadById(id, record));
+    if (row.has_value()) {
+      TouchOnGet(target, *row);
+      continue;
+    }
     response->mutable_records()->RemoveLast();
     response->add_missing_ids(id);
   }
-  ASSIGN_OR_RETURN(const LogHead head,
-                   ReadHead(*reader, target.database->epoch()));
+  ASSIGN_OR_RETURN(const LogHead head, ReadHead(target.view.connection(),
+                                                target.database->epoch()));
   response->set_position(target.database->PositionAt(head.sequence).ToString());
   return absl::OkStatus();
 }
@@ -140,10 +186,8 @@ absl::Status ListRecords(const DatabaseRegistry& registry,
   if (!token.empty() && !absl::SimpleAtoi(token, &row)) {
     return InvalidField("page_token", "is not a token that this list returned");
   }
-  ASSIGN_OR_RETURN(ReadPool::Lease reader, target.database->AcquireReader());
   ASSIGN_OR_RETURN(const std::optional<int64_t> last,
-                   RecordReader(*reader, *target.collection, target.fields)
-                       .ReadPage(row, limit, response));
+                   target.NewReader().ReadPage(row, limit, response));
   if (last.has_value()) {
     response->set_next_page_token(EncodePageToken(list, absl::StrCat(*last)));
   }
@@ -166,6 +210,17 @@ grpc::ServerUnaryReactor* RecordService::Write(
     StartWrite(*registry_, deadline, *request, response, reactor);
   });
   if (!queued.ok()) rpc::Finish(reactor, queued);
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RecordService::SweepExpired(
+    grpc::CallbackServerContext* context,
+    const v1::SweepExpiredRequest* request,
+    v1::SweepExpiredResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const absl::Status started = StartSweep(*registry_, rpc::DeadlineOf(*context),
+                                          *request, response, reactor);
+  if (!started.ok()) rpc::Finish(reactor, started);
   return reactor;
 }
 

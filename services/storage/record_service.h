@@ -17,6 +17,10 @@ class RecordService : public v1::RecordService::CallbackService {
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context,
                                   const v1::WriteRequest* request,
                                   v1::WriteResponse* response) override;
+  grpc::ServerUnaryReactor* SweepExpired(
+      grpc::CallbackServerContext* context,
+      const v1::SweepExpiredRequest* request,
+      v1::SweepExpiredResponse* response) override;
   grpc::ServerUnaryReactor* Get(
       grpc::CallbackServerContext* context,
       const v1::RecordServiceGetRequest* request,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "google/protobuf/util/time_util.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/collection_table.h"
@@ -76,8 +77,7 @@ absl::StatusOr<std::optional<StoredRecord>> RecordStore::FindByRow(
 }
 
 absl::StatusOr<std::optional<StoredRecord>> RecordStore::FindByKey(
-    const Collection& collection, const UniqueKey& key,
-    absl::Span<const ColumnValue> values) {
+    const UniqueKey& key, absl::Span<const ColumnValue> values) {
   ASSIGN_OR_RETURN(sqlite::Statement select,
                    transaction_.connection().Cached(key.select));
   for (size_t i = 0; i < key.fields.size(); ++i) {
@@ -206,22 +206,20 @@ absl::Status RecordStore::MoveExpiry(const Collection& collection, int64_t row,
 absl::Status RecordStore::Touch(const Collection& collection,
                                 const StoredRecord& record,
                                 const std::vector<int>& places) {
-  if (collection.expires()) {
-    RETURN_IF_ERROR(MoveExpiry(collection, record.row, record.expires_us));
-  }
-  if (places.empty()) return absl::OkStatus();
-  std::string sql = absl::StrCat("UPDATE ", QuoteIdentifier(collection.name()));
-  absl::string_view before = " SET ";
+  std::string sql =
+      absl::StrCat("UPDATE ", QuoteIdentifier(collection.name()), " SET ");
+  std::vector<std::string> assignments;
+  if (collection.expires()) assignments.push_back("_expires_us = ?");
   for (const int place : places) {
-    absl::StrAppend(&sql, before,
-                    QuoteIdentifier(collection.spec.fields[place].name),
-                    " = ?");
-    before = ", ";
+    assignments.push_back(absl::StrCat(
+        QuoteIdentifier(collection.spec.fields[place].name), " = ?"));
   }
-  absl::StrAppend(&sql, " WHERE _row = ?");
+  if (assignments.empty()) return absl::OkStatus();
+  absl::StrAppend(&sql, absl::StrJoin(assignments, ", "), " WHERE _row = ?");
   ASSIGN_OR_RETURN(sqlite::Statement update,
                    transaction_.connection().Cached(sql));
   int parameter = 0;
+  if (collection.expires()) BindTime(update, ++parameter, record.expires_us);
   for (const int place : places) {
     BindColumn(update, ++parameter, record.values[place]);
   }

@@ -42,8 +42,7 @@ class RecordStore {
   // The record that holds the key as `values`, those of a whole record, have
   // it; never a deleted one.
   absl::StatusOr<std::optional<StoredRecord>> FindByKey(
-      const Collection& collection, const UniqueKey& key,
-      absl::Span<const ColumnValue> values);
+      const UniqueKey& key, absl::Span<const ColumnValue> values);
 
   // Adds `record`, whose id, version, times and values are set; sets row and
   // sequence. Returns false, and has changed nothing, if the id or a unique key
@@ -67,8 +66,8 @@ class RecordStore {
   absl::Status MoveExpiry(const Collection& collection, int64_t row,
                           std::optional<int64_t> expires_us);
 
-  // Changes only these columns, places of fields that no index but SQLite's own
-  // is made of: no version, no change.
+  // Changes only when the record expires and these columns, places of fields
+  // that no index but SQLite's own is made of: no version, no change.
   absl::Status Touch(const Collection& collection, const StoredRecord& record,
                      const std::vector<int>& places);
 
@@ -85,7 +84,7 @@ class RecordStore {
 
  private:
   // The text of an UPDATE, kept for the next record with the same changes.
-  struct UpdateText {
+  struct UpdateStatement {
     const Collection* collection = nullptr;
     std::vector<int> places;
     std::string sql;
@@ -106,7 +105,7 @@ class RecordStore {
                              const StoredRecord& record);
 
   WriteTransaction& transaction_;
-  UpdateText update_;
+  UpdateStatement update_;
 };
 
 }  // namespace engram::storage

@@ -2,23 +2,28 @@
 #define ENGRAM_SERVICES_STORAGE_RECORD_WRITER_H_
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
 #include "engram/storage/v1/record.pb.h"
+#include "services/storage/database.h"
 #include "services/storage/record_batch.h"
 #include "services/storage/write_transaction.h"
 
 namespace engram::storage {
 
-// Writes the records, the outbox entries of texts that changed, and the
-// changes, within `transaction`; a repeated request gets its first answer and
-// writes nothing. May be run again if the transaction was rolled back.
+// Writes a batch within `transaction`, a write of `database`: records, outbox
+// entries, changes, and what a repeat of the request needs. The batch was
+// checked against the schema that `transaction` has.
 //
-// An upsert finds its record by id and by each unique key; if these are
-// different ones it is `AlreadyExists`, reason `UNIQUE_KEY_TAKEN`. Every upsert
-// of a record is a change and makes a new version, even where it sends what the
-// record holds already; only a changed text is embedded again.
-absl::Status WriteRecords(WriteTransaction& transaction,
-                          absl::string_view database, const RecordBatch& batch,
+// An error leaves the transaction half done. Broken rules that only the records
+// show are reported together, those of all items. A repeat of a request_id
+// writes nothing and returns the first answer.
+absl::Status WriteRecords(WriteTransaction& transaction, Database& database,
+                          const RecordBatch& batch,
+                          v1::WriteResponse* response);
+
+// Decodes the request first if the schema has changed since `batch` was made of
+// it, and then does the same.
+absl::Status WriteRequest(WriteTransaction& transaction, Database& database,
+                          const v1::WriteRequest& request, RecordBatch& batch,
                           v1::WriteResponse* response);
 
 }  // namespace engram::storage

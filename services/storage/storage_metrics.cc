@@ -49,6 +49,13 @@ StorageMetrics::StorageMetrics(prometheus::Registry& registry)
                                  "Records created, changed or deleted.")),
       vectors_stored(AddCounter(registry, "engram_storage_vectors_stored_total",
                                 "Records whose vectors were stored.")),
+      touches_dropped(AddCounter(
+          registry, "engram_storage_touches_dropped_total",
+          "Touches dropped, because too many waited to be written.")),
+      records_swept(AddCounter(
+          registry, "engram_storage_records_swept_total",
+          "Records deleted because they had expired, or for good some time "
+          "after they were deleted.")),
       outbox_pending(AddGauge(registry, "engram_storage_outbox_pending",
                               "Texts that wait to be embedded.")),
       wal_bytes(AddGauge(registry, "engram_storage_wal_bytes",

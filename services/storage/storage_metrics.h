@@ -23,6 +23,11 @@ struct StorageMetrics {
   prometheus::Counter& records_written;
   // Records whose vectors were stored.
   prometheus::Counter& vectors_stored;
+  // Touches that were dropped, because too many waited to be written.
+  prometheus::Counter& touches_dropped;
+  // Records deleted because they had expired, or for good some time after they
+  // were deleted.
+  prometheus::Counter& records_swept;
   // Texts that wait to be embedded.
   prometheus::Gauge& outbox_pending;
   // Bytes in write-ahead logs.

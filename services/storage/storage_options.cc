@@ -42,6 +42,12 @@ void StorageOptions::Declare(config::Flags& flags) {
             "the file; larger ones slow the next start");
   flags.Add("change-retention", &change_retention,
             "how long a change can be followed; longer costs disk");
+  flags.Add("max-cascade-rows", &max_cascade_rows,
+            "records that one delete may take along; a larger cascade holds "
+            "the writer for longer");
+  flags.Add("sweep-interval", &sweep_interval,
+            "how often what has expired is deleted; nobody sees it in any "
+            "case, but it stays on disk until then");
 }
 
 absl::Status StorageOptions::Validate() const {
@@ -60,6 +66,12 @@ absl::Status StorageOptions::Validate() const {
         "change-retention is under a minute: followers would always start "
         "again");
   }
+  if (sweep_interval < absl::Milliseconds(100)) {
+    return absl::InvalidArgumentError(
+        "sweep-interval is under 100ms; sweeping takes the writer's time");
+  }
+  RETURN_IF_ERROR(
+      CheckRange("max-cascade-rows", max_cascade_rows, 1, 100'000'000));
   RETURN_IF_ERROR(CheckRange("storage-threads", threads, 1, 1024));
   RETURN_IF_ERROR(
       CheckRange("max-queued-calls", max_queued_calls, 1, 1'000'000));

@@ -39,6 +39,13 @@ struct StorageOptions {
   // snapshot; longer retention costs disk.
   absl::Duration change_retention = absl::Hours(24 * 7);
 
+  // The most records that one delete may take along because they refer to what
+  // is deleted. A larger cascade holds the writer for longer.
+  int64_t max_cascade_rows = 100'000;
+  // How often what has expired is deleted; nobody sees it in any case. Longer
+  // intervals keep it on disk for longer.
+  absl::Duration sweep_interval = absl::Seconds(60);
+
   void Declare(config::Flags& flags);
   absl::Status Validate() const;
 };

@@ -26,6 +26,7 @@ Database::Options DatabaseOptions(const StorageOptions& options) {
   database.max_idle_readers = options.threads;
   database.checkpoint_bytes = options.checkpoint_bytes;
   database.change_retention = options.change_retention;
+  database.max_cascade_rows = options.max_cascade_rows;
   return database;
 }
 
@@ -53,7 +54,8 @@ StorageServer::StorageServer(DataDirectoryLock lock,
                              std::unique_ptr<StorageMetrics> metrics,
                              std::unique_ptr<DatabaseRegistry> databases,
                              const Clock& clock)
-    : lock_(std::move(lock)),
+    : sweep_interval_(options.sweep_interval),
+      lock_(std::move(lock)),
       metrics_(std::move(metrics)),
       databases_(std::move(databases)),
       pool_(options.threads, options.max_queued_calls),
@@ -90,6 +92,7 @@ void StorageServer::Stop() {
 
 void StorageServer::RunRegularWork() {
   absl::Time next_prune = absl::Now() + kPruneInterval;
+  absl::Time next_sweep = absl::Now() + sweep_interval_;
   absl::MutexLock lock(&mutex_);
   while (!mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kTickInterval)) {
     mutex_.Unlock();
@@ -97,6 +100,10 @@ void StorageServer::RunRegularWork() {
     if (absl::Now() >= next_prune) {
       databases_->Prune();
       next_prune = absl::Now() + kPruneInterval;
+    }
+    if (absl::Now() >= next_sweep) {
+      databases_->Sweep();
+      next_sweep = absl::Now() + sweep_interval_;
     }
     mutex_.Lock();
   }

@@ -65,6 +65,7 @@ class StorageServer {
 
   void RunRegularWork();
 
+  const absl::Duration sweep_interval_;
   // In the order of their needs: the lock goes last.
   const DataDirectoryLock lock_;
   const std::unique_ptr<StorageMetrics> metrics_;

@@ -227,7 +227,8 @@ class PutCall : public std::enable_shared_from_this<PutCall> {
         {.run =
              [&puts](WriteTransaction& transaction) {
                return WriteVectors(transaction, puts.database->name(),
-                                   puts.puts, &puts.results);
+                                   puts.database->catalog(), puts.puts,
+                                   &puts.results);
              },
          .done =
              [self = shared_from_this(), &puts](absl::Status status) {

@@ -10,6 +10,7 @@
 #include "engram/storage/v1/feed.pb.h"
 #include "libs/position/position.h"
 #include "libs/status/status_macros.h"
+#include "services/storage/outbox_table.h"
 
 namespace engram::storage {
 namespace {
@@ -79,61 +80,40 @@ absl::StatusOr<std::optional<int64_t>> TakeEntry(WriteTransaction& transaction,
   return row;
 }
 
-absl::Status ReplaceVectors(WriteTransaction& transaction,
-                            const Generation& generation, int64_t row,
-                            int64_t sequence, const CheckedPut& put) {
-  sqlite::Connection& connection = transaction.connection();
-  {
-    ASSIGN_OR_RETURN(sqlite::Statement remove,
-                     connection.Cached(generation.remove));
-    remove.BindInt(1, VectorKey(row, 0));
-    remove.BindInt(2, VectorKey(row, kMaxChunks - 1));
-    RETURN_IF_ERROR(remove.Run());
-  }
-  if (connection.changes() == 0) transaction.CountVectors(generation.id, 1);
-  ASSIGN_OR_RETURN(sqlite::Statement insert,
-                   connection.Cached(generation.insert));
-  for (size_t chunk = 0; chunk < put.chunks.size(); ++chunk) {
-    insert.BindInt(1, VectorKey(row, static_cast<int64_t>(chunk)));
-    insert.BindBlob(2, put.content_hash);
-    insert.BindInt(3, sequence);
-    insert.BindBlob(4, put.chunks[chunk]);
-    RETURN_IF_ERROR(insert.Run());
-  }
-  ++transaction.effects().vectors_stored;
-  return absl::OkStatus();
-}
-
 absl::StatusOr<std::string> ReadId(WriteTransaction& transaction,
                                    const Collection& collection, int64_t row) {
   ASSIGN_OR_RETURN(sqlite::Statement select,
                    transaction.connection().Cached(collection.select_id));
   select.BindInt(1, row);
   ASSIGN_OR_RETURN(const bool found, select.Step());
-  // A delete takes the record's outbox entries with it.
+  // Hiding or deleting a record takes its outbox entries with it.
   if (!found) return absl::DataLossError("an outbox entry without a record");
   return std::string(select.Text(0));
 }
 
 // Returns the sequence of the change, or nothing if the put was dropped.
 absl::StatusOr<std::optional<int64_t>> WriteOne(WriteTransaction& transaction,
+                                                const Catalog& catalog,
                                                 const CheckedPut& put) {
-  if (put.collection == nullptr) return std::nullopt;
+  // The schema may have changed since the put was checked.
+  const CollectionPtr collection = catalog.FindByGeneration(put.generation);
+  if (collection == nullptr) return std::nullopt;
   ASSIGN_OR_RETURN(const std::optional<int64_t> row,
                    TakeEntry(transaction, put));
   if (!row.has_value()) return std::nullopt;
   const Generation& generation =
-      FieldOfGeneration(*put.collection, put.generation).generation;
+      FieldOfGeneration(*collection, put.generation).generation;
   ASSIGN_OR_RETURN(const std::string id,
-                   ReadId(transaction, *put.collection, *row));
+                   ReadId(transaction, *collection, *row));
   RETURN_IF_ERROR(ReplaceVectors(transaction, generation, *row,
-                                 transaction.log().head().sequence + 1, put));
+                                 transaction.log().head().sequence + 1,
+                                 put.content_hash, put.chunks));
   v1::VectorsStored payload;
   payload.set_generation(put.generation);
   ASSIGN_OR_RETURN(
       const int64_t sequence,
-      transaction.Append(ChangeKind::kVectorsStored, put.collection->id, *row,
-                         id, payload.SerializeAsString()));
+      transaction.Append(ChangeKind::kVectorsStored, collection->id, *row, id,
+                         payload.SerializeAsString()));
   return sequence;
 }
 
@@ -141,20 +121,18 @@ absl::StatusOr<std::optional<int64_t>> WriteOne(WriteTransaction& transaction,
 
 CheckedPut CheckPut(const Catalog& catalog, const v1::VectorPut& put,
                     absl::string_view path, FieldViolations& violations) {
-  CheckedPut checked = {
-      .collection = catalog.FindByGeneration(put.generation()),
-      .entry = put.entry(),
-      .generation = put.generation(),
-      .content_hash = put.content_hash()};
+  const CollectionPtr collection = catalog.FindByGeneration(put.generation());
+  CheckedPut checked = {.entry = put.entry(),
+                        .generation = put.generation(),
+                        .content_hash = put.content_hash()};
   if (put.chunks_size() == 0 || put.chunks_size() > kMaxChunks) {
     violations.Add(absl::StrCat(path, ".chunks"),
                    absl::StrCat("has ", put.chunks_size(),
                                 " entries; give 1 to ", kMaxChunks));
     return checked;
   }
-  if (checked.collection == nullptr) return checked;
-  const VectorField& field =
-      FieldOfGeneration(*checked.collection, put.generation());
+  if (collection == nullptr) return checked;
+  const VectorField& field = FieldOfGeneration(*collection, put.generation());
   for (int i = 0; i < put.chunks_size(); ++i) {
     const std::optional<std::string> problem =
         FindVectorProblem(put.chunks(i).values(), field.generation);
@@ -169,13 +147,13 @@ CheckedPut CheckPut(const Catalog& catalog, const v1::VectorPut& put,
 }
 
 absl::Status WriteVectors(WriteTransaction& transaction,
-                          absl::string_view database,
+                          absl::string_view database, const Catalog& catalog,
                           const std::vector<CheckedPut>& puts,
                           std::vector<v1::PutResult>* results) {
   results->clear();
   for (const CheckedPut& put : puts) {
     ASSIGN_OR_RETURN(const std::optional<int64_t> sequence,
-                     WriteOne(transaction, put));
+                     WriteOne(transaction, catalog, put));
     v1::PutResult& result = results->emplace_back();
     if (!sequence.has_value()) {
       result.set_outcome(v1::PutResult::OUTCOME_DROPPED);

@@ -17,8 +17,6 @@ inline constexpr int kMaxPuts = 4096;
 
 // The vectors of one outbox entry, checked.
 struct CheckedPut {
-  // Null if the database has no such generation: the put is dropped.
-  CollectionPtr collection;
   int64_t entry = 0;
   int64_t generation = 0;
   std::string content_hash;
@@ -27,7 +25,8 @@ struct CheckedPut {
   std::vector<std::string> chunks;
 };
 
-// Checks one put against its generation; mistakes are added to `violations` at
+// Checks one put against its generation, if the database has it (else it will
+// be dropped); mistakes are added to `violations` at
 // `path`, such as `puts[0]`, and what is returned then is of no use.
 CheckedPut CheckPut(const Catalog& catalog, const v1::VectorPut& put,
                     absl::string_view path, FieldViolations& violations);
@@ -36,7 +35,7 @@ CheckedPut CheckPut(const Catalog& catalog, const v1::VectorPut& put,
 // `transaction`. A put whose entry is gone, or of another text, is dropped: so
 // a repeat stores nothing. Returns one result a put in `results`.
 absl::Status WriteVectors(WriteTransaction& transaction,
-                          absl::string_view database,
+                          absl::string_view database, const Catalog& catalog,
                           const std::vector<CheckedPut>& puts,
                           std::vector<v1::PutResult>* results);
 

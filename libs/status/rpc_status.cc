@@ -1,0 +1,30 @@
+#include "libs/status/rpc_status.h"
+
+#include <string>
+
+#include "absl/strings/cord.h"
+
+namespace engram {
+
+google::rpc::Status ToRpcStatus(const absl::Status& status) {
+  google::rpc::Status message;
+  message.set_code(static_cast<int>(status.code()));
+  message.set_message(std::string(status.message()));
+  status.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+    auto* detail = message.add_details();
+    detail->set_type_url(std::string(type));
+    detail->set_value(std::string(payload));
+  });
+  return message;
+}
+
+absl::Status FromRpcStatus(const google::rpc::Status& status) {
+  absl::Status result(static_cast<absl::StatusCode>(status.code()),
+                      status.message());
+  for (const auto& detail : status.details()) {
+    result.SetPayload(detail.type_url(), absl::Cord(detail.value()));
+  }
+  return result;
+}
+
+}  // namespace engram
