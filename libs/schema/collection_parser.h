@@ -24,6 +24,14 @@ inline constexpr int kMaxDocumentBytes = 1 << 20;
 inline constexpr int kMaxFields = 256;
 inline constexpr int kMaxVectorFields = 16;
 inline constexpr int kMaxNameLength = 63;
+// Of each: unique keys, indexes.
+inline constexpr int kMaxIndexes = 64;
+inline constexpr int kMaxIndexColumns = 32;
+inline constexpr int kMaxChecks = 64;
+inline constexpr int kMaxRollups = 16;
+// The most fields that one roll-up or reading sets.
+inline constexpr int kMaxTouched = 32;
+inline constexpr int kMaxDimensions = 65'536;
 
 // Returns what `yaml` declares, or `InvalidArgument` that reports every
 // mistake: each violation's field is the path inside the document

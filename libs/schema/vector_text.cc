@@ -17,8 +17,9 @@ constexpr size_t kShownName = 64;
 // The source's text; empty where it holds none.
 absl::string_view TextOf(const FieldValue& value) {
   const auto* text = std::get_if<std::string>(&value);
-  if (text == nullptr) return "";
-  return absl::StripAsciiWhitespace(*text).empty() ? "" : *text;
+  const bool has_text =
+      text != nullptr && !absl::StripAsciiWhitespace(*text).empty();
+  return has_text ? absl::string_view(*text) : absl::string_view();
 }
 
 std::string Joined(absl::Span<const FieldValue> values) {

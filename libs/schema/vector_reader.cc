@@ -1,0 +1,208 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/schema/attribute_readers.h"
+#include "libs/schema/collection_parser.h"
+#include "libs/schema/field_reader.h"
+#include "libs/schema/vector_text.h"
+
+namespace engram::schema {
+namespace {
+
+using Kind = YamlNode::Kind;
+
+constexpr absl::string_view kVectorAttributes[] = {
+    "chunking", "cutover",   "dimensions", "index",    "metric",
+    "model",    "precision", "source",     "supplied", "template"};
+// In the order of Metric.
+constexpr absl::string_view kMetrics[] = {"cosine", "dot", "l2"};
+constexpr size_t kMaxModelLength = 256;
+
+// An attribute that has one meaning yet, and other values that will have.
+struct Outlook {
+  absl::string_view attribute;
+  std::vector<absl::string_view> served;
+  std::vector<absl::string_view> planned;
+};
+
+const std::vector<Outlook>& Outlooks() {
+  static const auto& outlooks = *new std::vector<Outlook>{
+      {"index", {"auto", "flat"}, {"hnsw"}},
+      {"precision", {"auto", "float32"}, {"int8", "int4"}},
+      {"chunking", {"none"}, {"tokens", "paragraphs", "markdown", "code"}},
+      {"cutover", {"auto"}, {"manual"}},
+  };
+  return outlooks;
+}
+
+// Reads one vector field.
+class VectorReader {
+ public:
+  VectorReader(const YamlNode& node, std::string path, VectorFieldSpec& vector,
+               DocumentReader& document)
+      : node_(node),
+        path_(std::move(path)),
+        vector_(vector),
+        document_(document) {}
+
+  void Read() {
+    vector_.supplied =
+        document_.ReadBool(node_.Find("supplied"), PathOf("supplied"));
+    if (vector_.supplied) {
+      vector_.model.clear();
+      RefuseWhatEmbeddingNeeds();
+    } else {
+      ReadSource();
+      ReadTemplate();
+      ReadModel();
+    }
+    ReadDimensions();
+    if (const YamlNode* metric = node_.Find("metric")) {
+      const auto word = document_.ReadWord(*metric, PathOf("metric"), kMetrics);
+      if (word.has_value()) vector_.metric = static_cast<Metric>(*word);
+    }
+    for (const Outlook& outlook : Outlooks()) CheckOutlook(outlook);
+  }
+
+ private:
+  std::string PathOf(absl::string_view name) const {
+    return JoinPath(path_, name);
+  }
+
+  void RefuseWhatEmbeddingNeeds() {
+    for (const absl::string_view name : {"source", "template", "model"}) {
+      if (const YamlNode* given = node_.Find(name)) {
+        document_.Report(*given, PathOf(name),
+                         "does not go with supplied: true, as nothing is "
+                         "embedded; remove one");
+      }
+    }
+  }
+
+  void ReadDimensions() {
+    const YamlNode* dimensions = node_.Find("dimensions");
+    if (dimensions != nullptr) {
+      vector_.dimensions = static_cast<int>(
+          document_
+              .ReadInt(*dimensions, PathOf("dimensions"), 1, kMaxDimensions)
+              .value_or(0));
+    } else if (vector_.supplied) {
+      document_.Report(node_, PathOf("dimensions"),
+                       "is missing; say how many components the supplied "
+                       "vectors have");
+    }
+  }
+
+  void CheckOutlook(const Outlook& outlook) {
+    const YamlNode* given = node_.Find(outlook.attribute);
+    if (given == nullptr) return;
+    const auto& planned = outlook.planned;
+    if (std::count(planned.begin(), planned.end(), given->text)) {
+      document_.Report(
+          *given, PathOf(outlook.attribute),
+          absl::StrCat(given->text, " is not available yet; choose one of ",
+                       absl::StrJoin(outlook.served, ", ")));
+    } else {
+      document_.ReadWord(*given, PathOf(outlook.attribute), outlook.served);
+    }
+  }
+
+  void ReadSource() {
+    const YamlNode* source = node_.Find("source");
+    const std::string path = PathOf("source");
+    if (source == nullptr) {
+      document_.Report(node_, path,
+                       "is missing; list the fields whose text is embedded, or "
+                       "say supplied: true");
+      return;
+    }
+    vector_.source = document_.ReadFieldNames(*source, path, "[title, body]");
+    for (const std::string& name : vector_.source) {
+      const FieldSpec* field = document_.spec.FindField(name);
+      if (field == nullptr) continue;
+      if (!IsTextType(field->type)) {
+        document_.Report(*source, path,
+                         absl::StrCat("the field \"", name, "\" is of type ",
+                                      FieldTypeName(field->type),
+                                      "; only string and text are embedded"));
+      } else if (!field->generated.empty()) {
+        document_.Report(*source, path,
+                         absl::StrCat("the field \"", name,
+                                      "\" is generated; embed the fields that "
+                                      "it uses, joined by template"));
+      }
+    }
+  }
+
+  void ReadTemplate() {
+    const YamlNode* node = node_.Find("template");
+    if (node == nullptr) return;
+    const std::string path = PathOf("template");
+    const auto text = document_.ReadText(
+        *node, path, "a text with the sources such as '{title}: {body}'");
+    if (!text.has_value()) return;
+    vector_.text_template = *text;
+    // A source that is wrong would be reported once more.
+    const YamlNode* source = node_.Find("source");
+    if (source == nullptr || source->children.size() != vector_.source.size()) {
+      return;
+    }
+    const auto parts = ParseTextTemplate(*text, vector_.source);
+    if (!parts.ok()) {
+      document_.Report(*node, path, parts.status().message());
+    }
+  }
+
+  void ReadModel() {
+    const YamlNode* model = node_.Find("model");
+    if (model == nullptr) return;
+    if (model->kind != Kind::kScalar || model->text.empty() ||
+        model->text.size() > kMaxModelLength) {
+      document_.Report(
+          *model, PathOf("model"),
+          "wants default or a model's name such as builtin/static-minilm-256");
+    } else {
+      vector_.model = model->text;
+    }
+  }
+
+  const YamlNode& node_;
+  const std::string path_;
+  VectorFieldSpec& vector_;
+  DocumentReader& document_;
+};
+
+}  // namespace
+
+void ReadVectors(const YamlNode& root, DocumentReader& document) {
+  const YamlNode* node = root.Find("vectors");
+  if (node == nullptr) return;
+  if (!document.CheckNames(*node, "vectors", "{body: {source: [title, body]}}"))
+    return;
+  if (node->keys.size() > kMaxVectorFields) {
+    document.Report(
+        *node, "vectors",
+        absl::StrCat("declares ", node->keys.size(), " vector fields; at most ",
+                     kMaxVectorFields, " are allowed"));
+    return;
+  }
+  std::vector<VectorFieldSpec>& vectors = document.spec.vectors;
+  for (size_t i = 0; i < node->keys.size(); ++i) {
+    const std::string path = JoinPath("vectors", node->keys[i].text);
+    if (!document.CheckAttributes(node->children[i], path, kVectorAttributes)) {
+      continue;
+    }
+    VectorFieldSpec vector;
+    vector.name = node->keys[i].text;
+    VectorReader(node->children[i], path, vector, document).Read();
+    vectors.push_back(std::move(vector));
+  }
+  std::sort(vectors.begin(), vectors.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+}
+
+}  // namespace engram::schema
