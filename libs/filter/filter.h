@@ -4,10 +4,43 @@
 //   tags HAS "sql" AND created_at > now - 7d AND metadata.stats.score > 10
 //
 // One parser makes one typed tree of a text; it can be evaluated here
-// (evaluate.h), compiled to SQL (sql.h), or walked by others. All agree: two-
-// valued logic, in which a comparison with a missing value is false, and
-// arithmetic in which a missing operand, division by zero and overflow give a
-// missing value.
+// (evaluate.h), compiled to SQL (sql.h), or walked by others. All agree.
+//
+//   condition  = and { "OR" and }
+//   and        = not { "AND" not }
+//   not        = "NOT" not | predicate
+//   predicate  = "EXISTS" path
+//              | value ( "=" | "!=" | "<" | "<=" | ">" | ">=" ) value
+//              | value [ "NOT" ] "IN" ( "(" [ item { "," item } ] ")" | :name )
+//              | value [ "NOT" ] ( "HAS" | "LIKE" | "PREFIX" ) item
+//              | value "IS" [ "NOT" ] "NULL"
+//              | value                            a bool; true and false too
+//   value      = product { ( "+" | "-" ) product }
+//   product    = factor { ( "*" | "/" ) factor }
+//   factor     = "-" factor | "(" condition ")" | item | "now" | path
+//              | ( "min" | "max" | "coalesce" ) "(" value { "," value } ")"
+//              | "round" "(" value [ "," digits ] ")"
+//   item       = number | string | duration | "true" | "false" | :name
+//   path       = name { "." ( name | string ) | "[" index "]" }
+//   duration   = digits ( "d" | "h" | "m" | "s" | "ms" ) { duration }
+//
+// Keywords are in any case. A name that is one is written in backticks where it
+// would be taken for the keyword. Strings are in double or single quotes with
+// the escapes of JSON. A parameter (`:name`) is a value sent beside the text.
+//
+// Logic is two-valued: a comparison with a missing value is false, != included;
+// NOT turns that to true. Strings compare by their bytes; those of a nocase
+// name without regard to ASCII case, as LIKE always does and PREFIX never.
+// Numbers compare exactly, an int with a double too. Nothing else is converted,
+// but that a string literal beside a timestamp, a duration or bytes is read as
+// one, and a parameter in decimal digits beside an int as that int.
+//
+// Arithmetic: an int and a double make a double, `/` always does; a timestamp
+// +- a duration, the difference of two timestamps, and a duration scaled by a
+// number are what one expects. Missing is what has a missing operand, a
+// division by zero, an int beyond 64 bits, an infinite double, and a timestamp
+// outside the years 1 to 9999. In json, a number is a double, null is missing,
+// and a value of another type than the one that it meets is missing too.
 
 #ifndef ENGRAM_LIBS_FILTER_FILTER_H_
 #define ENGRAM_LIBS_FILTER_FILTER_H_

@@ -73,6 +73,7 @@ class SqlWriter {
   }
   Piece Checked(const Node& node, const Piece& value);
   Piece Arithmetic(const Node& node);
+  Piece Negated(const Node& node);
   Piece ScaledDuration(const Node& node);
   Piece Rounded(const Node& node);
   Piece InJson(const Node& node);
@@ -371,10 +372,7 @@ Piece SqlWriter::Unchecked(const Node& node) {
       return Bounded(ScalesByDouble(node) ? ScaledDuration(node)
                                           : Arithmetic(node));
     case Operator::kNegate:
-      return Bounded(PieceBuilder(Binding::kPrimary)
-                         .Text("-")
-                         .Part(Operand(node.operands[0]), 1, Binding::kPrimary)
-                         .Build());
+      return Bounded(Negated(node));
     case Operator::kRound:
       return Bounded(Rounded(node));
     case Operator::kMin:
@@ -419,6 +417,16 @@ Piece SqlWriter::Arithmetic(const Node& node) {
       .Part(left, 0, binding)
       .Text(symbol)
       .Part(right, 2, is_sum ? Binding::kProduct : Binding::kPrimary)
+      .Build();
+}
+
+Piece SqlWriter::Negated(const Node& node) {
+  Piece operand = Operand(node.operands[0]);
+  // Two signs together begin a comment.
+  if (operand.text[0] == '-') operand.binding = Binding::kOr;
+  return PieceBuilder(Binding::kPrimary)
+      .Text("-")
+      .Part(operand, 1, Binding::kPrimary)
       .Build();
 }
 

@@ -2,10 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
-#include <cstdlib>
 #include <iterator>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -20,42 +17,16 @@ constexpr size_t kMaxGroup = 64;
 // written.
 constexpr int kCheapStack = 8;
 
-// Whether every reader of decimals that errs by less than one part in 2^61 gets
-// `number` from `text`.
-bool IsReadAlike(double number, const char* text) {
-  const double size = std::fabs(number);
-  if (size < 1e-15 || size > 1e15) return false;
-  const long double exact = std::fabs(std::strtold(text, nullptr));
-  const long double error = std::fabs(exact - size);
-  const long double half =
-      (static_cast<long double>(std::nextafter(size, HUGE_VAL)) - size) / 2;
-  return error < half - size * 0x1p-61L;
-}
-
-// A double as SQL text. SQLite rounds some decimals to a neighbour: those are
-// written as a whole number times a power of two.
+// A double as SQL text: its shortest decimal, which is so much nearer to it
+// than to its neighbours that SQLite, which rounds some decimals wrongly, reads
+// it.
 std::string DoubleLiteral(double number) {
   char text[32];
-  const auto end = std::to_chars(text, text + sizeof(text) - 3, number).ptr;
-  *end = '\0';
-  if (number == 0) return "0.0";
-  if (IsReadAlike(number, text)) {
-    const absl::string_view shortest(text, end - text);
-    return shortest.find_first_of(".e") == absl::string_view::npos
-               ? absl::StrCat(shortest, ".0")
-               : std::string(shortest);
-  }
-  int exponent = 0;
-  const auto whole =
-      static_cast<int64_t>(std::ldexp(std::frexp(number, &exponent), 53));
-  exponent -= 53;
-  std::string product = absl::StrCat("CAST(", whole, " AS REAL)");
-  for (const char* op = exponent < 0 ? " / " : " * "; exponent != 0;) {
-    const int step = std::min(std::abs(exponent), 62);
-    absl::StrAppend(&product, op, int64_t{1} << step);
-    exponent += exponent < 0 ? step : -step;
-  }
-  return product;
+  char* const end = std::to_chars(text, text + sizeof(text), number).ptr;
+  const absl::string_view shortest(text, end - text);
+  const bool is_double =
+      shortest.find_first_of(".e") != absl::string_view::npos;
+  return absl::StrCat(shortest, is_double ? "" : ".0");
 }
 
 }  // namespace
@@ -150,7 +121,8 @@ std::string SqlLiteral(const schema::FieldValue& value) {
     return *whole < 0 ? absl::StrCat("(", *whole, ")") : absl::StrCat(*whole);
   }
   if (const auto* number = std::get_if<double>(&value)) {
-    return absl::StrCat("(", DoubleLiteral(*number), ")");
+    const std::string literal = DoubleLiteral(*number);
+    return *number < 0 ? absl::StrCat("(", literal, ")") : literal;
   }
   if (const auto* text = std::get_if<std::string>(&value)) {
     return absl::StrCat("'", absl::StrReplaceAll(*text, {{"'", "''"}}), "'");
