@@ -1,4 +1,4 @@
-// A record's fields between requests (google.protobuf.Struct) and columns.
+// A record's fields between columns and answers (google.protobuf.Struct).
 
 #ifndef ENGRAM_SERVICES_STORAGE_RECORD_CODEC_H_
 #define ENGRAM_SERVICES_STORAGE_RECORD_CODEC_H_
@@ -12,7 +12,6 @@
 #include "absl/types/span.h"
 #include "google/protobuf/struct.pb.h"
 #include "libs/schema/collection_spec.h"
-#include "libs/status/errors.h"
 
 namespace engram::storage {
 
@@ -30,24 +29,8 @@ struct Assignment {
   friend bool operator==(const Assignment&, const Assignment&) = default;
 };
 
-// Reads the fields that a request sends, in the order of the schema, and checks
-// each value against the schema. Mistakes are added to `violations` at `path`
-// and the field's name (`items[0].upsert.fields.size`); what is returned then
-// is of no use.
-std::vector<Assignment> DecodeFields(const schema::CollectionSpec& spec,
-                                     const google::protobuf::Struct& fields,
-                                     absl::string_view path,
-                                     FieldViolations& violations);
-
-// Makes what was sent into a whole new record: adds the defaults of fields that
-// were not sent, and a violation for each required field that is left without a
-// value. Returns one value for each field of the schema, in its order.
-std::vector<ColumnValue> CompleteNewRecord(const schema::CollectionSpec& spec,
-                                           std::vector<Assignment> sent,
-                                           absl::string_view path,
-                                           FieldViolations& violations);
-
-// Writes a column's value as answers carry it; NULL becomes null. `DataLoss` if
+// Writes a column's value as answers carry it; NULL becomes null, and an int
+// declared `render: string` a string. `DataLoss` if
 // the column holds what the field's type cannot be, or JSON that is none.
 absl::Status EncodeField(const schema::FieldSpec& field,
                          const ColumnValue& value,
