@@ -85,6 +85,35 @@ TEST(UniqueKeysTest, TakeWhatAColumnHolds) {
   ExpectRefused({"unique: [[s, j]]", "unique[0][1]", "the type json cannot"});
   ExpectRefused({"unique: [[s, g]]", "unique[0][1]", "is generated"});
   ExpectRefused({"unique: [[s, t], [t, s]]", "unique[1]", "twice"});
+  ExpectRefused({"unique: [s]", "unique[0]", "wants a list of fields"});
+}
+
+TEST(UniqueKeysTest, SayWhatMissingValuesAre) {
+  const CollectionSpec spec = Read(
+      "unique: [[i, t], {fields: [t, s], missing: distinct}, {fields: "
+      "[x], missing: distinct}, {fields: [b], missing: equal}]");
+  EXPECT_THAT(spec.unique,
+              ElementsAre(ElementsAre("i", "t"), ElementsAre("s", "t")));
+  EXPECT_TRUE(spec.FindField("x")->unique);
+  std::vector<Missing> missing;
+  for (const auto& key : spec.UniqueKeys()) {
+    missing.push_back(spec.MissingIn(key));
+  }
+  // Of x, b, (i, t) and (s, t).
+  EXPECT_THAT(missing, ElementsAre(Missing::kDistinct, Missing::kEqual,
+                                   Missing::kEqual, Missing::kDistinct));
+  const RefusedCase kCases[] = {
+      {"unique: [{missing: distinct}]", "unique[0].fields", "is missing"},
+      {"unique: [{fields: [], missing: equal}]", "unique[0].fields",
+       "wants a list of fields"},
+      {"unique: [{fields: [s], missing: null}]", "unique[0].missing",
+       "wants one of equal, distinct"},
+      {"unique: [{fields: [s], nulls: distinct}]", "unique[0].nulls",
+       "unknown attribute; known: fields, missing"},
+      {"unique: [{fields: [s, l]}]", "unique[0].fields[1]", "type strings"},
+      {"unique: [[s], {fields: [s], missing: distinct}]", "unique[1]", "twice"},
+  };
+  for (const RefusedCase& c : kCases) ExpectRefused(c);
 }
 
 TEST(IndexesTest, AreListsOfFieldsOrMaps) {
@@ -447,6 +476,7 @@ TEST(CollectionAttributesTest, EveryDifferenceMakesCollectionsDiffer) {
       "id: required",
       "unique: [[s, t]]",
       "unique: [[s, i]]",
+      "unique: [{fields: [s, i], missing: distinct}]",
       "indexes: [[s, t]]",
       "indexes: [[s, -t]]",
       "indexes: [{fields: [s, t], where: i > 0}]",

@@ -247,7 +247,7 @@ TEST(CollectionParserTest, RefusesDocumentsThatMakeNoSense) {
       {"{collection: c, fields: {f: {type: json}}, unique: [[f]]}",
        "unique[0][0]", "cannot be part of a unique key"},
       {"{collection: c, fields: {f: {type: int}}, vectors: {v: {source: [f]}}}",
-       "vectors.v.source", "only string and text are embedded"},
+       "vectors.v.source", "only string, text and strings are"},
       {"{collection: c, fields: {f: {type: text}}, vectors: {v: {}}}",
        "vectors.v.source", "is missing"},
       {"{collection: c, fields: {f: {type: text}}, vectors: {v: {source: []}}}",

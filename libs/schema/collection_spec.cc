@@ -172,12 +172,20 @@ bool operator==(const CollectionSpec& a, const CollectionSpec& b) {
   };
   return a.name == b.name && a.sequence_ids == b.sequence_ids &&
          a.required_ids == b.required_ids && a.unique == b.unique &&
-         a.indexes == b.indexes && a.checks == b.checks &&
-         a.expire == b.expire && a.soft_delete == b.soft_delete &&
-         a.history == b.history && a.touch == b.touch &&
-         a.full_text == b.full_text && a.rollups == b.rollups &&
-         a.edges == b.edges && a.vectors == b.vectors &&
-         by_name(a) == by_name(b);
+         a.distinct_keys == b.distinct_keys && a.indexes == b.indexes &&
+         a.checks == b.checks && a.expire == b.expire &&
+         a.soft_delete == b.soft_delete && a.history == b.history &&
+         a.touch == b.touch && a.full_text == b.full_text &&
+         a.rollups == b.rollups && a.edges == b.edges &&
+         a.vectors == b.vectors && by_name(a) == by_name(b);
+}
+
+Missing CollectionSpec::MissingIn(const std::vector<int>& unique_key) const {
+  std::vector<std::string> names;
+  for (const int place : unique_key) names.push_back(fields[place].name);
+  return std::binary_search(distinct_keys.begin(), distinct_keys.end(), names)
+             ? Missing::kDistinct
+             : Missing::kEqual;
 }
 
 absl::Status ValidatePattern(const std::string& pattern) {

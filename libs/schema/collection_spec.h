@@ -40,6 +40,12 @@ enum class Merge {
   kExpression,  // FieldSpec::merge_expression
 };
 
+// What no value is in a unique key.
+enum class Missing {
+  kEqual,     // a value like another: one record may be without
+  kDistinct,  // no value: the key does not bind a record without
+};
+
 struct FieldSpec {
   std::string name;
   FieldType type = FieldType::kString;
@@ -98,8 +104,8 @@ struct FieldSpec {
 
 struct VectorFieldSpec {
   std::string name;
-  // The fields whose text is embedded, in this order; each a string or text
-  // field of the collection. Empty if `supplied`.
+  // The fields whose text is embedded, in this order; each a string, text or
+  // strings field of the collection. Empty if `supplied`.
   std::vector<std::string> source;
   // How the sources become one text: `{title}\n{body}`, where a field without a
   // value is nothing; empty joins them by a newline.
@@ -226,6 +232,9 @@ struct CollectionSpec {
   std::vector<FieldSpec> fields;
   // Keys of several fields, sorted; a key of one field is FieldSpec::unique.
   std::vector<std::vector<std::string>> unique;
+  // Those of the unique keys, also of one field, that have Missing::kDistinct
+  // (`missing: distinct`), sorted.
+  std::vector<std::vector<std::string>> distinct_keys;
   std::vector<IndexSpec> indexes;
   // Filters that every record meets, as written.
   std::vector<std::string> checks;
@@ -246,6 +255,8 @@ struct CollectionSpec {
   int FieldIndex(absl::string_view field) const;
   // Every unique key, those of one field included, as places in `fields`.
   std::vector<std::vector<int>> UniqueKeys() const;
+  // Of one of these.
+  Missing MissingIn(const std::vector<int>& unique_key) const;
 
   // Whether both declare the same; the order of the fields does not matter, nor
   // does `renamed_from`.

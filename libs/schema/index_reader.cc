@@ -16,22 +16,26 @@ namespace {
 
 using Kind = YamlNode::Kind;
 
+constexpr absl::string_view kUniqueAttributes[] = {"fields", "missing"};
+// In the order of Missing.
+constexpr absl::string_view kMissing[] = {"equal", "distinct"};
 constexpr absl::string_view kIndexAttributes[] = {"fields", "where"};
 constexpr absl::string_view kFullTextAttributes[] = {"fields", "tokenizer"};
 constexpr absl::string_view kTokenizers[] = {"unicode61", "porter", "trigram"};
 
-void ReadUniqueKey(const YamlNode& node, const std::string& path,
-                   DocumentReader& document) {
-  CollectionSpec& spec = document.spec;
+// Reads the fields of a key; empty if one is wrong.
+std::vector<std::string> ReadKeyFields(const YamlNode& node,
+                                       const std::string& path,
+                                       DocumentReader& document) {
   const int mistakes_before = document.mistakes();
   std::vector<std::string> key =
       document.ReadFieldNames(node, path, "[title, body]");
-  if (document.mistakes() != mistakes_before) return;
-  if (!document.CheckList(node, path, "a list of fields", kMaxIndexColumns)) {
-    return;
+  if (document.mistakes() != mistakes_before ||
+      !document.CheckList(node, path, "a list of fields", kMaxIndexColumns)) {
+    return {};
   }
   for (size_t i = 0; i < key.size(); ++i) {
-    const FieldSpec* field = spec.FindField(key[i]);
+    const FieldSpec* field = document.spec.FindField(key[i]);
     if (field == nullptr) continue;
     if (!IsKeyType(field->type)) {
       document.Report(node.children[i], PathAt(path, i),
@@ -44,19 +48,45 @@ void ReadUniqueKey(const YamlNode& node, const std::string& path,
   }
   // Uniqueness does not depend on the order; one form for each key.
   std::sort(key.begin(), key.end());
-  const auto single = std::find_if(
-      spec.fields.begin(), spec.fields.end(), [&](const FieldSpec& field) {
-        return key.size() == 1 && field.name == key[0];
-      });
-  const bool is_single = single != spec.fields.end();
-  if (is_single ? single->unique
-                : std::count(spec.unique.begin(), spec.unique.end(), key) > 0) {
-    document.Report(node, path, "declares a unique key twice; keep one");
-  } else if (is_single) {
-    single->unique = true;
-  } else if (key.size() > 1) {
-    spec.unique.push_back(std::move(key));
+  return key;
+}
+
+// Reads `[a, b]`, or a map that says what missing values are.
+void ReadUniqueKey(const YamlNode& node, const std::string& path,
+                   DocumentReader& document) {
+  CollectionSpec& spec = document.spec;
+  std::vector<std::string> key;
+  bool is_distinct = false;
+  if (node.kind != Kind::kMap) {
+    key = ReadKeyFields(node, path, document);
+  } else {
+    document.CheckAttributes(node, path, kUniqueAttributes);
+    const YamlNode* fields = node.Find("fields");
+    if (fields == nullptr) {
+      document.Report(node, JoinPath(path, "fields"),
+                      "is missing; list the fields");
+      return;
+    }
+    key = ReadKeyFields(*fields, JoinPath(path, "fields"), document);
+    if (const YamlNode* missing = node.Find("missing")) {
+      is_distinct = document.ReadWord(*missing, JoinPath(path, "missing"),
+                                      kMissing) == size_t{1};
+    }
   }
+  if (key.empty()) return;
+  const int place = key.size() == 1 ? spec.FieldIndex(key[0]) : -1;
+  if (place >= 0
+          ? spec.fields[place].unique
+          : std::count(spec.unique.begin(), spec.unique.end(), key) > 0) {
+    document.Report(node, path, "declares a unique key twice; keep one");
+    return;
+  }
+  if (place >= 0) {
+    spec.fields[place].unique = true;
+  } else if (key.size() > 1) {
+    spec.unique.push_back(key);
+  }
+  if (is_distinct) spec.distinct_keys.push_back(std::move(key));
 }
 
 // Reads `[a, -b]`; returns the columns that are right.
@@ -196,7 +226,9 @@ void ReadUniqueKeys(const YamlNode& root, DocumentReader& document) {
   for (size_t i = 0; i < node->children.size(); ++i) {
     ReadUniqueKey(node->children[i], PathAt("unique", i), document);
   }
-  std::sort(document.spec.unique.begin(), document.spec.unique.end());
+  CollectionSpec& spec = document.spec;
+  std::sort(spec.unique.begin(), spec.unique.end());
+  std::sort(spec.distinct_keys.begin(), spec.distinct_keys.end());
 }
 
 void ReadIndexes(const YamlNode& root, DocumentReader& document) {

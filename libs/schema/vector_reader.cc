@@ -124,11 +124,12 @@ class VectorReader {
     for (const std::string& name : vector_.source) {
       const FieldSpec* field = document_.spec.FindField(name);
       if (field == nullptr) continue;
-      if (!IsTextType(field->type)) {
-        document_.Report(*source, path,
-                         absl::StrCat("the field \"", name, "\" is of type ",
-                                      FieldTypeName(field->type),
-                                      "; only string and text are embedded"));
+      if (!IsTextType(field->type) && field->type != FieldType::kStrings) {
+        document_.Report(
+            *source, path,
+            absl::StrCat("the field \"", name, "\" is of type ",
+                         FieldTypeName(field->type),
+                         "; only string, text and strings are embedded"));
       } else if (!field->generated.empty()) {
         document_.Report(*source, path,
                          absl::StrCat("the field \"", name,

@@ -5,6 +5,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "google/protobuf/struct.pb.h"
 #include "libs/schema/nearest_name.h"
 #include "libs/status/errors.h"
 
@@ -15,17 +17,25 @@ namespace {
 constexpr size_t kShownName = 64;
 
 // The source's text; empty where it holds none.
-absl::string_view TextOf(const FieldValue& value) {
+std::string TextOf(const CollectionSpec& collection, const std::string& source,
+                   const FieldValue& value) {
   const auto* text = std::get_if<std::string>(&value);
-  const bool has_text =
-      text != nullptr && !absl::StripAsciiWhitespace(*text).empty();
-  return has_text ? absl::string_view(*text) : absl::string_view();
+  if (text == nullptr) return "";
+  const FieldSpec* field = collection.FindField(source);
+  if (field != nullptr && field->type == FieldType::kStrings) {
+    google::protobuf::Value list;
+    if (!EncodeValue(field->type, value, &list).ok()) return "";
+    return absl::StrJoin(list.list_value().values(), ", ",
+                         [](std::string* out, const auto& element) {
+                           out->append(element.string_value());
+                         });
+  }
+  return absl::StripAsciiWhitespace(*text).empty() ? "" : *text;
 }
 
-std::string Joined(absl::Span<const FieldValue> values) {
+std::string Joined(const std::vector<std::string>& texts) {
   std::string joined;
-  for (const FieldValue& value : values) {
-    const absl::string_view text = TextOf(value);
+  for (const std::string& text : texts) {
     if (text.empty()) continue;
     absl::StrAppend(&joined, joined.empty() ? "" : "\n", text);
   }
@@ -106,9 +116,14 @@ absl::StatusOr<TextTemplate> ParseTextTemplate(
   return TemplateReader(text, sources).Read();
 }
 
-std::optional<std::string> VectorText(const VectorFieldSpec& field,
+std::optional<std::string> VectorText(const CollectionSpec& collection,
+                                      const VectorFieldSpec& field,
                                       absl::Span<const FieldValue> values) {
-  std::string joined = Joined(values);
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < field.source.size(); ++i) {
+    texts.push_back(TextOf(collection, field.source[i], values[i]));
+  }
+  std::string joined = Joined(texts);
   if (joined.empty()) return std::nullopt;
   if (field.text_template.empty()) return joined;
   const absl::StatusOr<TextTemplate> parts =
@@ -119,7 +134,7 @@ std::optional<std::string> VectorText(const VectorFieldSpec& field,
   for (const auto& part : *parts) {
     const int* source = std::get_if<int>(&part);
     absl::StrAppend(&text, source == nullptr ? std::get<std::string>(part)
-                                             : TextOf(values[*source]));
+                                             : texts[*source]);
   }
   return text;
 }

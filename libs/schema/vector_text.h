@@ -26,10 +26,12 @@ using TextTemplate = std::vector<std::variant<std::string, int>>;
 absl::StatusOr<TextTemplate> ParseTextTemplate(
     absl::string_view text, absl::Span<const std::string> sources);
 
-// Returns the text of a record; `values` are those of the field's sources, in
-// order. Without a template the texts are joined by newlines. None, so no
+// Returns the text of a record of the collection; `values` are those of the
+// vector field's sources, in order. A list's text is its elements joined by
+// commas. Without a template the texts are joined by newlines. None, so no
 // vector, if no source holds more than white space.
-std::optional<std::string> VectorText(const VectorFieldSpec& field,
+std::optional<std::string> VectorText(const CollectionSpec& collection,
+                                      const VectorFieldSpec& field,
                                       absl::Span<const FieldValue> values);
 
 }  // namespace engram::schema

@@ -6,39 +6,51 @@
 #include <string>
 #include <vector>
 
+#include "libs/schema/collection_parser.h"
 #include "libs/status/testing/status_matchers.h"
 
 namespace engram::schema {
 namespace {
 
 using ::engram::testing::StatusIs;
-using ::testing::Optional;
 
-VectorFieldSpec FieldOf(const std::string& text_template) {
-  return {
-      .name = "v", .source = {"title", "body"}, .text_template = text_template};
+class VectorTextTest : public ::testing::Test {
+ protected:
+  // The text of a record whose vector field has these sources.
+  std::optional<std::string> TextOf(const std::string& text_template,
+                                    const FieldValue& title,
+                                    const FieldValue& body,
+                                    const FieldValue& tags = {}) const {
+    return VectorText(collection_,
+                      {.name = "v",
+                       .source = {"title", "body", "tags"},
+                       .text_template = text_template},
+                      {title, body, tags});
+  }
+
+ private:
+  const CollectionSpec collection_ = *ParseCollection(
+      "",
+      "{collection: c, fields: {title: {type: string}, body: {type: text}, "
+      "tags: {type: strings}}}");
+};
+
+TEST_F(VectorTextTest, JoinsWhatHoldsText) {
+  EXPECT_EQ(TextOf("", "a", "b", R"(["x","y"])"), "a\nb\nx, y");
+  EXPECT_EQ(TextOf("", {}, "b", "[]"), "b");
+  EXPECT_EQ(TextOf("", "a", " \n"), "a");
 }
 
-TEST(VectorTextTest, JoinsWhatHoldsText) {
-  const VectorFieldSpec field = FieldOf("");
-  EXPECT_THAT(VectorText(field, {{"a", "b"}}), Optional(std::string("a\nb")));
-  EXPECT_THAT(VectorText(field, {{FieldValue(), "b"}}),
-              Optional(std::string("b")));
-  EXPECT_THAT(VectorText(field, {{"a", " \n"}}), Optional(std::string("a")));
+TEST_F(VectorTextTest, FillsATemplate) {
+  constexpr char kTemplate[] = "{{{title}}}: {body}, {title} [{tags}]";
+  EXPECT_EQ(TextOf(kTemplate, "a", "b", R"(["x","y"])"), "{a}: b, a [x, y]");
+  EXPECT_EQ(TextOf(kTemplate, "a", {}), "{a}: , a []");
 }
 
-TEST(VectorTextTest, FillsATemplate) {
-  const VectorFieldSpec field = FieldOf("{{{title}}}: {body}, {title}");
-  EXPECT_THAT(VectorText(field, {{"a", "b"}}),
-              Optional(std::string("{a}: b, a")));
-  EXPECT_THAT(VectorText(field, {{"a", FieldValue()}}),
-              Optional(std::string("{a}: , a")));
-}
-
-TEST(VectorTextTest, IsNothingWithoutText) {
-  EXPECT_EQ(VectorText(FieldOf(""), {{FieldValue(), ""}}), std::nullopt);
-  EXPECT_EQ(VectorText(FieldOf("{title} by {body}"), {{" ", FieldValue()}}),
-            std::nullopt);
+TEST_F(VectorTextTest, IsNothingWithoutText) {
+  EXPECT_EQ(TextOf("", {}, ""), std::nullopt);
+  EXPECT_EQ(TextOf("", {}, {}, "[]"), std::nullopt);
+  EXPECT_EQ(TextOf("{title} by {body}{tags}", " ", {}), std::nullopt);
 }
 
 TEST(ParseTextTemplateTest, RefusesWhatIsNoTemplate) {

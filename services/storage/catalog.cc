@@ -108,10 +108,12 @@ void CompileColumns(Collection& collection) {
 void CompileUniqueKeys(Collection& collection) {
   const schema::CollectionSpec& spec = collection.spec;
   for (std::vector<int>& fields : spec.UniqueKeys()) {
+    const schema::Missing missing = spec.MissingIn(fields);
     const std::string condition =
         absl::StrJoin(fields, " AND ", [&](std::string* out, int place) {
-          absl::StrAppend(out, UniqueKeyTerm(spec.fields[place]), " = ",
-                          UniqueKeyParameter(spec.fields[place]));
+          const schema::FieldSpec& field = spec.fields[place];
+          absl::StrAppend(out, UniqueKeyTerm(field, missing), " = ",
+                          UniqueKeyParameter(field, missing));
         });
     collection.unique_keys.push_back(
         {.fields = std::move(fields),

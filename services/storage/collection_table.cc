@@ -124,13 +124,19 @@ class SideObjectLister {
   }
 
   void AddUnique(const std::vector<int>& key) {
+    const schema::Missing missing = spec_.MissingIn(key);
     std::vector<std::string> names, terms;
+    std::string bound = LiveRecords(spec_, " WHERE ");
+    const std::string live = bound;
     for (const int place : key) {
-      names.push_back(spec_.fields[place].name);
-      terms.push_back(UniqueKeyTerm(spec_.fields[place]));
+      const schema::FieldSpec& field = spec_.fields[place];
+      names.push_back(field.name);
+      terms.push_back(UniqueKeyTerm(field, missing));
+      if (missing == schema::Missing::kEqual) continue;
+      absl::StrAppend(&bound, bound.empty() ? " WHERE " : " AND ",
+                      QuoteIdentifier(field.name), " IS NOT NULL");
     }
     const std::string list = absl::StrJoin(terms, ", ");
-    const std::string live = LiveRecords(spec_, " WHERE ");
     AddIndexOn(SideObject::Kind::kUniqueIndex,
                IndexName("unique", spec_.name, absl::StrJoin(names, ".")),
                absl::StrCat("unique key ", absl::StrJoin(names, ", ")), list,
@@ -138,7 +144,7 @@ class SideObjectLister {
     objects_.back().find_duplicates = absl::StrCat(
         "SELECT sum(n), min(id) FROM (SELECT count(*) AS n, min(id) AS id "
         "FROM ",
-        table_, live, " GROUP BY ", list, " HAVING count(*) > 1)");
+        table_, bound, " GROUP BY ", list, " HAVING count(*) > 1)");
   }
 
   // What deletes and walks along edges look for has an index in any case.
@@ -316,12 +322,19 @@ std::string TextTableName(int64_t collection) {
   return absl::StrCat("_text_", collection);
 }
 
-std::string UniqueKeyTerm(const schema::FieldSpec& field) {
+std::string UniqueKeyTerm(const schema::FieldSpec& field,
+                          schema::Missing missing) {
+  // SQLite takes NULLs for distinct.
+  if (missing == schema::Missing::kDistinct) {
+    return absl::StrCat(QuoteIdentifier(field.name), Collation(field));
+  }
   return absl::StrCat("ifnull(", QuoteIdentifier(field.name), ", ",
                       NoValueConstant(field.type), ")", Collation(field));
 }
 
-std::string UniqueKeyParameter(const schema::FieldSpec& field) {
+std::string UniqueKeyParameter(const schema::FieldSpec& field,
+                               schema::Missing missing) {
+  if (missing == schema::Missing::kDistinct) return "?";
   return absl::StrCat("ifnull(?, ", NoValueConstant(field.type), ")");
 }
 

@@ -79,15 +79,18 @@ std::string PlaceColumn(const schema::CollectionSpec& spec,
 std::string ElementTableName(int64_t collection, int number);
 std::string TextTableName(int64_t collection);
 
-// The field's term in its unique indexes: no value counts as one value, for
-// which stands a constant of a type that the column cannot hold. A lookup by a
-// unique key is `<term> = <bound value>` for each of its fields, with the bound
-// value wrapped by UniqueKeyParameter, and LiveRecords, else SQLite does not
-// use the index.
-std::string UniqueKeyTerm(const schema::FieldSpec& field);
+// The field's term in the unique index of a key. Where no value counts as one
+// value, a constant stands for it, of a type that the column cannot hold. A
+// lookup by a unique key is `<term> = <bound value>` for each of its fields,
+// with the bound value wrapped by UniqueKeyParameter, and LiveRecords, else
+// SQLite does not use the index.
+std::string UniqueKeyTerm(const schema::FieldSpec& field,
+                          schema::Missing missing);
 
-// A `?` whose NULL is turned into the same constant.
-std::string UniqueKeyParameter(const schema::FieldSpec& field);
+// A `?` whose NULL is turned into the same constant; where missing values are
+// distinct it stays NULL, to which nothing is equal.
+std::string UniqueKeyParameter(const schema::FieldSpec& field,
+                               schema::Missing missing);
 
 // The condition that leaves out deleted records that are kept, after `before`,
 // such as ` AND `; empty where the collection keeps none.

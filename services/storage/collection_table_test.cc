@@ -175,6 +175,20 @@ unique: [[x, y]]
   EXPECT_FALSE(Insert("x, y, z", "'', 2, NULL").ok());
 }
 
+TEST_F(CollectionTableTest, MissingValuesAreDistinctWhereTheKeySaysSo) {
+  Create(R"(
+collection: c
+fields: {x: {type: string}, y: {type: int}, z: {type: bytes}}
+unique: [{fields: [x, y], missing: distinct}, {fields: [z], missing: distinct}]
+)");
+  EXPECT_OK(Insert("x, y, z", "'a', 1, x'01'"));
+  EXPECT_OK(Insert("x, y, z", "'a', NULL, NULL"));
+  EXPECT_OK(Insert("x, y, z", "'a', NULL, NULL"));
+  EXPECT_OK(Insert("x, y, z", "NULL, NULL, NULL"));
+  EXPECT_FALSE(Insert("x, y, z", "'a', 1, NULL").ok());
+  EXPECT_FALSE(Insert("x, y, z", "'b', 1, x'01'").ok());
+}
+
 TEST_F(CollectionTableTest, ALookupByUniqueKeyUsesItsIndexAndFindsNoValue) {
   Create(R"(
 collection: c
@@ -187,8 +201,9 @@ unique: [[x, y]]
   const std::vector<int> key = spec_.UniqueKeys().at(0);
   for (const int index : key) {
     const schema::FieldSpec& field = spec_.fields[index];
-    absl::StrAppend(&select, index == 0 ? "" : " AND ", UniqueKeyTerm(field),
-                    " = ", UniqueKeyParameter(field));
+    absl::StrAppend(&select, index == 0 ? "" : " AND ",
+                    UniqueKeyTerm(field, schema::Missing::kEqual), " = ",
+                    UniqueKeyParameter(field, schema::Missing::kEqual));
   }
   EXPECT_THAT(Plan(select), HasSubstr("USING INDEX _unique.c.x.y (<expr>=? AND "
                                       "<expr>=?)"));

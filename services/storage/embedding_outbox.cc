@@ -35,8 +35,8 @@ absl::StatusOr<std::optional<std::pair<std::string, std::string>>> ReadText(
   for (size_t i = 0; i < field.sources.size(); ++i) {
     sources.push_back(ReadColumn(select, static_cast<int>(i) + 1));
   }
-  std::optional<std::string> text =
-      schema::VectorText(*collection.spec.FindVector(field.name), sources);
+  std::optional<std::string> text = schema::VectorText(
+      collection.spec, *collection.spec.FindVector(field.name), sources);
   if (!text.has_value()) return std::nullopt;
   return std::make_pair(std::string(select.Text(0)), *std::move(text));
 }

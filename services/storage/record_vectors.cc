@@ -27,7 +27,8 @@ std::optional<std::string> TextOf(const Collection& collection,
   for (const int place : field.sources) {
     sources.push_back(record.values[place]);
   }
-  return schema::VectorText(*collection.spec.FindVector(field.name), sources);
+  return schema::VectorText(collection.spec,
+                            *collection.spec.FindVector(field.name), sources);
 }
 
 // What the vectors of a client are told apart by.

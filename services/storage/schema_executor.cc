@@ -352,7 +352,8 @@ absl::Status SchemaExecutor::Embed(const SchemaStep& step) {
     for (const int place : field.sources) {
       sources.push_back(record.values[place]);
     }
-    const std::optional<std::string> text = schema::VectorText(spec, sources);
+    const std::optional<std::string> text =
+        schema::VectorText(collection.spec, spec, sources);
     if (!text.has_value()) continue;
     const ContentHash hash = ContentHash::Of(*text);
     insert.BindInt(1, field.generation.id);
