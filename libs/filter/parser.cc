@@ -33,6 +33,8 @@ constexpr Spelling kComparisons[] = {
 constexpr Spelling kMatches[] = {{"HAS", Operator::kHas},
                                  {"LIKE", Operator::kLike},
                                  {"PREFIX", Operator::kPrefix}};
+// Those that a field of the same name cannot stand beside; in backticks it can.
+constexpr absl::string_view kReserved[] = {"AND", "OR", "NOT", "IN", "IS"};
 constexpr Spelling kFunctions[] = {{"min", Operator::kMin},
                                    {"max", Operator::kMax},
                                    {"round", Operator::kRound},
@@ -370,6 +372,9 @@ class Parser {
           token().column,
           absl::StrCat("no function ", CutText(token().text, kShownBytes),
                        "; known are min, max, round and coalesce"));
+    }
+    for (const absl::string_view reserved : kReserved) {
+      if (IsKeyword(token(), reserved)) return Unexpected("a value");
     }
     if (IsKeyword(token(), "true")) return Literal(Type::kBool, int64_t{1});
     if (IsKeyword(token(), "false")) return Literal(Type::kBool, int64_t{0});

@@ -31,13 +31,21 @@ constexpr absl::string_view kInfinity = "9e999";
 // Writes nodes as SQL; see sql.h.
 class SqlWriter {
  public:
-  // Unset `now_us` writes literals as part of the text.
-  SqlWriter(const SqlNames& names, std::optional<int64_t> now_us)
-      : names_(names), now_us_(now_us) {}
+  enum class Purpose { kQuery, kText, kMeasure };
+
+  SqlWriter(const SqlNames& names, Purpose purpose, int64_t now_us)
+      : names_(names), purpose_(purpose), now_us_(now_us) {}
 
   // A value or a condition, whole.
   Piece Write(const Node& node) {
     return IsCondition(node) ? Condition(node) : Value(node);
+  }
+  // The same, where a condition is likely wanted: a bool column as one that its
+  // index finds, and that has the same value.
+  Piece WriteRoot(const Node& node) {
+    return node.op == Operator::kField && node.type == Type::kBool
+               ? Condition(node)
+               : Write(node);
   }
   bool too_large() const { return too_large_; }
 
@@ -96,11 +104,12 @@ class SqlWriter {
       return piece;
     }
     too_large_ = true;
-    return Plain("NULL");
+    return purpose_ == Purpose::kMeasure ? Plain("NULL") : std::move(piece);
   }
 
   const SqlNames names_;
-  const std::optional<int64_t> now_us_;
+  const Purpose purpose_;
+  const int64_t now_us_;
   bool too_large_ = false;
 };
 
@@ -225,7 +234,7 @@ Piece SqlWriter::In(const Node& node) {
   builder.Part(Value(node.operands[0]), 0, Binding::kPrimary)
       .Text(node.nocase ? " COLLATE NOCASE IN (" : " IN (");
   const Type type = node.operands[0].type;
-  if (now_us_.has_value() && node.values.size() > kMaxListedValues &&
+  if (purpose_ != Purpose::kText && node.values.size() > kMaxListedValues &&
       type != Type::kDouble && type != Type::kBytes) {
     return builder.Text("SELECT value FROM json_each(")
         .Parameter(JsonList(node.values))
@@ -363,8 +372,8 @@ Piece SqlWriter::Unchecked(const Node& node) {
       return Bound(node.value);
     case Operator::kNow:
       // Our own mistake: see CompileSqlText.
-      if (!now_us_.has_value()) std::abort();
-      return Bound(*now_us_);
+      if (purpose_ == Purpose::kText) std::abort();
+      return Bound(now_us_);
     case Operator::kAdd:
     case Operator::kSubtract:
     case Operator::kMultiply:
@@ -514,7 +523,12 @@ Piece SqlWriter::Column(const Node& node) {
 }
 
 Piece SqlWriter::Bound(FieldValue value) {
-  if (!now_us_.has_value()) return Plain(SqlLiteral(value));
+  if (purpose_ == Purpose::kText) {
+    return PieceBuilder(Binding::kPrimary)
+        .Text(SqlLiteral(value))
+        .Needs(8)
+        .Build();
+  }
   if (value.index() == 0) return Plain("NULL");
   return PieceBuilder(Binding::kPrimary).Parameter(std::move(value)).Build();
 }
@@ -522,22 +536,25 @@ Piece SqlWriter::Bound(FieldValue value) {
 }  // namespace
 
 Sql CompileSql(const Node& node, const SqlNames& names, int64_t now_us) {
-  Piece piece = SqlWriter(names, now_us).Write(node);
+  Piece piece =
+      SqlWriter(names, SqlWriter::Purpose::kQuery, now_us).WriteRoot(node);
   return {std::move(piece.text), std::move(piece.parameters)};
 }
 
 std::string CompileSqlText(const Node& node,
                            absl::FunctionRef<std::string(int place)> column) {
   const auto no_elements = [](int) { return std::string(); };
-  return SqlWriter({column, no_elements}, std::nullopt).Write(node).text;
+  return SqlWriter({column, no_elements}, SqlWriter::Purpose::kText, 0)
+      .WriteRoot(node)
+      .text;
 }
 
 bool FitsSql(const Node& node) {
   // As long as a qualified name gets.
   const auto column = [](int) { return std::string(2 * 64 + 5, 'c'); };
   const auto no_elements = [](int) { return std::string(); };
-  SqlWriter writer({column, no_elements}, 0);
-  writer.Write(node);
+  SqlWriter writer({column, no_elements}, SqlWriter::Purpose::kMeasure, 0);
+  writer.WriteRoot(node);
   return !writer.too_large();
 }
 

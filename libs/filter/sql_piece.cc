@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -17,16 +20,37 @@ constexpr size_t kMaxGroup = 64;
 // written.
 constexpr int kCheapStack = 8;
 
-// A double as SQL text: its shortest decimal, which is so much nearer to it
-// than to its neighbours that SQLite, which rounds some decimals wrongly, reads
-// it.
+// Whether every reader of decimals that errs by less than one part in 2^61 gets
+// `number`, which is positive, from `text`.
+bool IsReadAlike(double number, const std::string& text) {
+  if (number < 1e-15 || number > 1e15) return false;
+  const long double error =
+      std::fabs(std::strtold(text.c_str(), nullptr) - number);
+  const long double half =
+      (static_cast<long double>(std::nextafter(number, HUGE_VAL)) - number) / 2;
+  return error < half - number * 0x1p-61L;
+}
+
+// A positive double as SQL text. SQLite reads some decimals as a neighbour:
+// these are written as a whole number times a power of two.
 std::string DoubleLiteral(double number) {
-  char text[32];
-  char* const end = std::to_chars(text, text + sizeof(text), number).ptr;
-  const absl::string_view shortest(text, end - text);
-  const bool is_double =
-      shortest.find_first_of(".e") != absl::string_view::npos;
-  return absl::StrCat(shortest, is_double ? "" : ".0");
+  char digits[32];
+  char* const end = std::to_chars(digits, digits + sizeof(digits), number).ptr;
+  std::string text(digits, end);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  if (number == 0 || IsReadAlike(number, text)) return text;
+  int exponent = 0;
+  const double fraction = std::frexp(number, &exponent);
+  exponent -= std::numeric_limits<double>::digits;
+  const auto whole = static_cast<int64_t>(
+      std::ldexp(fraction, std::numeric_limits<double>::digits));
+  text = absl::StrCat("(CAST(", whole, " AS REAL)");
+  for (const char* op = exponent < 0 ? " / " : " * "; exponent != 0;) {
+    const int step = std::min(std::abs(exponent), 62);
+    absl::StrAppend(&text, op, int64_t{1} << step);
+    exponent += exponent < 0 ? step : -step;
+  }
+  return text + ")";
 }
 
 }  // namespace
@@ -121,8 +145,8 @@ std::string SqlLiteral(const schema::FieldValue& value) {
     return *whole < 0 ? absl::StrCat("(", *whole, ")") : absl::StrCat(*whole);
   }
   if (const auto* number = std::get_if<double>(&value)) {
-    const std::string literal = DoubleLiteral(*number);
-    return *number < 0 ? absl::StrCat("(", literal, ")") : literal;
+    const std::string size = DoubleLiteral(std::fabs(*number));
+    return *number < 0 ? absl::StrCat("(-", size, ")") : size;
   }
   if (const auto* text = std::get_if<std::string>(&value)) {
     return absl::StrCat("'", absl::StrReplaceAll(*text, {{"'", "''"}}), "'");

@@ -56,7 +56,7 @@ Piece CompareBy(absl::string_view symbol, const Piece& left,
 // A function of one or more arguments.
 Piece Call(absl::string_view name, const std::vector<Piece>& arguments);
 
-// A value as SQL text.
+// A value as SQL text, which SQLite reads as exactly that.
 std::string SqlLiteral(const schema::FieldValue& value);
 
 }  // namespace engram::filter

@@ -169,7 +169,7 @@ absl::Status ConditionChecker::Settle(const Syntax& syntax, Node& left,
   const bool right_bends =
       !IsJson(left) &&
       (IsJson(right) || (IsLiteral(right) && !IsLiteral(left)) ||
-       (IsLiteral(left) && right.type == Type::kString && !IsMissing(left)));
+       (IsLiteral(right) && right.type == Type::kString && !IsMissing(left)));
   return right_bends ? SettleOne(right, syntax.operands[1], left)
                      : SettleOne(left, syntax.operands[0], right);
 }

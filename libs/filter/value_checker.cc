@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/filter/lexer.h"
 #include "libs/filter/literal.h"
@@ -19,8 +18,6 @@ namespace {
 
 constexpr size_t kShownBytes = 64;
 constexpr int64_t kMaxDigits = 15;
-constexpr absl::string_view kKeywords[] = {
-    "and", "or", "not", "in", "has", "is", "like", "prefix", "null"};
 
 bool IsJson(const Node& node) { return node.type == Type::kJson; }
 
@@ -76,11 +73,6 @@ absl::StatusOr<Node> ValueChecker::Field(const Syntax& syntax) {
   }
   if (!name.has_value()) name = scope_.Find(first);
   if (!name.has_value()) {
-    for (const absl::string_view keyword : kKeywords) {
-      if (!absl::EqualsIgnoreCase(first, keyword)) continue;
-      return ErrorAt(syntax.column, absl::StrCat("unexpected ", first,
-                                                 " where a value is expected"));
-    }
     const std::vector<std::string> names = scope_.Names();
     return ErrorAt(
         syntax.column,
@@ -305,6 +297,7 @@ absl::StatusOr<Node> ValueChecker::Choice(const Syntax& syntax) {
 absl::StatusOr<Type> ValueChecker::CommonType(const Syntax& syntax,
                                               const Operands& operands) const {
   std::optional<Type> type;
+  bool is_of_literal = false;
   bool has_json = false;
   for (const bool literals : {false, true}) {
     for (size_t i = 0; i < operands.size(); ++i) {
@@ -315,9 +308,10 @@ absl::StatusOr<Type> ValueChecker::CommonType(const Syntax& syntax,
       }
       if (!type.has_value()) {
         type = node.type;
+        is_of_literal = literals;
       } else if (IsNumber(*type) && IsNumber(node.type)) {
         if (node.type == Type::kDouble) type = Type::kDouble;
-      } else if (literals && *type == Type::kString) {
+      } else if (is_of_literal && *type == Type::kString) {
         type = node.type;  // A string literal bends to the other.
       } else if (*type != node.type && !literals) {
         return Mismatch(syntax.operands[i], *type, node.type);
