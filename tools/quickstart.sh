@@ -115,6 +115,8 @@ import_corpus() {
     note "again only if its text changed."
   fi
   start="${EPOCHREALTIME}"
+  # What a run left that was ended too early: this one imports all of it again.
+  rm -f -- "${corpus}.import-state"
   engramctl import packages "${corpus}"
   loaded="$(seconds_since "${start}")"
   until [[ "$(status_of pending)" == 0 ]]; do

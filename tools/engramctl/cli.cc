@@ -24,7 +24,8 @@ constexpr char kFooter[] = R"(Examples:
   engramctl status
 
 Each command has its own --help with more. Exit codes: 0 done, 1 failed, 2 the
-command line makes no sense.)";
+command line makes no sense, 3 done, with records rejected or with differences
+found.)";
 
 void AddGlobalOptions(CLI::App& app, Context& context) {
   ConnectionOptions& connection = context.connection_options;
@@ -81,7 +82,9 @@ int RunCommandLine(const std::vector<std::string>& arguments,
   AddSchemaCommand(app, context);
   AddImportCommand(app, context);
   AddSearchCommand(app, context);
-  AddRecordCommands(app, context);
+  AddReadCommands(app, context);
+  AddWriteCommands(app, context);
+  AddUpdateCommand(app, context);
   AddStatusCommand(app, context);
   AddIndexCommand(app, context);
   AddModelCommand(app, context);
@@ -93,7 +96,7 @@ int RunCommandLine(const std::vector<std::string>& arguments,
     return app.exit(error, console.out, console.err) == 0 ? 0 : kUsage;
   }
   const absl::Status status = context.action();
-  if (status.ok()) return 0;
+  if (status.ok()) return context.exit_code;
   console.out.flush();
   console.PrintError(status);
   return kFailed;

@@ -1,18 +1,12 @@
-#include "tools/engramctl/cli.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "libs/json/json.h"
 #include "libs/status/errors.h"
-#include "libs/status/testing/status_matchers.h"
-#include "tools/engramctl/testing/test_engram.h"
+#include "tools/engramctl/testing/cli_fixture.h"
 
 namespace engram::engramctl {
 namespace {
@@ -24,56 +18,9 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
-constexpr char kNotes[] = R"(
-collection: notes
-fields:
-  title:   {type: string, required: true}
-  content: {type: text}
-  stars:   {type: int, min: 0, max: 5}
-vectors:
-  text: {source: [title, content]}
-)";
+using testing::kNotes;
 
-class CliTest : public ::testing::Test {
- protected:
-  // Runs a command line against the test's Engram; `output_` and `errors_` are
-  // what it printed.
-  int Engramctl(std::vector<std::string> arguments,
-                const std::string& input = "") {
-    std::istringstream in(input);
-    std::ostringstream out, err;
-    Console console{.in = in, .out = out, .err = err};
-    console.out_terminal.width = 80;
-    arguments.insert(arguments.begin(), {"--server", engram_.address()});
-    const int code = RunCommandLine(arguments, console);
-    output_ = out.str();
-    errors_ = err.str();
-    return code;
-  }
-
-  // The one JSON object that was printed to `output_`.
-  google::protobuf::Struct Json() {
-    google::protobuf::Struct object;
-    json::Parser parser;
-    EXPECT_OK(parser.ParseObject(output_, &object)) << output_;
-    return object;
-  }
-
-  std::string WriteFile(const std::string& name, const std::string& text) {
-    std::ofstream(directory_.File(name)) << text;
-    return directory_.File(name);
-  }
-
-  void CreateNotes() {
-    engram_.RegisterModel();
-    ASSERT_EQ(Engramctl({"schema", "apply", "-"}, kNotes), 0) << errors_;
-  }
-
-  testing::TestEngram engram_;
-  engram::testing::TempDirectory directory_;
-  std::string output_;
-  std::string errors_;
-};
+class CliTest : public testing::CliFixture {};
 
 TEST_F(CliTest, ACommandLineThatMakesNoSenseIsCode2) {
   for (const std::vector<std::string>& arguments :
@@ -82,6 +29,15 @@ TEST_F(CliTest, ACommandLineThatMakesNoSenseIsCode2) {
            {"serch"},
            {"search", "notes"},
            {"search", "notes", "x", "--limit", "0"},
+           {"schema", "plan"},
+           {"schema", "apply", "a.yaml", "--plan", "p.json"},
+           {"put", "notes", "{}", "--create", "--replace"},
+           {"update", "notes", "--set", "stars=1"},
+           {"update", "notes", "n1", "--dry-run", "--set", "stars=1"},
+           {"delete", "notes"},
+           {"delete", "notes", "n1", "--where", "true"},
+           {"import", "notes", "-", "--format", "xml"},
+           {"db", "delete", "tenant-7"},
            {"status", "--nope"},
            {"status", "--timeout", "soon"}}) {
     EXPECT_EQ(Engramctl(arguments), 2);
@@ -94,208 +50,32 @@ TEST_F(CliTest, EveryCommandExplainsItselfWithExamples) {
   EXPECT_THAT(output_, StartsWith("engramctl "));
   for (const std::vector<std::string>& command :
        std::vector<std::vector<std::string>>{{},
+                                             {"schema", "plan"},
                                              {"schema", "apply"},
+                                             {"schema", "history"},
+                                             {"schema", "show"},
+                                             {"schema", "proto"},
                                              {"import"},
                                              {"search"},
                                              {"get"},
                                              {"list"},
                                              {"put"},
+                                             {"update"},
                                              {"delete"},
+                                             {"restore"},
+                                             {"sweep"},
                                              {"status"},
                                              {"index", "list"},
                                              {"index", "verify"},
                                              {"models"},
                                              {"db", "create"},
-                                             {"db", "list"}}) {
+                                             {"db", "list"},
+                                             {"db", "delete"}}) {
     std::vector<std::string> arguments = command;
     arguments.push_back("--help");
     EXPECT_EQ(Engramctl(arguments), 0);
     EXPECT_THAT(output_, HasSubstr("Examples:\n  engramctl "));
   }
-}
-
-TEST_F(CliTest, AppliesASchemaOnceAndSaysSo) {
-  CreateNotes();
-  EXPECT_EQ(output_, "created    notes\n");
-  EXPECT_EQ(Engramctl({"schema", "apply", WriteFile("notes.yaml", kNotes)}), 0);
-  EXPECT_EQ(output_, "unchanged  notes\n");
-  EXPECT_EQ(Engramctl({"--json", "schema", "apply", "-"}, kNotes), 0);
-  EXPECT_THAT(output_,
-              StartsWith(R"({"created":[],"unchanged":["notes"],"po)"));
-}
-
-TEST_F(CliTest, ASchemaWaitsForTheFirstModels) {
-  std::thread embedding_starts([this] { engram_.RegisterModel(); });
-  EXPECT_EQ(Engramctl({"schema", "apply", "-"}, kNotes), 0) << errors_;
-  embedding_starts.join();
-}
-
-TEST_F(CliTest, ASchemaThatNamesAnUnknownModelIsRefusedAtOnce) {
-  engram_.RegisterModel();
-  EXPECT_EQ(Engramctl({"schema", "apply", "-"},
-                      "{collection: c, fields: {f: {type: text}}, "
-                      "vectors: {v: {source: [f], model: other/model}}}"),
-            1);
-  EXPECT_THAT(errors_, AllOf(HasSubstr("FAILED_PRECONDITION (MODEL_UNKNOWN)"),
-                             HasSubstr("test/model")));
-}
-
-TEST_F(CliTest, MistakesInASchemaAreOneALine) {
-  const std::string file =
-      WriteFile("bad.yaml", "collection: c\nfields: {f: {type: txt}, g: {}}\n");
-  EXPECT_EQ(Engramctl({"schema", "apply", file}), 1);
-  EXPECT_THAT(
-      errors_,
-      AllOf(StartsWith("error: INVALID_ARGUMENT (FIELD_INVALID)\n"),
-            HasSubstr(".f.type: " + file + ":2:20: is no type"),
-            HasSubstr("\n  documents[0].fields.g.type: " + file + ":2:29: ")));
-  EXPECT_EQ(Engramctl({"schema", "apply", "-"}, "a: [\n"), 1);
-  EXPECT_THAT(errors_, HasSubstr("stdin:1:5: malformed YAML"));
-}
-
-TEST_F(CliTest, AFileThatCannotBeReadIsNamed) {
-  EXPECT_EQ(Engramctl({"schema", "apply", "/no/such.yaml"}), 1);
-  EXPECT_THAT(errors_, HasSubstr("error: NOT_FOUND: /no/such.yaml"));
-  EXPECT_EQ(Engramctl({"schema", "apply", directory_.path()}), 1);
-  EXPECT_THAT(errors_, HasSubstr("is a folder"));
-}
-
-TEST_F(CliTest, PutsGetsListsAndDeletesRecords) {
-  CreateNotes();
-  EXPECT_EQ(
-      Engramctl({"put", "notes",
-                 R"({"id":"n1","title":"Tea","content":"Ada\nlikes it"})"}),
-      0);
-  EXPECT_THAT(output_, StartsWith("stored     n1\nposition   default@"));
-  EXPECT_EQ(Engramctl({"put", "notes", "-"},
-                      R"({"id":"n2","title":"Ink","stars":5})"),
-            0);
-
-  EXPECT_EQ(Engramctl({"get", "notes", "n1"}), 0);
-  EXPECT_THAT(output_, StartsWith("id       n1\n"
-                                  "title    Tea\n"
-                                  "content  Ada likes it\n"
-                                  "version  1\n"));
-  EXPECT_EQ(Engramctl({"get", "notes", "n2", "--json", "--fields", "stars"}),
-            0);
-  EXPECT_THAT(output_,
-              StartsWith(R"({"id":"n2","fields":{"stars":5},"version":1)"));
-
-  EXPECT_EQ(Engramctl({"list", "notes"}), 0);
-  EXPECT_EQ(output_,
-            "ID  title  content       stars\n"
-            "n1  Tea    Ada likes it\n"
-            "n2  Ink                  5\n");
-  EXPECT_EQ(Engramctl({"list", "notes", "--limit", "1", "--json"}), 0);
-  EXPECT_THAT(std::vector<std::string>(absl::StrSplit(output_, '\n')),
-              ElementsAre(StartsWith(R"({"id":"n1",)"), ""));
-
-  EXPECT_EQ(Engramctl({"delete", "notes", "n1", "n2", "--json"}), 0);
-  EXPECT_THAT(output_, StartsWith(R"({"results":[{"id":"n1","version":0})"));
-  EXPECT_EQ(Engramctl({"list", "notes", "--json"}), 0);
-  EXPECT_THAT(output_, IsEmpty());
-}
-
-TEST_F(CliTest, AListGoesOnOverPages) {
-  CreateNotes();
-  std::string lines;
-  for (int i = 0; i < 1200; ++i) absl::StrAppend(&lines, "{\"title\":\"t\"}\n");
-  ASSERT_EQ(Engramctl({"import", "notes", "-"}, lines), 0) << errors_;
-  const auto count = [&] {
-    return std::count(output_.begin(), output_.end(), '\n');
-  };
-  ASSERT_EQ(Engramctl({"list", "notes", "--limit", "0", "--json"}), 0);
-  EXPECT_EQ(count(), 1200);
-  ASSERT_EQ(Engramctl({"list", "notes", "--limit", "700", "--json"}), 0);
-  EXPECT_EQ(count(), 700);
-}
-
-TEST_F(CliTest, WhatAServerRefusesIsPrintedWithItsField) {
-  CreateNotes();
-  EXPECT_EQ(Engramctl({"put", "notes",
-                       R"({"id":"n","title":"x","stars":9,"stras":1})"}),
-            1);
-  EXPECT_EQ(
-      errors_,
-      "error: INVALID_ARGUMENT (FIELD_INVALID)\n"
-      "  items[0].upsert.fields.stars: is 9; at most 5 is allowed\n"
-      "  items[0].upsert.fields.stras: no field \"stras\" in the collection "
-      "\"notes\"; did you mean \"stars\"?\n");
-  EXPECT_EQ(Engramctl({"get", "notes", "nobody", "--json"}), 1);
-  EXPECT_THAT(
-      errors_,
-      StartsWith(R"({"error":{"code":"NOT_FOUND","reason":"RECORD_UNKNOWN")"));
-  EXPECT_EQ(Engramctl({"put", "notes", "{"}), 1);
-  EXPECT_THAT(errors_, HasSubstr("the record: is not JSON"));
-}
-
-// A status that does not fit the metadata arrives as another error.
-TEST_F(CliTest, AsManyMistakesAsThereAreStillArriveAsOneError) {
-  CreateNotes();
-  std::string record = "{\"title\":\"x\"";
-  for (int i = 0; i < 5000; ++i) {
-    absl::StrAppend(&record, ",\"", std::string(60, 'x'), i, "üüü\":1");
-  }
-  EXPECT_EQ(Engramctl({"put", "notes", record + "}"}), 1);
-  EXPECT_THAT(errors_,
-              AllOf(StartsWith("error: INVALID_ARGUMENT (FIELD_INVALID)"),
-                    ContainsRegex("\n  and 4,9[0-9][0-9] more\n")));
-}
-
-TEST_F(CliTest, ImportsAndPrintsWhatItDid) {
-  CreateNotes();
-  const std::string file =
-      WriteFile("notes.jsonl",
-                "{\"id\":\"a\",\"title\":\"A\"}\n"
-                "{\"id\":\"b\",\"title\":\"B\",\"stars\":1}\n");
-  EXPECT_EQ(Engramctl({"import", "notes", file}), 0) << errors_;
-  EXPECT_THAT(output_, AllOf(StartsWith("2 records, 56 B in "),
-                             HasSubstr("\nposition default@")));
-  EXPECT_EQ(Engramctl({"import", "notes", file, "--json", "--wait"}), 0);
-  const auto summary = Json().fields();
-  EXPECT_EQ(summary.at("records").number_value(), 2);
-  EXPECT_EQ(summary.at("bytes").number_value(), 56);
-  EXPECT_TRUE(summary.at("complete").bool_value());
-  EXPECT_TRUE(summary.contains("searchable_seconds"));
-  absl::MutexLock lock(&engram_.indexes.mutex);
-  EXPECT_THAT(engram_.indexes.awaited,
-              ElementsAre(summary.at("position").string_value()));
-}
-
-TEST_F(CliTest, AnImportThatFailsNamesTheLineAndWhatIsStored) {
-  CreateNotes();
-  const std::string good = "{\"id\":\"a\",\"title\":\"A\"}\n";
-  const std::string file =
-      WriteFile("bad.jsonl", good + good + "oops\n" + good);
-  EXPECT_EQ(Engramctl({"import", "notes", file}), 1);
-  EXPECT_EQ(errors_,
-            "2 records are stored: all up to line 2\n"
-            "error: INVALID_ARGUMENT: " +
-                file + ":3: is not a JSON object\n");
-
-  EXPECT_EQ(Engramctl({"import", "notes", "-", "--json"},
-                      good + "{\"id\":\"b\",\"title\":\"B\",\"stars\":6}\n"),
-            1);
-  EXPECT_EQ(Json().fields().at("complete_to_line").number_value(), 1);
-  EXPECT_FALSE(Json().fields().at("complete").bool_value());
-  EXPECT_THAT(errors_, HasSubstr(R"("field":"stdin:2: fields.stars")"));
-  EXPECT_EQ(Engramctl({"get", "notes", "b"}), 1);
-}
-
-TEST_F(CliTest, AnImportIntoNoCollectionReadsNothing) {
-  EXPECT_EQ(Engramctl({"import", "notes", "-"}, "oops\n"), 1);
-  EXPECT_THAT(errors_, StartsWith("error: NOT_FOUND (COLLECTION_UNKNOWN)"));
-}
-
-TEST_F(CliTest, AMessageThatIsTooLargeComesWithTheRemedy) {
-  CreateNotes();
-  const std::string line = absl::StrCat("{\"title\":\"x\",\"content\":\"",
-                                        std::string(2 << 20, 'x'), "\"}");
-  EXPECT_EQ(Engramctl({"import", "notes", "-"}, line), 1);
-  EXPECT_THAT(
-      errors_,
-      AllOf(HasSubstr("RESOURCE_EXHAUSTED"), HasSubstr("lines 1 to 1"),
-            HasSubstr("--batch-bytes"), HasSubstr("--max-message-bytes")));
 }
 
 TEST_F(CliTest, ShowsWhatSearchFound) {
@@ -425,7 +205,7 @@ TEST_F(CliTest, VerifyFailsWhereTheIndexDiffers) {
   EXPECT_THAT(errors_, HasSubstr("UNAVAILABLE: storage is gone"));
 }
 
-TEST_F(CliTest, CreatesAndUsesDatabases) {
+TEST_F(CliTest, CreatesUsesAndDeletesDatabases) {
   EXPECT_EQ(Engramctl({"db", "create", "tenant-7"}), 0) << errors_;
   EXPECT_EQ(output_, "created    tenant-7\n");
   EXPECT_EQ(Engramctl({"db", "create", "tenant-7"}), 1);
@@ -442,6 +222,15 @@ TEST_F(CliTest, CreatesAndUsesDatabases) {
             0);
   EXPECT_EQ(Engramctl({"get", "notes", "a", "--database", "tenant-7"}), 0);
   EXPECT_EQ(Engramctl({"get", "notes", "a"}), 1);
+
+  EXPECT_EQ(Engramctl({"db", "delete", "tenant-7", "--confirm", "tenant-8"}),
+            1);
+  EXPECT_THAT(errors_, HasSubstr("INVALID_ARGUMENT"));
+  EXPECT_EQ(Engramctl({"db", "delete", "tenant-7", "--confirm", "tenant-7"}), 0)
+      << errors_;
+  EXPECT_EQ(output_, "deleted    tenant-7\n");
+  EXPECT_EQ(Engramctl({"db", "list", "--json"}), 0);
+  EXPECT_THAT(output_, ::testing::Not(HasSubstr("tenant-7")));
 }
 
 TEST_F(CliTest, ListsModels) {

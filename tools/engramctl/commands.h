@@ -15,11 +15,14 @@ void AddDatabaseCommand(CLI::App& app, Context& context);
 void AddImportCommand(CLI::App& app, Context& context);
 void AddIndexCommand(CLI::App& app, Context& context);
 void AddModelCommand(CLI::App& app, Context& context);
-// get, list, put, delete.
-void AddRecordCommands(CLI::App& app, Context& context);
+// get, list.
+void AddReadCommands(CLI::App& app, Context& context);
 void AddSchemaCommand(CLI::App& app, Context& context);
 void AddSearchCommand(CLI::App& app, Context& context);
 void AddStatusCommand(CLI::App& app, Context& context);
+void AddUpdateCommand(CLI::App& app, Context& context);
+// put, delete, restore, sweep.
+void AddWriteCommands(CLI::App& app, Context& context);
 
 }  // namespace engram::engramctl
 

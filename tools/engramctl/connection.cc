@@ -83,14 +83,11 @@ absl::Status Connection::Explain(Role role, const absl::Status& status) const {
                                    absl::FormatDuration(call_timeout()),
                                    "; give a longer --timeout"));
     case absl::StatusCode::kResourceExhausted:
-      if (!absl::StrContains(status.message(), "larger than max"))
-        return status;
+      if (!IsTooLarge(status)) return status;
       return Reworded(
-          status,
-          absl::StrCat(status.message(),
-                       "; send less at once (import: a smaller "
-                       "--batch-bytes) or start the server with a larger "
-                       "--max-message-bytes"));
+          status, absl::StrCat(status.message(),
+                               "; send less at once or start the server with a "
+                               "larger --max-message-bytes"));
     default:
       return status;
   }
@@ -100,6 +97,12 @@ bool IsUnreachable(const absl::Status& status) {
   return status.code() == absl::StatusCode::kUnavailable &&
          ReasonOf(status) == common::v1::ERROR_REASON_UNSPECIFIED &&
          !RetryDelay(status).has_value();
+}
+
+bool IsTooLarge(const absl::Status& status) {
+  // gRPC's own words; it has no better sign.
+  return status.code() == absl::StatusCode::kResourceExhausted &&
+         absl::StrContains(status.message(), "larger than max");
 }
 
 std::optional<absl::Duration> RetryDelay(const absl::Status& status) {

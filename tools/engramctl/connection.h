@@ -91,6 +91,9 @@ class Connection {
 // refused it.
 bool IsUnreachable(const absl::Status& status);
 
+// Whether `status` says that a message is larger than the server takes.
+bool IsTooLarge(const absl::Status& status);
+
 // How long the server asks to wait before a repeat; nullopt if it does not.
 std::optional<absl::Duration> RetryDelay(const absl::Status& status);
 

@@ -13,6 +13,10 @@
 
 namespace engram::engramctl {
 
+// Ends a command that did its work and has something to report: records that
+// were rejected, a schema that differs.
+inline constexpr int kExitFindings = 3;
+
 struct Context {
   Console& console;
   ConnectionOptions connection_options;
@@ -20,6 +24,8 @@ struct Context {
   std::string database;
   // The command that was chosen; an error of it ends the program with code 1.
   std::function<absl::Status()> action;
+  // Ends the program when the action succeeds.
+  int exit_code = 0;
 
   // To be called by actions, when the options are known.
   Connection& connection() {

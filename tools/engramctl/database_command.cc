@@ -16,6 +16,8 @@ using storage::v1::Database;
 using storage::v1::DatabaseService;
 using storage::v1::DatabaseServiceCreateRequest;
 using storage::v1::DatabaseServiceCreateResponse;
+using storage::v1::DatabaseServiceDeleteRequest;
+using storage::v1::DatabaseServiceDeleteResponse;
 
 JsonObject DatabaseAsJson(const Database& database) {
   return JsonObject()
@@ -60,10 +62,29 @@ absl::Status ListDatabases(Context& context) {
   return absl::OkStatus();
 }
 
+absl::Status DeleteDatabase(Context& context, const std::string& name,
+                            const std::string& confirm) {
+  DatabaseServiceDeleteRequest request;
+  request.set_database(name);
+  request.set_confirm(confirm);
+  RETURN_IF_ERROR(
+      context.connection()
+          .Call(Role::kStorage, &DatabaseService::Stub::Delete, request)
+          .status());
+  if (context.console.json) {
+    context.console.out << JsonObject().Text("deleted", name).ToString()
+                        << "\n";
+  } else {
+    context.console.out << "deleted    " << name << "\n";
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void AddDatabaseCommand(CLI::App& app, Context& context) {
-  CLI::App* database = app.add_subcommand("db", "Create and list databases");
+  CLI::App* database =
+      app.add_subcommand("db", "Create, list and delete databases");
   database->require_subcommand(1);
   CLI::App* create = database->add_subcommand("create", "Create a database");
   auto name = std::make_shared<std::string>();
@@ -81,6 +102,21 @@ void AddDatabaseCommand(CLI::App& app, Context& context) {
   list->footer("Examples:\n  engramctl db list --json");
   list->callback([&context] {
     context.action = [&context] { return ListDatabases(context); };
+  });
+  CLI::App* remove = database->add_subcommand(
+      "delete", "Delete a database with all that is in it, for good");
+  auto confirm = std::make_shared<std::string>();
+  remove->add_option("NAME", *name, "The database")->required();
+  remove
+      ->add_option("--confirm", *confirm,
+                   "The name once more, so that no slip deletes a database")
+      ->required();
+  remove->footer(
+      "Examples:\n  engramctl db delete tenant-7 --confirm tenant-7");
+  remove->callback([&context, name, confirm] {
+    context.action = [&context, name, confirm] {
+      return DeleteDatabase(context, *name, *confirm);
+    };
   });
 }
 

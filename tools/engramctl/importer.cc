@@ -1,141 +1,138 @@
 #include "tools/engramctl/importer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
 #include "google/rpc/error_details.pb.h"
+#include "libs/json/json.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "tools/engramctl/connection.h"
+#include "tools/engramctl/field_text.h"
 
 namespace engram::engramctl {
 namespace {
 
+using schema::CollectionSpec;
+using schema::FieldSpec;
 using storage::v1::Record;
 using storage::v1::WriteRequest;
 using storage::v1::WriteResponse;
+using storage::v1::WriteResult;
 
 constexpr absl::Duration kProgressInterval = absl::Milliseconds(100);
 constexpr absl::Duration kMaxRetryDelay = absl::Seconds(5);
+// Batches that may wait for an earlier one to be committed, for each thread:
+// they stay in memory, and are sent again if the import is interrupted.
+constexpr int kUncommittedBatches = 8;
 
-std::string RandomId() {
-  std::random_device random;
-  return absl::StrFormat("import-%08x%08x", random(), random());
-}
-
-// Splits "items[12].upsert.fields.size" into 12 and "fields.size".
-std::optional<int> ParseItemPath(absl::string_view path, std::string* rest) {
-  if (!absl::ConsumePrefix(&path, "items[")) return std::nullopt;
-  const size_t end = path.find(']');
-  int index = 0;
-  if (end == absl::string_view::npos ||
-      !absl::SimpleAtoi(path.substr(0, end), &index) || index < 0) {
-    return std::nullopt;
+// FNV-1a. It has to notice a file that was edited, not an attack.
+uint64_t AddToHash(uint64_t hash, absl::string_view text) {
+  constexpr uint64_t kPrime = 0x100000001b3;
+  for (const char c : text) {
+    hash = (hash ^ static_cast<uint8_t>(c)) * kPrime;
   }
-  path.remove_prefix(end + 1);
-  absl::ConsumePrefix(&path, ".");
-  absl::ConsumePrefix(&path, "upsert.");
-  *rest = std::string(path);
-  return index;
+  return (hash ^ '\n') * kPrime;
 }
 
-google::rpc::BadRequest BadRequestOf(const absl::Status& status) {
-  google::rpc::BadRequest bad_request;
-  const auto payload =
-      status.GetPayload("type.googleapis.com/google.rpc.BadRequest");
-  if (payload.has_value()) bad_request.ParseFromString(std::string(*payload));
-  return bad_request;
+// "items[12].upsert.fields.size" without what only the request says.
+absl::string_view FieldPath(absl::string_view path) {
+  absl::string_view rest = path;
+  if (!absl::ConsumePrefix(&rest, "items[")) return path;
+  const size_t end = rest.find(']');
+  if (end == absl::string_view::npos) return path;
+  rest.remove_prefix(end + 1);
+  absl::ConsumePrefix(&rest, ".");
+  absl::ConsumePrefix(&rest, "upsert.");
+  return rest;
 }
 
-// The first item that `status` finds fault with; nullopt if it names none.
-std::optional<int> FirstFaultyItem(const absl::Status& status, int items) {
-  std::optional<int> first;
-  std::string rest;
-  const google::rpc::BadRequest bad_request = BadRequestOf(status);
-  for (const auto& violation : bad_request.field_violations()) {
-    const auto index = ParseItemPath(violation.field(), &rest);
-    if (index.has_value() && *index < items) {
-      first = std::min(first.value_or(*index), *index);
+// Every broken rule of an item, or else its error's message.
+std::string ReasonText(const google::rpc::Status& error) {
+  std::string text;
+  for (const auto& detail : error.details()) {
+    google::rpc::BadRequest bad_request;
+    if (!detail.UnpackTo(&bad_request)) continue;
+    for (const auto& violation : bad_request.field_violations()) {
+      absl::StrAppend(&text, text.empty() ? "" : "; ",
+                      FieldPath(violation.field()), ": ",
+                      violation.description());
     }
   }
-  return first;
+  if (!text.empty()) return text;
+  return error.message().empty() ? "storage refused it" : error.message();
 }
 
 bool MayRepeat(const absl::Status& status) {
   return IsUnreachable(status) || RetryDelay(status).has_value();
 }
 
-absl::Status ReadId(const google::protobuf::Value& value, Record& record) {
-  if (value.has_string_value()) {
-    record.set_id(value.string_value());
-  } else if (value.has_number_value() &&
-             std::trunc(value.number_value()) == value.number_value()) {
-    // The parser has made strings of what is not exact as a number.
-    record.set_id(absl::StrCat(static_cast<int64_t>(value.number_value())));
-  } else {
-    return absl::InvalidArgumentError("is no string and no whole number");
-  }
-  if (record.id().empty()) return absl::InvalidArgumentError("is empty");
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 struct Importer::Batch {
-  WriteRequest request;
-  // The line of each item.
-  std::vector<int64_t> lines;
-  int64_t message_bytes = 0;
-  // Of the input, up to the end of each item's line.
-  std::vector<int64_t> input_bytes;
-  bool has_made_up_ids = false;
+  // Where the item at the same place of `request` comes from.
+  struct Origin {
+    int64_t line = 0;
+    std::string text;
+  };
 
-  // Keeps the first `count` items.
-  void Truncate(int count) {
-    request.mutable_items()->DeleteSubrange(count,
-                                            request.items_size() - count);
-    lines.resize(count);
-    input_bytes.resize(count);
-  }
+  bool empty() const { return origins.empty() && rejects.empty(); }
+
+  int64_t index = 0;
+  WriteRequest request;
+  std::vector<Origin> origins;
+  int64_t message_bytes = 0;
+  std::vector<std::string> written_keys;
+  std::vector<std::string> referred_keys;
+  // Up to the batch's last record.
+  int64_t line = 0;
+  int64_t bytes = 0;
+  uint64_t hash = 0;
+  // What became of it.
+  std::vector<RejectedRecord> rejects;
+  int64_t stored = 0;
+  std::string position;
 };
 
-Importer::Importer(ImportOptions options, Write write)
+Importer::Importer(ImportOptions options, ImportStart start,
+                   const CollectionSpec& spec, Write write, Commit commit)
     : options_(std::move(options)),
+      start_(std::move(start)),
+      spec_(spec),
+      unique_keys_(spec.UniqueKeys()),
       write_(std::move(write)),
-      run_id_(RandomId()) {}
+      commit_(std::move(commit)),
+      hash_(0),
+      result_(start_.done) {}
 
 Importer::~Importer() = default;
 
 absl::Status Importer::Run(
-    LineReader& lines,
+    RecordSource& source,
     absl::FunctionRef<void(const ImportResult&)> on_progress) {
+  RETURN_IF_ERROR(WithContext(SkipDone(source), options_.input_name));
   std::vector<std::thread> workers;
   workers.reserve(options_.in_flight);
   for (int i = 0; i < options_.in_flight; ++i) {
     workers.emplace_back([this] { RunWorker(); });
   }
-  const absl::Status read = ReadAll(lines, on_progress);
+  const absl::Status read = ReadAll(source, on_progress);
   Drain(on_progress);
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
   }
   for (std::thread& worker : workers) worker.join();
-  // A line that cannot be read comes after all that were sent.
-  if (!read.ok()) NoteFailure(lines.number(), read);
-
   absl::MutexLock lock(&mutex_);
-  result_.complete_to_line = failure_.ok() ? lines.number() : failed_line_ - 1;
-  for (const auto& [line, records] : stored_) {
-    if (line > result_.complete_to_line) result_.records_after += records;
-  }
+  // What cannot be read comes after all that was sent.
+  NoteFailure(next_batch_, WithContext(read, options_.input_name));
   return failure_;
 }
 
@@ -144,62 +141,114 @@ ImportResult Importer::result() const {
   return result_;
 }
 
+absl::Status Importer::SkipDone(RecordSource& source) {
+  const ImportResult& done = start_.done;
+  while (source.bytes() < done.bytes) {
+    ASSIGN_OR_RETURN(const bool more, source.Next());
+    if (!more) break;
+    hash_ = AddToHash(hash_, source.text());
+  }
+  if (done.bytes == 0 || (source.bytes() == done.bytes && hash_ == done.hash)) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "is not what it was up to line ", done.line,
+      ", where the import stopped; remove the state file to begin again"));
+}
+
 absl::Status Importer::ReadAll(
-    LineReader& lines,
+    RecordSource& source,
     absl::FunctionRef<void(const ImportResult&)> on_progress) {
   auto batch = std::make_unique<Batch>();
   absl::Status status;
   while (true) {
-    absl::StatusOr<bool> more = lines.Next();
-    if (more.ok() && !*more) break;
-    status = more.ok() ? AddLine(lines, *batch) : more.status();
-    if (!status.ok()) break;
-    if (batch->lines.size() < options_.batch_records &&
+    const absl::StatusOr<bool> more = source.Next();
+    status = more.status();
+    if (!more.ok() || !*more) break;
+    AddRecord(source, *batch);
+    if (batch->origins.size() + batch->rejects.size() <
+            options_.batch_records &&
         batch->message_bytes < options_.batch_bytes) {
       continue;
     }
     if (!Dispatch(std::move(batch), on_progress)) return absl::OkStatus();
     batch = std::make_unique<Batch>();
   }
-  if (!batch->lines.empty()) Dispatch(std::move(batch), on_progress);
-  return WithContext(status,
-                     absl::StrCat(options_.input_name, ":", lines.number()));
+  if (!batch->empty()) Dispatch(std::move(batch), on_progress);
+  return status;
 }
 
-absl::Status Importer::AddLine(const LineReader& lines, Batch& batch) {
-  if (absl::StripAsciiWhitespace(lines.line()).empty()) return absl::OkStatus();
-  if (batch.lines.empty()) batch.request.set_database(options_.database);
+void Importer::AddRecord(RecordSource& source, Batch& batch) {
+  hash_ = AddToHash(hash_, source.text());
   auto* item = batch.request.add_items();
   item->set_collection(options_.collection);
-  Record& record = *item->mutable_upsert();
-  google::protobuf::Struct& fields = *record.mutable_fields();
-  absl::Status status = parser_.ParseObject(lines.line(), &fields);
+  const absl::Status status = ReadRecord(source, *item->mutable_upsert());
   if (status.ok()) {
-    const auto id = fields.fields().find(options_.id_field);
-    if (id == fields.fields().end()) {
-      batch.has_made_up_ids = true;
-    } else {
-      status = WithContext(ReadId(id->second, record), options_.id_field);
-      fields.mutable_fields()->erase(options_.id_field);
-    }
-  }
-  if (!status.ok()) {
+    AddKeys(item->upsert(), batch);
+    batch.origins.push_back({source.line(), std::string(source.text())});
+    batch.message_bytes += static_cast<int64_t>(item->ByteSizeLong());
+  } else {
     batch.request.mutable_items()->RemoveLast();
-    return status;
+    batch.rejects.push_back({source.line(), std::string(status.message()),
+                             std::string(source.text())});
+    batch.message_bytes += static_cast<int64_t>(source.text().size());
   }
-  batch.lines.push_back(lines.number());
-  batch.input_bytes.push_back(lines.bytes());
-  batch.message_bytes += static_cast<int64_t>(item->ByteSizeLong());
+  batch.line = source.line();
+  batch.bytes = source.bytes();
+  batch.hash = hash_;
+}
+
+absl::Status Importer::ReadRecord(RecordSource& source, Record& record) {
+  google::protobuf::Struct& fields = *record.mutable_fields();
+  RETURN_IF_ERROR(source.Read(&fields));
+  const auto id = fields.fields().find(options_.id_field);
+  if (id == fields.fields().end()) return absl::OkStatus();
+  absl::StatusOr<std::string> read = IdOf(id->second);
+  if (!read.ok()) return WithContext(read.status(), options_.id_field);
+  record.set_id(*std::move(read));
+  fields.mutable_fields()->erase(options_.id_field);
   return absl::OkStatus();
+}
+
+void Importer::AddKeys(const Record& record, Batch& batch) const {
+  const auto& fields = record.fields().fields();
+  if (!record.id().empty()) {
+    batch.written_keys.push_back(absl::StrCat("id:", record.id()));
+  }
+  for (size_t i = 0; i < unique_keys_.size(); ++i) {
+    std::string key = absl::StrCat("key ", i, ":");
+    bool has_part = false;
+    for (const int place : unique_keys_[i]) {
+      const auto value = fields.find(spec_.fields[place].name);
+      key.push_back(' ');
+      if (value == fields.end()) continue;
+      has_part = true;
+      json::AppendJson(value->second, &key);
+    }
+    if (!has_part && !record.id().empty()) continue;
+    // Of a field that ignores case; two others at most wait needlessly.
+    batch.written_keys.push_back(absl::AsciiStrToLower(key));
+  }
+  for (const FieldSpec& field : spec_.fields) {
+    if (field.type != schema::FieldType::kRef || field.target != spec_.name) {
+      continue;
+    }
+    const auto value = fields.find(field.name);
+    if (value == fields.end()) continue;
+    batch.referred_keys.push_back(
+        absl::StrCat("id:", value->second.string_value()));
+  }
 }
 
 bool Importer::Dispatch(
     std::unique_ptr<Batch> batch,
     absl::FunctionRef<void(const ImportResult&)> on_progress) {
-  if (batch->has_made_up_ids) {
-    batch->request.set_request_id(absl::StrCat(run_id_, "-", next_batch_));
-  }
-  ++next_batch_;
+  batch->index = next_batch_++;
+  batch->request.set_database(options_.database);
+  batch->request.set_atomic(false);
+  // With the hash, as what was edited since is another request.
+  batch->request.set_request_id(absl::StrCat(start_.run_id, "-", batch->line,
+                                             "-", absl::Hex(batch->hash)));
   on_progress(result());
   const auto may_send = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return MaySend(*batch);
@@ -210,9 +259,8 @@ bool Importer::Dispatch(
       if (mutex_.AwaitWithTimeout(absl::Condition(&may_send),
                                   kProgressInterval)) {
         if (!failure_.ok()) return false;
-        for (const auto& item : batch->request.items()) {
-          if (!item.upsert().id().empty()) busy_ids_.insert(item.upsert().id());
-        }
+        busy_keys_.insert(batch->written_keys.begin(),
+                          batch->written_keys.end());
         waiting_.push_back(std::move(batch));
         return true;
       }
@@ -224,10 +272,15 @@ bool Importer::Dispatch(
 bool Importer::MaySend(const Batch& batch) const {
   if (!failure_.ok()) return true;
   if (waiting_.size() + under_way_ >= options_.in_flight) return false;
-  for (const auto& item : batch.request.items()) {
-    if (busy_ids_.contains(item.upsert().id())) return false;
-  }
-  return true;
+  if (sent_.size() >= kUncommittedBatches * options_.in_flight) return false;
+  const auto is_busy = [&](const std::string& key)
+                           ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                             return busy_keys_.contains(key);
+                           };
+  return std::none_of(batch.written_keys.begin(), batch.written_keys.end(),
+                      is_busy) &&
+         std::none_of(batch.referred_keys.begin(), batch.referred_keys.end(),
+                      is_busy);
 }
 
 void Importer::Drain(absl::FunctionRef<void(const ImportResult&)> on_progress) {
@@ -260,36 +313,55 @@ void Importer::RunWorker() {
       waiting_.pop_front();
       ++under_way_;
     }
-    std::vector<std::string> ids;
-    ids.reserve(batch->lines.size());
-    for (const auto& item : batch->request.items()) {
-      ids.push_back(item.upsert().id());
-    }
-    Send(*batch);
-    absl::MutexLock lock(&mutex_);
-    for (const std::string& id : ids) busy_ids_.erase(id);
-    --under_way_;
+    absl::Status status;
+    if (!batch->origins.empty()) status = Send(batch->request, 0, *batch);
+    batch->request.Clear();
+    Finish(std::move(batch), status);
   }
 }
 
-void Importer::Send(Batch& batch) {
-  absl::StatusOr<WriteResponse> response = WriteWithRetries(batch.request);
-  if (response.ok()) {
-    NoteStored(batch, response->position());
-    return;
+absl::Status Importer::Send(const WriteRequest& request, int first_item,
+                            Batch& batch) {
+  const absl::StatusOr<WriteResponse> response = WriteWithRetries(request);
+  if (!response.ok()) {
+    if (!IsTooLarge(response.status())) return response.status();
+    if (request.items_size() > 1) return SendHalves(request, first_item, batch);
+    Batch::Origin& origin = batch.origins[first_item];
+    batch.rejects.push_back({origin.line,
+                             std::string(response.status().message()),
+                             std::move(origin.text)});
+    return absl::OkStatus();
   }
-  const absl::Status refusal = NameLines(batch, response.status());
-  const auto faulty =
-      FirstFaultyItem(response.status(), batch.request.items_size());
-  NoteFailure(batch.lines[faulty.value_or(0)], refusal);
-  if (faulty.value_or(0) == 0) return;
-  // Nothing of a refused batch is stored. What stands before the faulty record
-  // goes again, so that everything before its line is stored.
-  batch.Truncate(*faulty);
-  if (batch.has_made_up_ids) {
-    absl::StrAppend(batch.request.mutable_request_id(), "-", *faulty);
+  if (response->results_size() != request.items_size()) {
+    return absl::InternalError(
+        absl::StrCat("storage answered ", request.items_size(),
+                     " records with ", response->results_size(), " results"));
   }
-  Send(batch);
+  for (int i = 0; i < response->results_size(); ++i) {
+    const WriteResult& result = response->results(i);
+    if (result.outcome() != WriteResult::OUTCOME_FAILED) {
+      ++batch.stored;
+      continue;
+    }
+    Batch::Origin& origin = batch.origins[first_item + i];
+    batch.rejects.push_back(
+        {origin.line, ReasonText(result.error()), std::move(origin.text)});
+  }
+  batch.position = response->position();
+  return absl::OkStatus();
+}
+
+absl::Status Importer::SendHalves(const WriteRequest& request, int first_item,
+                                  Batch& batch) {
+  const int middle = request.items_size() / 2;
+  WriteRequest half = request;
+  absl::StrAppend(half.mutable_request_id(), "a");
+  half.mutable_items()->DeleteSubrange(middle, request.items_size() - middle);
+  RETURN_IF_ERROR(Send(half, first_item, batch));
+  half = request;
+  absl::StrAppend(half.mutable_request_id(), "b");
+  half.mutable_items()->DeleteSubrange(0, middle);
+  return Send(half, first_item + middle, batch);
 }
 
 absl::StatusOr<WriteResponse> Importer::WriteWithRetries(
@@ -313,52 +385,58 @@ absl::StatusOr<WriteResponse> Importer::WriteWithRetries(
   }
 }
 
-absl::Status Importer::NameLines(const Batch& batch,
-                                 const absl::Status& status) const {
-  const auto bad_request = BadRequestOf(status);
-  FieldViolations violations;
-  for (const auto& violation : bad_request.field_violations()) {
-    std::string rest;
-    const auto index = ParseItemPath(violation.field(), &rest);
-    if (!index.has_value() || *index >= batch.lines.size()) {
-      violations.Add(violation.field(), violation.description());
-      continue;
-    }
-    violations.Add(absl::StrCat(options_.input_name, ":", batch.lines[*index],
-                                rest.empty() ? "" : ": ", rest),
-                   violation.description());
+void Importer::Finish(std::unique_ptr<Batch> batch,
+                      const absl::Status& status) {
+  absl::MutexLock lock(&mutex_);
+  for (const std::string& key : batch->written_keys) busy_keys_.erase(key);
+  --under_way_;
+  if (!status.ok()) {
+    NoteFailure(
+        batch->index,
+        WithContext(status, absl::StrCat(options_.input_name, ": lines ",
+                                         batch->origins.front().line, " to ",
+                                         batch->origins.back().line)));
+    return;
   }
-  if (status.code() == absl::StatusCode::kInvalidArgument &&
-      !violations.empty()) {
-    return violations.ToStatus();
+  sent_.emplace(batch->index, std::move(batch));
+  while (!sent_.empty() && sent_.begin()->first == next_commit_) {
+    CommitNext(*sent_.begin()->second);
+    sent_.erase(sent_.begin());
   }
-  return WithContext(
-      status, absl::StrCat(options_.input_name, ": lines ", batch.lines.front(),
-                           " to ", batch.lines.back()));
 }
 
-void Importer::NoteStored(const Batch& batch, const std::string& position) {
-  absl::MutexLock lock(&mutex_);
-  const auto records = static_cast<int64_t>(batch.lines.size());
-  result_.records += records;
-  result_.bytes = std::max(result_.bytes, batch.input_bytes.back());
-  stored_.emplace_back(batch.lines.front(), records);
+void Importer::CommitNext(Batch& batch) {
+  ImportResult done = result_;
+  done.records += batch.stored;
+  done.rejected += static_cast<int64_t>(batch.rejects.size());
+  done.line = batch.line;
+  done.bytes = batch.bytes;
+  done.hash = batch.hash;
   // Answers do not come in the order of the commits.
-  absl::StatusOr<Position> parsed = Position::Parse(position);
-  if (!parsed.ok()) {
-    result_.position = position;
-  } else if (parsed->epoch != position_.epoch ||
-             parsed->sequence > position_.sequence) {
-    position_ = *std::move(parsed);
-    result_.position = position;
+  const absl::StatusOr<Position> parsed = Position::Parse(batch.position);
+  if (parsed.ok() && (parsed->epoch != position_.epoch ||
+                      parsed->sequence > position_.sequence)) {
+    position_ = *parsed;
+    done.position = batch.position;
   }
+  std::sort(batch.rejects.begin(), batch.rejects.end(),
+            [](const RejectedRecord& a, const RejectedRecord& b) {
+              return a.line < b.line;
+            });
+  const absl::Status status = commit_(batch.rejects, done);
+  if (!status.ok()) {
+    // It stays the next one, so nothing after it is committed either.
+    NoteFailure(batch.index, status);
+    return;
+  }
+  result_ = done;
+  ++next_commit_;
 }
 
-void Importer::NoteFailure(int64_t line, const absl::Status& status) {
-  absl::MutexLock lock(&mutex_);
-  if (!failure_.ok() && failed_line_ <= line) return;
+void Importer::NoteFailure(int64_t batch, const absl::Status& status) {
+  if (status.ok() || (!failure_.ok() && failed_batch_ <= batch)) return;
   failure_ = status;
-  failed_line_ = line;
+  failed_batch_ = batch;
 }
 
 }  // namespace engram::engramctl

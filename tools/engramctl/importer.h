@@ -1,4 +1,4 @@
-// Writes the lines of a JSONL file as records.
+// Writes the records of an input.
 
 #ifndef ENGRAM_TOOLS_ENGRAMCTL_IMPORTER_H_
 #define ENGRAM_TOOLS_ENGRAMCTL_IMPORTER_H_
@@ -6,10 +6,9 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
-#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -21,9 +20,9 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "engram/storage/v1/record.pb.h"
-#include "libs/json/json.h"
 #include "libs/position/position.h"
-#include "tools/engramctl/line_reader.h"
+#include "libs/schema/collection_spec.h"
+#include "tools/engramctl/record_source.h"
 
 namespace engram::engramctl {
 
@@ -46,58 +45,87 @@ struct ImportOptions {
   absl::Duration first_retry_delay = absl::Milliseconds(100);
 };
 
-// What is stored so far.
+// What is done so far: everything up to a record of the input, in its order.
 struct ImportResult {
+  // Stored, and rejected.
   int64_t records = 0;
-  // Of the input: the lines of these records.
+  int64_t rejected = 0;
+  // The line that the last of them begins in, and bytes of the input up to its
+  // end.
+  int64_t line = 0;
   int64_t bytes = 0;
-  // Every record up to this line is stored, and of the later lines
-  // `records_after` are.
-  int64_t complete_to_line = 0;
-  int64_t records_after = 0;
+  // Of the texts of all of them, to tell whether the input was changed.
+  uint64_t hash = 0;
   // The newest position that a write returned.
   std::string position;
   // Calls that were repeated.
   int64_t retries = 0;
 };
 
-// Sends records in batches, several at a time, from threads of its own. Two
-// batches with a record in common are never under way together, so the last
-// line of an id is the one that stays.
+// Where an import begins: at the beginning, or where an earlier one ended.
+struct ImportStart {
+  // Begins the request ids, which make it safe to send a batch again: one that
+  // goes on has the first one's.
+  std::string run_id;
+  ImportResult done;
+};
+
+struct RejectedRecord {
+  int64_t line = 0;
+  std::string reason;
+  // As the input has it.
+  std::string text;
+};
+
+// Sends records in batches, several at a time, from threads of its own. The
+// result is as if they had been sent one by one: a batch waits for those under
+// way that write a record which it writes too, or refers to.
 class Importer {
  public:
   using Write = std::function<absl::StatusOr<storage::v1::WriteResponse>(
       const storage::v1::WriteRequest&)>;
+  // Gets what was rejected since the last call, and what is done by now; the
+  // import ends if it fails.
+  using Commit = std::function<absl::Status(
+      const std::vector<RejectedRecord>& rejects, const ImportResult& done)>;
 
-  // `write` is called from several threads.
-  Importer(ImportOptions options, Write write);
+  // `spec` is the collection's schema and must outlive this object. `write` is
+  // called from several threads, `commit` from one at a time.
+  Importer(ImportOptions options, ImportStart start,
+           const schema::CollectionSpec& spec, Write write, Commit commit);
   ~Importer();
 
-  // Stores every line; blank ones are passed over. `on_progress` is called on
-  // this thread, every 100 ms or so. To be called once.
+  // Stores every record; those that cannot be read or are refused are rejected.
+  // `on_progress` is called on this thread, every 100 ms or so. To be called
+  // once.
   //
-  // Ends at the first line that cannot become a record, or that the server
-  // refuses, with an error that names the line. Every line before that one is
-  // stored then; of those after it, a few may be, where the server refused.
-  absl::Status Run(LineReader& lines,
+  // Fails, with the lines concerned, where the input cannot be told into
+  // records and where a whole batch is refused or cannot be delivered. What
+  // `commit` was told is done then; of the batches after it, some may be.
+  absl::Status Run(RecordSource& source,
                    absl::FunctionRef<void(const ImportResult&)> on_progress);
 
-  // What is stored; after Run.
+  // What is done; after Run.
   ImportResult result() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Batch;
 
+  // Goes to where an earlier import ended.
+  absl::Status SkipDone(RecordSource& source);
   absl::Status ReadAll(
-      LineReader& lines,
+      RecordSource& source,
       absl::FunctionRef<void(const ImportResult&)> on_progress);
-  absl::Status AddLine(const LineReader& lines, Batch& batch);
+  void AddRecord(RecordSource& source, Batch& batch);
+  absl::Status ReadRecord(RecordSource& source, storage::v1::Record& record);
+  // What `record` is told from others by, and what it refers to.
+  void AddKeys(const storage::v1::Record& record, Batch& batch) const;
   // Hands a batch to the threads once one of them is free for it. False if the
   // import has failed, so that no more is to be sent.
   bool Dispatch(std::unique_ptr<Batch> batch,
                 absl::FunctionRef<void(const ImportResult&)> on_progress)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Whether a thread is free and no batch on the way holds a record of `batch`;
+  // Whether a thread is free and no batch on the way is in the way of `batch`;
   // or whether the import has failed, so that waiting is of no use.
   bool MaySend(const Batch& batch) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Waits for the batches under way.
@@ -105,39 +133,46 @@ class Importer {
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   void RunWorker() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Sends a batch; where the server refuses a record of it, those before it.
-  void Send(Batch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Sends a batch, in halves if it is too large for a message.
+  absl::Status Send(const storage::v1::WriteRequest& request, int first_item,
+                    Batch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status SendHalves(const storage::v1::WriteRequest& request,
+                          int first_item, Batch& batch)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<storage::v1::WriteResponse> WriteWithRetries(
       const storage::v1::WriteRequest& request) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Says which lines of `batch` an error is about.
-  absl::Status NameLines(const Batch& batch, const absl::Status& status) const;
-  void NoteStored(const Batch& batch, const std::string& position)
+  // Counts a batch that was sent, and commits those that are next in order.
+  void Finish(std::unique_ptr<Batch> batch, const absl::Status& status)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void NoteFailure(int64_t line, const absl::Status& status)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void CommitNext(Batch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Keeps the failure of the earliest batch.
+  void NoteFailure(int64_t batch, const absl::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ImportOptions options_;
+  const ImportStart start_;
+  const schema::CollectionSpec& spec_;
+  const std::vector<std::vector<int>> unique_keys_;
   const Write write_;
-  // Begins the request ids of this run, which make records without an id safe
-  // to send again.
-  const std::string run_id_;
-  json::Parser parser_;
+  const Commit commit_;
+  // Of the texts of all records read so far.
+  uint64_t hash_;
   int64_t next_batch_ = 0;
 
   mutable absl::Mutex mutex_;
   std::deque<std::unique_ptr<Batch>> waiting_ ABSL_GUARDED_BY(mutex_);
   int under_way_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Of the records that wait or are under way.
-  absl::flat_hash_set<std::string> busy_ids_ ABSL_GUARDED_BY(mutex_);
+  // What the batches that wait or are under way write.
+  absl::flat_hash_set<std::string> busy_keys_ ABSL_GUARDED_BY(mutex_);
+  // Batches that were sent before one that stands before them in the input.
+  std::map<int64_t, std::unique_ptr<Batch>> sent_ ABSL_GUARDED_BY(mutex_);
+  int64_t next_commit_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  // Of the earliest line that failed; 0 and OK are none.
+  // Of the earliest batch that failed.
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
-  int64_t failed_line_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t failed_batch_ ABSL_GUARDED_BY(mutex_) = 0;
   ImportResult result_ ABSL_GUARDED_BY(mutex_);
   Position position_ ABSL_GUARDED_BY(mutex_);
-  // For each batch stored, its first line and its number of records: to tell
-  // what stands after a failure.
-  std::vector<std::pair<int64_t, int64_t>> stored_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace engram::engramctl

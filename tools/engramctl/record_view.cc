@@ -12,16 +12,23 @@ using storage::v1::CatalogService;
 using storage::v1::GetCollectionRequest;
 using storage::v1::GetCollectionResponse;
 
-absl::StatusOr<schema::CollectionSpec> FetchSchema(
+absl::StatusOr<storage::v1::Collection> FetchCollection(
     Context& context, const std::string& collection) {
   GetCollectionRequest request;
   request.set_database(context.database);
   request.set_collection(collection);
   ASSIGN_OR_RETURN(
-      const GetCollectionResponse response,
+      GetCollectionResponse response,
       context.connection().Call(Role::kStorage,
                                 &CatalogService::Stub::GetCollection, request));
-  return schema::ParseCollection(collection, response.collection().schema());
+  return std::move(*response.mutable_collection());
+}
+
+absl::StatusOr<schema::CollectionSpec> FetchSchema(
+    Context& context, const std::string& collection) {
+  ASSIGN_OR_RETURN(const storage::v1::Collection found,
+                   FetchCollection(context, collection));
+  return schema::ParseCollection(collection, found.schema());
 }
 
 std::vector<std::string> SplitNames(absl::string_view names) {
@@ -37,6 +44,9 @@ JsonObject RecordAsJson(const storage::v1::Record& record) {
   }
   if (record.has_update_time()) {
     object.Text("update_time", TimestampText(record.update_time()));
+  }
+  if (record.has_expire_time()) {
+    object.Text("expire_time", TimestampText(record.expire_time()));
   }
   return object;
 }

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "engram/storage/v1/catalog.pb.h"
 #include "engram/storage/v1/record.pb.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/timestamp.pb.h"
@@ -17,7 +18,11 @@
 
 namespace engram::engramctl {
 
-// The collection's schema, from storage.
+// A collection, from storage.
+absl::StatusOr<storage::v1::Collection> FetchCollection(
+    Context& context, const std::string& collection);
+
+// Its schema.
 absl::StatusOr<schema::CollectionSpec> FetchSchema(
     Context& context, const std::string& collection);
 

@@ -5,11 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "engram/storage/v1/record.grpc.pb.h"
-#include "libs/json/json.h"
-#include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "tools/engramctl/commands.h"
-#include "tools/engramctl/input_file.h"
 #include "tools/engramctl/json_object.h"
 #include "tools/engramctl/listing.h"
 #include "tools/engramctl/record_view.h"
@@ -20,11 +17,8 @@ namespace {
 
 using storage::v1::Record;
 using storage::v1::RecordService;
-using storage::v1::WriteRequest;
-using storage::v1::WriteResponse;
 
 constexpr int kPageSize = 500;
-constexpr int64_t kMaxRecordBytes = 64 << 20;
 // The least a column is worth in a table of records.
 constexpr int kColumnCells = 10;
 
@@ -33,7 +27,6 @@ struct RecordOptions {
   std::vector<std::string> ids;
   std::string fields;
   int64_t limit = 20;
-  std::string record;
 };
 
 using Options = std::shared_ptr<RecordOptions>;
@@ -63,6 +56,9 @@ void PrintRecord(const Console& console, const Record& record,
   print("version", absl::StrCat(record.version()));
   print("created", TimestampText(record.create_time()));
   print("updated", TimestampText(record.update_time()));
+  if (record.has_expire_time()) {
+    print("expires", TimestampText(record.expire_time()));
+  }
 }
 
 absl::Status GetRecord(Context& context, const RecordOptions& options) {
@@ -149,68 +145,6 @@ absl::Status ListRecords(Context& context, const RecordOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status Write(Context& context, const WriteRequest& request) {
-  ASSIGN_OR_RETURN(const WriteResponse response,
-                   context.connection().Call(
-                       Role::kStorage, &RecordService::Stub::Write, request));
-  std::ostream& out = context.console.out;
-  if (context.console.json) {
-    std::vector<JsonObject> results;
-    for (const auto& result : response.results()) {
-      results.push_back(JsonObject()
-                            .Text("id", result.id())
-                            .Int("version", result.version()));
-    }
-    out << JsonObject()
-               .List("results", results)
-               .Text("position", response.position())
-               .ToString()
-        << "\n";
-    return absl::OkStatus();
-  }
-  for (const auto& result : response.results()) {
-    out << (result.version() == 0 ? "deleted    " : "stored     ")
-        << OneLine(result.id()) << "\n";
-  }
-  out << "position   " << response.position() << "\n";
-  return absl::OkStatus();
-}
-
-absl::Status PutRecord(Context& context, const RecordOptions& options) {
-  std::string text = options.record;
-  if (text == "-") {
-    ASSIGN_OR_RETURN(text, ReadInput("-", context.console.in, kMaxRecordBytes));
-  }
-  WriteRequest request;
-  request.set_database(context.database);
-  auto* item = request.add_items();
-  item->set_collection(options.collection);
-  Record& record = *item->mutable_upsert();
-  json::Parser parser;
-  RETURN_IF_ERROR(WithContext(parser.ParseObject(text, record.mutable_fields()),
-                              "the record"));
-  auto& fields = *record.mutable_fields()->mutable_fields();
-  if (const auto id = fields.find("id"); id != fields.end()) {
-    if (!id->second.has_string_value()) {
-      return InvalidField("id", "wants a string");
-    }
-    record.set_id(id->second.string_value());
-    fields.erase(id);
-  }
-  return Write(context, request);
-}
-
-absl::Status DeleteRecords(Context& context, const RecordOptions& options) {
-  WriteRequest request;
-  request.set_database(context.database);
-  for (const std::string& id : options.ids) {
-    auto* item = request.add_items();
-    item->set_collection(options.collection);
-    item->mutable_delete_()->set_id(id);
-  }
-  return Write(context, request);
-}
-
 CLI::App* AddCommand(CLI::App& app, Context& context, const std::string& name,
                      const std::string& description, const Options& options,
                      absl::Status (*action)(Context&, const RecordOptions&)) {
@@ -227,7 +161,7 @@ CLI::App* AddCommand(CLI::App& app, Context& context, const std::string& name,
 
 }  // namespace
 
-void AddRecordCommands(CLI::App& app, Context& context) {
+void AddReadCommands(CLI::App& app, Context& context) {
   auto options = std::make_shared<RecordOptions>();
   const auto add_fields = [&](CLI::App* command) {
     command->add_option("--fields", options->fields,
@@ -256,28 +190,6 @@ line, in constant memory.
 Examples:
   engramctl list packages --limit 5 --fields section,short_description
   engramctl list packages --limit 0 --json > packages.jsonl)");
-
-  CLI::App* put = AddCommand(app, context, "put", "Create or change one record",
-                             options, PutRecord);
-  put->add_option("RECORD", options->record,
-                  "A JSON object of fields and \"id\"; - reads it from stdin")
-      ->required();
-  put->footer(
-      R"(Only the fields that are given change; null clears one. Without an id the
-record is new. The position that is printed makes a search wait for it.
-
-Examples:
-  engramctl put notes '{"id": "n1", "content": "Ada prefers tea"}'
-  engramctl put notes - < note.json)");
-
-  CLI::App* remove = AddCommand(app, context, "delete", "Delete records",
-                                options, DeleteRecords);
-  remove->add_option("ID", options->ids, "Ids of the records")->required();
-  remove->footer(
-      R"(All of them are deleted, or none; one that does not exist is no error.
-
-Examples:
-  engramctl delete notes n1 n2)");
 }
 
 }  // namespace engram::engramctl
