@@ -360,5 +360,42 @@ TEST(CollectionParserTest, HostileDocumentsAreRefusedQuickly) {
   }
 }
 
+// Many attributes, each as costly to check as it can be made.
+TEST(CollectionParserTest, HostileExpressionsAreRefusedQuickly) {
+  const std::string name(kMaxNameLength - 3, 'x');
+  const auto document = [&](absl::string_view attribute) {
+    std::string yaml = "collection: c\nfields:\n";
+    for (int i = 0; i < kMaxFields; ++i) {
+      absl::StrAppend(&yaml, "  ", name, i, ": {type: string, ", attribute,
+                      "}\n");
+    }
+    return yaml;
+  };
+  std::string sum = "a";
+  while (sum.size() < 3500) absl::StrAppend(&sum, " + a");
+  std::string list = name + "0 IN (";
+  while (list.size() < 30'000) absl::StrAppend(&list, "\"aaaa\", ");
+  std::string checks = "checks:\n";
+  for (int i = 0; i < 30; ++i) {
+    absl::StrAppend(&checks, "- '", list, "\"b\") AND ", name, "9'\n");
+  }
+  const std::string documents[] = {
+      document("merge: " + name + "zz"),
+      document("merge: '" + sum + "'"),
+      document("generated: '" + sum + "'"),
+      document("extract: " + name + "zz.a"),
+      document("pattern: '((((x{99}){99}){99}){99})'"),
+      document("pattern: '" + std::string(900, '(') + "'"),
+      document("index: true") + checks,
+  };
+  for (const std::string& yaml : documents) {
+    ASSERT_LT(yaml.size(), kMaxDocumentBytes);
+    const absl::Time start = absl::Now();
+    EXPECT_THAT(ParseCollection("", yaml),
+                StatusIs(absl::StatusCode::kInvalidArgument));
+    EXPECT_LT(absl::Now() - start, absl::Seconds(30)) << yaml.substr(0, 200);
+  }
+}
+
 }  // namespace
 }  // namespace engram::schema

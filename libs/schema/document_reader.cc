@@ -326,7 +326,7 @@ std::optional<std::string> DocumentReader::ReadFilter(
     const ExpressionRules& rules) {
   std::optional<std::string> text =
       ReadText(node, path, "a filter in quotes such as 'score > 0'");
-  if (!text.has_value() || !has_every_type()) return text;
+  if (!text.has_value() || !can_check_expressions()) return text;
   const RecordScope scope(spec);
   if (!CheckRules(node, path, filter::ParseFilter(*text, scope, Struct()),
                   rules)) {
@@ -352,7 +352,7 @@ bool DocumentReader::CheckExpression(const YamlNode& node,
                                      absl::string_view text,
                                      const filter::Scope& scope, FieldType type,
                                      const ExpressionRules& rules) {
-  return !has_every_type() ||
+  return !can_check_expressions() ||
          CheckRules(node, path,
                     filter::ParseExpression(text, scope, type, Struct()),
                     rules);

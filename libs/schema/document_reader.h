@@ -134,8 +134,12 @@ class DocumentReader {
   std::set<std::string, std::less<>> declared;
 
  private:
-  // Whether a filter can be typed: every declared field is in `spec`.
-  bool has_every_type() const { return spec.fields.size() == declared.size(); }
+  // Whether expressions can be typed, as every declared field is in `spec`, and
+  // are worth it: looking for the names that were probably meant costs time
+  // that a hostile document could multiply.
+  bool can_check_expressions() const {
+    return spec.fields.size() == declared.size() && !violations_.full();
+  }
   bool CheckRules(const YamlNode& node, absl::string_view path,
                   const absl::StatusOr<filter::Node>& parsed,
                   const ExpressionRules& rules);
