@@ -1,17 +1,21 @@
 #include "services/storage/catalog_service.h"
 
-#include <memory>
+#include <limits>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "libs/rpc/reactors.h"
+#include "libs/schema/typed_schema.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/request_fields.h"
 #include "services/storage/schema_applier.h"
+#include "services/storage/schema_history.h"
+#include "services/storage/schema_planner.h"
 
 namespace engram::storage {
 namespace {
@@ -75,24 +79,29 @@ absl::StatusOr<std::vector<Model>> DecodeModels(
   return std::vector<Model>(request.models().begin(), request.models().end());
 }
 
+absl::StatusOr<SchemaRequest> DecodeRequest(
+    const DatabaseRegistry& registry, const v1::SchemaTarget& target,
+    const google::protobuf::RepeatedPtrField<v1::SchemaDocument>& documents) {
+  ASSIGN_OR_RETURN(SchemaRequest request, DecodeSchema(target, documents));
+  request.models = registry.Models();
+  return request;
+}
+
 void EncodeApplied(const Database& database, const AppliedSchema& applied,
-                   int64_t sequence, v1::ApplySchemaResponse* response) {
+                   v1::ApplySchemaResponse* response) {
   for (const CollectionPtr& collection : applied.collections) {
     *response->add_collections() = ToProto(*collection);
   }
-  for (const CollectionPtr& collection : applied.created) {
-    response->add_created(collection->name());
+  for (const std::string& created : applied.created) {
+    response->add_created(created);
   }
-  response->set_position(database.PositionAt(sequence).ToString());
+  for (const SchemaStep& step : applied.steps) {
+    *response->add_steps() = ToProto(step);
+  }
+  response->set_position(database.PositionAt(applied.sequence).ToString());
+  response->set_version(applied.version);
+  response->set_backup(applied.backup);
 }
-
-// One ApplySchema call between its thread and the writer's.
-struct ApplyCall {
-  std::vector<DeclaredCollection> declared;
-  std::vector<Model> models;
-  AppliedSchema applied;
-  int64_t sequence = 0;
-};
 
 void StartApply(DatabaseRegistry& registry, absl::Time deadline,
                 const v1::ApplySchemaRequest& request,
@@ -100,33 +109,94 @@ void StartApply(DatabaseRegistry& registry, absl::Time deadline,
                 grpc::ServerUnaryReactor* reactor) {
   const absl::StatusOr<Database*> database = registry.Find(request.database());
   if (!database.ok()) return rpc::Finish(reactor, database.status());
-  absl::StatusOr<std::vector<DeclaredCollection>> declared =
-      DecodeSchema(request);
-  if (!declared.ok()) return rpc::Finish(reactor, declared.status());
-  const auto call = std::make_shared<ApplyCall>();
-  call->declared = *std::move(declared);
-  call->models = registry.Models();
-  (*database)->Submit({.run =
-                           [call](WriteTransaction& transaction) {
-                             const absl::Status status =
-                                 ApplySchema(transaction, call->declared,
-                                             call->models, &call->applied);
-                             call->sequence = transaction.log().head().sequence;
-                             return status;
-                           },
-                       .done =
-                           [call, database = *database, response,
-                            reactor](absl::Status status) {
-                             if (status.ok()) {
-                               database->catalog().Publish(call->applied.all);
-                               EncodeApplied(*database, call->applied,
-                                             call->sequence, response);
-                             }
-                             rpc::Finish(reactor, status);
-                           },
-                       .rows = call->declared.size(),
-                       .bytes = request.ByteSizeLong(),
-                       .deadline = deadline});
+  absl::StatusOr<SchemaRequest> decoded =
+      DecodeRequest(registry, request.target(), request.documents());
+  if (!decoded.ok()) return rpc::Finish(reactor, decoded.status());
+  decoded->plan_hash = request.plan_hash();
+  decoded->allow_destructive = request.allow_destructive();
+  ApplySchema(**database, *std::move(decoded), deadline,
+              [database = *database, response,
+               reactor](const absl::StatusOr<AppliedSchema>& applied) {
+                if (applied.ok()) EncodeApplied(*database, *applied, response);
+                rpc::Finish(reactor, applied.status());
+              });
+}
+
+absl::Status Plan(const DatabaseRegistry& registry,
+                  const v1::PlanSchemaRequest& request,
+                  v1::PlanSchemaResponse* response) {
+  ASSIGN_OR_RETURN(Database * database, registry.Find(request.database()));
+  ASSIGN_OR_RETURN(const SchemaRequest decoded,
+                   DecodeRequest(registry, request.target(), {}));
+  ASSIGN_OR_RETURN(const SchemaPlan plan, PlanOf(*database, decoded));
+  for (const SchemaStep& step : plan.steps) {
+    *response->add_steps() = ToProto(step);
+  }
+  response->set_destructive(plan.destructive());
+  response->set_backup(plan.wants_backup());
+  response->set_texts_to_embed(plan.texts_to_embed);
+  response->set_plan_hash(plan.hash);
+  return absl::OkStatus();
+}
+
+absl::Status ListMigrationsPage(const DatabaseRegistry& registry,
+                                const v1::ListMigrationsRequest& request,
+                                v1::ListMigrationsResponse* response) {
+  ASSIGN_OR_RETURN(Database * database, registry.Find(request.database()));
+  ASSIGN_OR_RETURN(const int limit, DecodePageSize(request.page_size()));
+  const std::string list = absl::StrCat("migrations/", database->name());
+  ASSIGN_OR_RETURN(const std::string last,
+                   DecodePageToken(list, request.page_token()));
+  int64_t before = std::numeric_limits<int64_t>::max();
+  if (!last.empty() && !absl::SimpleAtoi(last, &before)) {
+    return InvalidField("page_token", "is not one that this list gave");
+  }
+  ASSIGN_OR_RETURN(const ReadView view, database->BeginRead());
+  ASSIGN_OR_RETURN(const std::vector<v1::SchemaMigration> migrations,
+                   ReadMigrations(view.connection(), before, limit + 1));
+  for (const v1::SchemaMigration& migration : migrations) {
+    if (response->migrations_size() == limit) {
+      const int64_t shown = response->migrations(limit - 1).version();
+      response->set_next_page_token(EncodePageToken(list, absl::StrCat(shown)));
+      break;
+    }
+    *response->add_migrations() = migration;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<CollectionPtr>> FindCollections(
+    const Database& database, const Catalog& catalog,
+    const google::protobuf::RepeatedPtrField<std::string>& names) {
+  if (names.empty()) return catalog.List();
+  std::vector<CollectionPtr> collections;
+  for (const std::string& name : std::set(names.begin(), names.end())) {
+    ASSIGN_OR_RETURN(collections.emplace_back(),
+                     catalog.Get(database.name(), name));
+  }
+  return collections;
+}
+
+absl::Status Describe(const DatabaseRegistry& registry,
+                      const v1::GetDescriptorsRequest& request,
+                      v1::GetDescriptorsResponse* response) {
+  ASSIGN_OR_RETURN(Database * database, registry.Find(request.database()));
+  ASSIGN_OR_RETURN(
+      const std::vector<CollectionPtr> collections,
+      FindCollections(*database, database->catalog(), request.collections()));
+  bool needs_timestamp = false;
+  for (const CollectionPtr& collection : collections) {
+    schema::TypedSchema described =
+        schema::DescribeTyped(collection->spec, collection->typed);
+    needs_timestamp |= described.file.dependency_size() > 0;
+    (*response->mutable_messages())[collection->name()] = described.message;
+    (*response->mutable_sources())[described.file.name()] = described.source;
+    *response->mutable_files()->add_file() = std::move(described.file);
+  }
+  if (needs_timestamp) {
+    *response->mutable_files()->add_file() = schema::TimestampFile();
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ListCollectionsPage(const DatabaseRegistry& registry,
@@ -161,6 +231,32 @@ grpc::ServerUnaryReactor* CatalogService::ApplySchema(
       });
   if (!queued.ok()) rpc::Finish(reactor, queued);
   return reactor;
+}
+
+grpc::ServerUnaryReactor* CatalogService::PlanSchema(
+    grpc::CallbackServerContext* context, const v1::PlanSchemaRequest* request,
+    v1::PlanSchemaResponse* response) {
+  return rpc::RunUnary(*pool_, context, [=, this] {
+    return Plan(*registry_, *request, response);
+  });
+}
+
+grpc::ServerUnaryReactor* CatalogService::ListMigrations(
+    grpc::CallbackServerContext* context,
+    const v1::ListMigrationsRequest* request,
+    v1::ListMigrationsResponse* response) {
+  return rpc::RunUnary(*pool_, context, [=, this] {
+    return ListMigrationsPage(*registry_, *request, response);
+  });
+}
+
+grpc::ServerUnaryReactor* CatalogService::GetDescriptors(
+    grpc::CallbackServerContext* context,
+    const v1::GetDescriptorsRequest* request,
+    v1::GetDescriptorsResponse* response) {
+  return rpc::RunUnary(*pool_, context, [=, this] {
+    return Describe(*registry_, *request, response);
+  });
 }
 
 grpc::ServerUnaryReactor* CatalogService::GetCollection(

@@ -19,6 +19,18 @@ class CatalogService : public v1::CatalogService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::ApplySchemaRequest* request,
       v1::ApplySchemaResponse* response) override;
+  grpc::ServerUnaryReactor* PlanSchema(
+      grpc::CallbackServerContext* context,
+      const v1::PlanSchemaRequest* request,
+      v1::PlanSchemaResponse* response) override;
+  grpc::ServerUnaryReactor* ListMigrations(
+      grpc::CallbackServerContext* context,
+      const v1::ListMigrationsRequest* request,
+      v1::ListMigrationsResponse* response) override;
+  grpc::ServerUnaryReactor* GetDescriptors(
+      grpc::CallbackServerContext* context,
+      const v1::GetDescriptorsRequest* request,
+      v1::GetDescriptorsResponse* response) override;
   grpc::ServerUnaryReactor* GetCollection(
       grpc::CallbackServerContext* context,
       const v1::GetCollectionRequest* request,

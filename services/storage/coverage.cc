@@ -16,25 +16,24 @@ FROM _generations AS g WHERE generation = ?)sql";
 
 }  // namespace
 
-absl::Status ReadCoverage(Database& database, const Collection& collection,
+absl::Status ReadCoverage(Database& database, absl::string_view name,
                           v1::GetCoverageResponse* response) {
-  ASSIGN_OR_RETURN(ReadPool::Lease reader, database.AcquireReader());
-  ASSIGN_OR_RETURN(
-      sqlite::Transaction snapshot,
-      sqlite::Transaction::Begin(*reader, sqlite::Transaction::Kind::kRead));
-  ASSIGN_OR_RETURN(const LogHead head, ReadHead(*reader, database.epoch()));
+  ASSIGN_OR_RETURN(ReadView view, database.BeginRead());
+  ASSIGN_OR_RETURN(const CollectionPtr collection, view.Get(name));
+  sqlite::Connection& reader = view.connection();
+  ASSIGN_OR_RETURN(const LogHead head, ReadHead(reader, database.epoch()));
   response->set_position(database.PositionAt(head.sequence).ToString());
-  ASSIGN_OR_RETURN(sqlite::Statement records, reader->Cached(kSelectRecords));
-  records.BindInt(1, collection.id);
+  ASSIGN_OR_RETURN(sqlite::Statement records, reader.Cached(kSelectRecords));
+  records.BindInt(1, collection->id);
   RETURN_IF_ERROR(records.Step().status());
   response->set_records(records.Int(0));
-  for (const VectorField& field : collection.vectors) {
+  for (const VectorField& field : collection->vectors) {
     ASSIGN_OR_RETURN(sqlite::Statement select,
-                     reader->Cached(kSelectGeneration));
+                     reader.Cached(kSelectGeneration));
     select.BindInt(1, field.generation.id);
     RETURN_IF_ERROR(select.Step().status());
     ASSIGN_OR_RETURN(const int64_t outdated,
-                     reader->QueryInt(field.generation.count_outdated));
+                     reader.QueryInt(field.generation.count_outdated));
     v1::VectorFieldCoverage& coverage = *response->add_vector_fields();
     coverage.set_vector_field(field.name);
     coverage.set_generation(field.generation.id);

@@ -8,9 +8,9 @@
 
 namespace engram::storage {
 
-// Counts a collection's records by where their vectors stand, all as of one
-// position. Takes time only for records that wait.
-absl::Status ReadCoverage(Database& database, const Collection& collection,
+// Counts the records of the collection `name` by where their vectors stand, all
+// as of one position. Takes time only for records that wait.
+absl::Status ReadCoverage(Database& database, absl::string_view name,
                           v1::GetCoverageResponse* response);
 
 }  // namespace engram::storage

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -31,6 +32,10 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
     std::string name, std::string path, int64_t created_us, Options options,
     const Clock* clock, StorageMetrics* metrics,
     absl::AnyInvocable<void(bool)> on_commit) {
+  if (options.backup_directory.empty()) {
+    options.backup_directory =
+        (std::filesystem::path(path).parent_path() / "backups").string();
+  }
   ASSIGN_OR_RETURN(auto connection,
                    sqlite::Connection::Open(path, sqlite::Access::kReadWrite,
                                             options.durability));
@@ -39,9 +44,12 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
   auto database = absl::WrapUnique(
       new Database(std::move(name), path, created_us, options, clock, metrics));
   RETURN_IF_ERROR(database->Load(*connection));
-  ASSIGN_OR_RETURN(database->checkpointer_,
-                   sqlite::Connection::Open(path, sqlite::Access::kReadWrite,
-                                            options.durability));
+  {
+    absl::MutexLock lock(&database->close_mutex_);
+    ASSIGN_OR_RETURN(database->checkpointer_,
+                     sqlite::Connection::Open(path, sqlite::Access::kReadWrite,
+                                              options.durability));
+  }
   database->on_commit_ = std::move(on_commit);
   ASSIGN_OR_RETURN(
       database->committer_,
@@ -193,6 +201,8 @@ void Database::SubmitTouches() {
 
 absl::Status Database::CheckpointIfLarge() {
   if (wal_bytes_ < options_.checkpoint_bytes) return absl::OkStatus();
+  absl::MutexLock lock(&close_mutex_);
+  if (closed_) return absl::OkStatus();
   // Until the next commit tells the size again.
   wal_bytes_ = 0;
   return checkpointer_->CheckpointPassive();
@@ -247,6 +257,7 @@ void Database::Close() {
     log::Warning("write-ahead log not emptied",
                  {{"database", name_}, {"error", status}});
   }
+  committer_->Disconnect();
 }
 
 }  // namespace engram::storage

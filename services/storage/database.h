@@ -74,6 +74,9 @@ class Database {
     absl::Duration change_retention = absl::Hours(24 * 7);
     // The most records that one delete may take along.
     int64_t max_cascade_rows = 100'000;
+    // Where backups go that are taken before a schema is applied; empty is
+    // `backups` beside the file.
+    std::string backup_directory;
   };
 
   // Opens the file at `path`, creating it where there is none, and brings its
@@ -104,6 +107,10 @@ class Database {
   // The time for reads: never before what a write has seen.
   int64_t now_us() const {
     return std::max(absl::ToUnixMicros(clock_->Now()), committed_us_.load());
+  }
+
+  const std::string& backup_directory() const {
+    return options_.backup_directory;
   }
 
   // The size of the file, without the write-ahead log.
@@ -161,8 +168,6 @@ class Database {
   TouchBuffer touches_;
   WaitList commits_;
   ReadPool readers_;
-  // For checkpoints; used by one thread.
-  std::unique_ptr<sqlite::Connection> checkpointer_;
   absl::AnyInvocable<void(bool)> on_commit_;
   std::atomic<int64_t> newest_sequence_ = 0;
   std::atomic<int64_t> committed_us_ = 0;
@@ -172,6 +177,9 @@ class Database {
   std::atomic<bool> sweeping_ = false;
   absl::Mutex close_mutex_;
   bool closed_ ABSL_GUARDED_BY(close_mutex_) = false;
+  // For checkpoints.
+  std::unique_ptr<sqlite::Connection> checkpointer_
+      ABSL_GUARDED_BY(close_mutex_);
   // Last, so that its thread ends before what it uses.
   std::unique_ptr<GroupCommitter> committer_;
 };

@@ -1,7 +1,10 @@
 #include "services/storage/database_registry.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <initializer_list>
 #include <random>
+#include <system_error>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -26,6 +29,16 @@ constexpr absl::string_view kSelectDatabases =
     "SELECT name, incarnation, created_us FROM _databases ORDER BY name";
 constexpr absl::string_view kInsertDatabase =
     "INSERT INTO _databases (name, incarnation, created_us) VALUES (?, ?, ?)";
+constexpr absl::string_view kSelectIncarnation =
+    "SELECT incarnation FROM _databases WHERE name = ?";
+constexpr absl::string_view kDeleteDatabase =
+    "DELETE FROM _databases WHERE name = ?";
+constexpr absl::string_view kSelectRemovals =
+    "SELECT name, incarnation FROM _removals ORDER BY name, incarnation";
+constexpr absl::string_view kInsertRemoval =
+    "INSERT INTO _removals (name, incarnation) VALUES (?, ?)";
+constexpr absl::string_view kDeleteRemoval =
+    "DELETE FROM _removals WHERE name = ? AND incarnation = ?";
 constexpr absl::string_view kSelectModels = R"sql(
 SELECT name, fingerprint, dimensions, normalized, max_tokens, is_default
 FROM _models ORDER BY name)sql";
@@ -37,12 +50,33 @@ constexpr absl::string_view kClearDefault =
     "UPDATE _models SET is_default = 0 WHERE is_default = 1";
 
 constexpr absl::string_view kDefaultDatabase = "default";
+// The folder of all backups lies beside those of the databases.
+constexpr absl::string_view kBackups = "backups";
 constexpr size_t kMaxNameLength = 63;
 
 // A folder name that no earlier database of the same name had.
 std::string NewIncarnation() {
   std::random_device device;
   return absl::StrFormat("%08x%08x", device(), device());
+}
+
+// Runs a statement whose parameters are texts.
+absl::Status RunWith(sqlite::Connection& system, absl::string_view sql,
+                     std::initializer_list<absl::string_view> texts) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement, system.Cached(sql));
+  int parameter = 0;
+  for (const absl::string_view text : texts) {
+    statement.BindText(++parameter, text);
+  }
+  return statement.Run();
+}
+
+absl::Status DatabaseUnknown(absl::string_view name) {
+  return MakeError(absl::StatusCode::kNotFound,
+                   common::v1::ERROR_REASON_DATABASE_UNKNOWN,
+                   absl::StrCat("no database \"", name,
+                                "\"; create it with DatabaseService.Create"),
+                   {{"database", name}});
 }
 
 absl::Status UpsertModel(sqlite::Connection& system, const Model& model) {
@@ -59,7 +93,7 @@ absl::Status UpsertModel(sqlite::Connection& system, const Model& model) {
 }  // namespace
 
 bool IsDatabaseName(absl::string_view name) {
-  return !name.empty() && name.size() <= kMaxNameLength &&
+  return !name.empty() && name.size() <= kMaxNameLength && name != kBackups &&
          absl::ascii_islower(name[0]) &&
          std::all_of(name.begin(), name.end(), [](unsigned char c) {
            return absl::ascii_islower(c) || absl::ascii_isdigit(c) ||
@@ -96,6 +130,7 @@ DatabaseRegistry::DatabaseRegistry(std::string data_dir,
 DatabaseRegistry::~DatabaseRegistry() { Close(); }
 
 absl::Status DatabaseRegistry::OpenAll() {
+  RETURN_IF_ERROR(RemoveLeftovers());
   {
     ASSIGN_OR_RETURN(sqlite::Statement select,
                      system_->Prepare(kSelectDatabases));
@@ -126,12 +161,14 @@ DatabaseRegistry::Entry DatabaseRegistry::OpenDatabase(
   const std::string folder =
       absl::StrCat(data_dir_, "/", name, "/", incarnation);
   RETURN_IF_ERROR(CreateDirectories(folder));
-  auto database =
-      Database::Open(name, absl::StrCat(folder, "/engram.db"), created_us,
-                     options_, clock_, metrics_, [this](bool has_new_entries) {
-                       commits_.Notify();
-                       if (has_new_entries) pending_.Notify();
-                     });
+  Database::Options options = options_;
+  options.backup_directory = BackupDirectory(name);
+  auto database = Database::Open(name, absl::StrCat(folder, "/engram.db"),
+                                 created_us, std::move(options), clock_,
+                                 metrics_, [this](bool has_new_entries) {
+                                   commits_.Notify();
+                                   if (has_new_entries) pending_.Notify();
+                                 });
   if (!database.ok()) return WithContext(database.status(), name);
   RETURN_IF_ERROR(SyncDirectory(folder));
   return database;
@@ -141,23 +178,18 @@ absl::StatusOr<Database*> DatabaseRegistry::Find(absl::string_view name) const {
   if (name.empty()) name = kDefaultDatabase;
   absl::MutexLock lock(&mutex_);
   const auto found = databases_.find(std::string(name));
-  if (found == databases_.end()) {
-    return MakeError(absl::StatusCode::kNotFound,
-                     common::v1::ERROR_REASON_DATABASE_UNKNOWN,
-                     absl::StrCat("no database \"", name,
-                                  "\"; create it with DatabaseService.Create"),
-                     {{"database", name}});
-  }
+  if (found == databases_.end()) return DatabaseUnknown(name);
   if (!found->second.ok()) return found->second.status();
   return found->second->get();
 }
 
 absl::StatusOr<Database*> DatabaseRegistry::Create(const std::string& name) {
   if (!IsDatabaseName(name)) {
-    return InvalidField("database",
-                        absl::StrCat("is not a name; give a lower-case letter, "
-                                     "then letters, digits, _ and -, at most ",
-                                     kMaxNameLength, " in all"));
+    return InvalidField(
+        "database",
+        absl::StrCat("is not a name; give a lower-case letter, "
+                     "then letters, digits, _ and -, at most ",
+                     kMaxNameLength, " in all, but not ", kBackups));
   }
   absl::MutexLock system_lock(&system_mutex_);
   {
@@ -176,20 +208,126 @@ absl::StatusOr<Database*> DatabaseRegistry::CreateLocked(
     const std::string& name) {
   const std::string incarnation = NewIncarnation();
   const int64_t created_us = absl::ToUnixMicros(clock_->Now());
-  ASSIGN_OR_RETURN(auto database, OpenDatabase(name, incarnation, created_us));
-  // The file first: a crash between the two leaves a folder that nothing names.
-  ASSIGN_OR_RETURN(sqlite::Statement insert, system_->Cached(kInsertDatabase));
-  insert.BindText(1, name);
-  insert.BindText(2, incarnation);
-  insert.BindInt(3, created_us);
-  RETURN_IF_ERROR(insert.Run());
-  Database* const created = database.get();
+  // A crash from here on leaves a folder that nothing names but this.
+  RETURN_IF_ERROR(RunWith(*system_, kInsertRemoval, {name, incarnation}));
+  Entry database = OpenDatabase(name, incarnation, created_us);
+  if (!database.ok()) {
+    RemoveFolder(name, incarnation).IgnoreError();
+    return database.status();
+  }
+  {
+    ASSIGN_OR_RETURN(sqlite::Transaction transaction,
+                     sqlite::Transaction::Begin(
+                         *system_, sqlite::Transaction::Kind::kWrite));
+    ASSIGN_OR_RETURN(sqlite::Statement insert,
+                     system_->Cached(kInsertDatabase));
+    insert.BindText(1, name);
+    insert.BindText(2, incarnation);
+    insert.BindInt(3, created_us);
+    RETURN_IF_ERROR(insert.Run());
+    RETURN_IF_ERROR(RunWith(*system_, kDeleteRemoval, {name, incarnation}));
+    RETURN_IF_ERROR(transaction.Commit());
+  }
+  Database* const created = database->get();
   {
     absl::MutexLock lock(&mutex_);
     databases_.emplace(name, std::move(database));
   }
   commits_.Notify();
   return created;
+}
+
+absl::Status DatabaseRegistry::Delete(const std::string& name) {
+  if (name == kDefaultDatabase) {
+    return absl::FailedPreconditionError(
+        "the database \"default\" cannot be deleted");
+  }
+  absl::MutexLock system_lock(&system_mutex_);
+  std::string incarnation;
+  {
+    ASSIGN_OR_RETURN(sqlite::Statement select,
+                     system_->Cached(kSelectIncarnation));
+    select.BindText(1, name);
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) return DatabaseUnknown(name);
+    incarnation = std::string(select.Text(0));
+  }
+  {
+    ASSIGN_OR_RETURN(sqlite::Transaction transaction,
+                     sqlite::Transaction::Begin(
+                         *system_, sqlite::Transaction::Kind::kWrite));
+    RETURN_IF_ERROR(RunWith(*system_, kDeleteDatabase, {name}));
+    RETURN_IF_ERROR(RunWith(*system_, kInsertRemoval, {name, incarnation}));
+    RETURN_IF_ERROR(transaction.Commit());
+  }
+  Database* deleted = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = databases_.find(name);
+    if (found != databases_.end()) {
+      if (found->second.ok()) {
+        deleted = found->second->get();
+        deleted_.push_back(*std::move(found->second));
+      }
+      databases_.erase(found);
+    }
+  }
+  if (deleted != nullptr) deleted->Close();
+  commits_.Notify();
+  return RemoveFolder(name, incarnation);
+}
+
+absl::Status DatabaseRegistry::RemoveFolder(const std::string& name,
+                                            const std::string& incarnation) {
+  const std::string parent = absl::StrCat(data_dir_, "/", name);
+  std::error_code error;
+  std::filesystem::remove_all(absl::StrCat(parent, "/", incarnation), error);
+  if (!error) {
+    // Another incarnation may have its folder there.
+    std::error_code is_not_empty;
+    std::filesystem::remove(parent, is_not_empty);
+    ASSIGN_OR_RETURN(sqlite::Statement select,
+                     system_->Cached(kSelectIncarnation));
+    select.BindText(1, name);
+    ASSIGN_OR_RETURN(const bool lives, select.Step());
+    if (!lives) {
+      std::filesystem::remove_all(BackupDirectory(name), error);
+    }
+  }
+  if (error) {
+    // The next start tries again.
+    return absl::UnavailableError(
+        absl::StrCat("the files of database \"", name,
+                     "\" are not removed yet: ", error.message()));
+  }
+  RETURN_IF_ERROR(SyncDirectory(data_dir_));
+  return RunWith(*system_, kDeleteRemoval, {name, incarnation});
+}
+
+absl::Status DatabaseRegistry::RemoveLeftovers() {
+  std::vector<std::pair<std::string, std::string>> removals;
+  {
+    ASSIGN_OR_RETURN(sqlite::Statement select,
+                     system_->Prepare(kSelectRemovals));
+    while (true) {
+      ASSIGN_OR_RETURN(const bool found, select.Step());
+      if (!found) break;
+      removals.push_back(
+          {std::string(select.Text(0)), std::string(select.Text(1))});
+    }
+  }
+  for (const auto& [name, incarnation] : removals) {
+    const absl::Status status = RemoveFolder(name, incarnation);
+    if (!status.ok()) {
+      log::Warning("leftovers of a database not removed",
+                   {{"database", name}, {"error", status}});
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string DatabaseRegistry::BackupDirectory(const std::string& name) const {
+  return absl::StrCat(data_dir_, "/", kBackups, "/", name);
 }
 
 std::vector<Database*> DatabaseRegistry::List() const {

@@ -22,7 +22,8 @@ namespace engram::storage {
 
 // Which databases there are, and which models schemas may name: system.db.
 //
-// Thread-safe. A database that was returned lives as long as the registry.
+// Thread-safe. A database that was returned lives as long as the registry: one
+// that is deleted is closed, and takes a few KB until then.
 class DatabaseRegistry {
  public:
   // Opens system.db in `data_dir`, then every database; creates `default` the
@@ -44,6 +45,12 @@ class DatabaseRegistry {
   // `AlreadyExists` for one that is taken.
   absl::StatusOr<Database*> Create(const std::string& name);
 
+  // Deletes a database with its folder and its backups: it is gone for good
+  // once this returns. Those who wait for its changes are woken; its calls get
+  // `Unavailable`. `NotFound` as Find; `FailedPrecondition` for `default`.
+  // After a crash in the middle the next start finishes it.
+  absl::Status Delete(const std::string& name);
+
   // Those that are open, by name.
   std::vector<Database*> List() const;
 
@@ -54,7 +61,7 @@ class DatabaseRegistry {
   // By name.
   std::vector<common::v1::Model> Models() const;
 
-  // Notified after each commit of any database, and after Create.
+  // Notified after each commit of any database, after Create and Delete.
   WaitList& commits() { return commits_; }
   // Notified when there may be text to embed.
   WaitList& pending() { return pending_; }
@@ -81,6 +88,13 @@ class DatabaseRegistry {
   absl::Status OpenAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(system_mutex_);
   absl::StatusOr<Database*> CreateLocked(const std::string& name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(system_mutex_);
+  // Removes what a crash left of databases deleted or half created.
+  absl::Status RemoveLeftovers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(system_mutex_);
+  // Removes a database's folder and its backups, then the note that says so.
+  absl::Status RemoveFolder(const std::string& name,
+                            const std::string& incarnation)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(system_mutex_);
+  std::string BackupDirectory(const std::string& name) const;
   Entry OpenDatabase(const std::string& name, const std::string& incarnation,
                      int64_t created_us);
   absl::Status LoadModels() ABSL_EXCLUSIVE_LOCKS_REQUIRED(system_mutex_);
@@ -101,6 +115,8 @@ class DatabaseRegistry {
   mutable absl::Mutex mutex_;
   std::map<std::string, Entry, std::less<>> databases_ ABSL_GUARDED_BY(mutex_);
   std::vector<common::v1::Model> models_ ABSL_GUARDED_BY(mutex_);
+  // Closed.
+  std::vector<std::unique_ptr<Database>> deleted_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Whether `name` can be a database's: `[a-z][a-z0-9_-]*`, at most 63

@@ -1,5 +1,6 @@
 #include "services/storage/database_service.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "google/protobuf/util/time_util.h"
 #include "libs/rpc/reactors.h"
+#include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/request_fields.h"
 
@@ -79,8 +81,12 @@ class DatabaseStream : public rpc::StreamReactor<v1::WatchDatabasesResponse> {
       return End(absl::CancelledError("the client has gone"));
     }
     const uint64_t seen = registry_->commits().version();
+    const std::vector<Database*> databases = registry_->List();
     v1::WatchDatabasesResponse response;
-    for (const Database* database : registry_->List()) {
+    AddDeleted(databases, response);
+    // On their own, as one of them may have been created again.
+    if (!response.deleted().empty()) return Send(std::move(response));
+    for (const Database* database : databases) {
       const int64_t sequence = database->NewestPosition().sequence;
       const auto [sent, is_new] = sent_.try_emplace(database, sequence);
       if (!is_new && sent->second == sequence) continue;
@@ -97,6 +103,21 @@ class DatabaseStream : public rpc::StreamReactor<v1::WatchDatabasesResponse> {
         return Next();
       case WaitList::Added::kFull:
         return End(absl::ResourceExhaustedError("too many watch databases"));
+    }
+  }
+
+  // Forgets those that were sent and are there no more.
+  void AddDeleted(const std::vector<Database*>& databases,
+                  v1::WatchDatabasesResponse& response) {
+    for (auto it = sent_.begin(); it != sent_.end();) {
+      const auto database = it++;
+      if (std::find(databases.begin(), databases.end(), database->first) !=
+          databases.end()) {
+        continue;
+      }
+      // Deleted ones live as long as the registry.
+      response.add_deleted(database->first->name());
+      sent_.erase(database);
     }
   }
 
@@ -141,6 +162,18 @@ grpc::ServerUnaryReactor* DatabaseService::List(
     v1::DatabaseServiceListResponse* response) {
   return rpc::RunUnary(*pool_, context, [=, this] {
     return ListDatabases(*registry_, *request, response);
+  });
+}
+
+grpc::ServerUnaryReactor* DatabaseService::Delete(
+    grpc::CallbackServerContext* context,
+    const v1::DatabaseServiceDeleteRequest* request,
+    v1::DatabaseServiceDeleteResponse*) {
+  return rpc::RunUnary(*pool_, context, [=, this]() -> absl::Status {
+    if (request->confirm() != request->database()) {
+      return InvalidField("confirm", "is not the database's name; repeat it");
+    }
+    return registry_->Delete(request->database());
   });
 }
 

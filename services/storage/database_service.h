@@ -28,6 +28,10 @@ class DatabaseService : public v1::DatabaseService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::DatabaseServiceListRequest* request,
       v1::DatabaseServiceListResponse* response) override;
+  grpc::ServerUnaryReactor* Delete(
+      grpc::CallbackServerContext* context,
+      const v1::DatabaseServiceDeleteRequest* request,
+      v1::DatabaseServiceDeleteResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchDatabasesResponse>* WatchDatabases(
       grpc::CallbackServerContext* context,
       const v1::WatchDatabasesRequest* request) override;

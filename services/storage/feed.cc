@@ -11,8 +11,17 @@
 namespace engram::storage {
 namespace {
 
+// An entry of sequence 0 is of a backfill, which holds no position back.
 constexpr absl::string_view kSelectPending =
-    "SELECT sequence FROM _outbox WHERE generation = ? AND row = ?";
+    "SELECT sequence FROM _outbox "
+    "WHERE generation = ? AND row = ? AND sequence > 0";
+// The next change of a collection's name after a change: what it was called
+// there. Kinds 5 and 6 are kCollectionChanged, whose payload is the name before
+// it, and kCollectionDropped.
+constexpr absl::string_view kSelectNextNaming = R"sql(
+SELECT kind, id, payload FROM _changes
+WHERE collection = ? AND sequence > ? AND kind IN (5, 6)
+ORDER BY sequence LIMIT 1)sql";
 constexpr absl::string_view kCountRecords =
     "SELECT coalesce(sum(records), 0) FROM _collections";
 
@@ -47,8 +56,7 @@ absl::StatusOr<v1::StoredVectors> ReadVectors(sqlite::Connection& reader,
 // Turns log entries into messages.
 class ChangeEncoder {
  public:
-  ChangeEncoder(const Catalog& catalog, sqlite::Connection& reader)
-      : catalog_(catalog), reader_(reader) {}
+  explicit ChangeEncoder(ReadView& view) : view_(view) {}
 
   absl::Status Encode(const Change& change, v1::Change* out) {
     out->set_sequence(change.sequence);
@@ -56,57 +64,82 @@ class ChangeEncoder {
     *out->mutable_commit_time() =
         google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
             change.committed_us);
+    // Null if it has been dropped since.
     ASSIGN_OR_RETURN(const CollectionPtr collection,
-                     FindCollection(change.collection));
+                     view_.FindById(change.collection));
+    ASSIGN_OR_RETURN(const std::string name, NameAt(change, collection.get()));
     switch (change.kind) {
       case ChangeKind::kCollectionCreated:
-        *out->mutable_collection_created() = ToProto(*collection);
+        EncodeCollection(collection.get(), name,
+                         out->mutable_collection_created());
         return absl::OkStatus();
       case ChangeKind::kRecordChanged:
-        return EncodeRecord(change, *collection, out->mutable_record_changed());
+        return EncodeRecord(change, name, out->mutable_record_changed());
       case ChangeKind::kRecordDeleted:
-        return EncodeRecord(change, *collection, out->mutable_record_deleted());
+        return EncodeRecord(change, name, out->mutable_record_deleted());
       case ChangeKind::kVectorsStored:
-        return EncodeVectors(change, *collection,
+        return EncodeVectors(change, collection.get(), name,
                              out->mutable_vectors_stored());
       case ChangeKind::kCollectionChanged:
+        EncodeCollection(
+            collection.get(), change.id,
+            out->mutable_collection_changed()->mutable_collection());
+        out->mutable_collection_changed()->set_previous_name(change.payload);
+        return absl::OkStatus();
       case ChangeKind::kCollectionDropped:
-        break;
+        out->mutable_collection_dropped()->set_collection(change.id);
+        return absl::OkStatus();
     }
     return Unreadable(change);
   }
 
  private:
-  absl::StatusOr<CollectionPtr> FindCollection(int64_t id) {
-    CollectionPtr collection = catalog_.FindById(id);
-    if (collection != nullptr) return collection;
-    // The catalog learns of a collection a moment after its commit.
-    ASSIGN_OR_RETURN(const auto collections, ReadCollections(reader_));
-    for (const CollectionPtr& stored : collections) {
-      if (stored->id == id) return stored;
+  // What the change's collection was called right after the change: followers
+  // learn of names in the order of the changes.
+  absl::StatusOr<std::string> NameAt(const Change& change,
+                                     const Collection* collection) {
+    ASSIGN_OR_RETURN(sqlite::Statement select,
+                     view_.connection().Cached(kSelectNextNaming));
+    select.BindInt(1, change.collection);
+    select.BindInt(2, change.sequence);
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) return collection == nullptr ? change.id : collection->name();
+    if (static_cast<ChangeKind>(select.Int(0)) ==
+        ChangeKind::kCollectionDropped) {
+      return std::string(select.Text(1));
     }
-    return absl::DataLossError(absl::StrCat("the change log names collection ",
-                                            id, ", which does not exist"));
+    return std::string(select.Blob(2));
+  }
+
+  // As it is now, but under the name that it had; nothing else is known of one
+  // that is gone.
+  static void EncodeCollection(const Collection* collection,
+                               const std::string& name, v1::Collection* out) {
+    if (collection != nullptr) *out = ToProto(*collection);
+    out->set_name(name);
   }
 
   template <typename Message>
-  absl::Status EncodeRecord(const Change& change, const Collection& collection,
+  absl::Status EncodeRecord(const Change& change, const std::string& name,
                             Message* out) {
     if (!out->ParseFromString(change.payload)) return Unreadable(change);
-    out->set_collection(collection.name());
+    out->set_collection(name);
     out->set_row(change.row);
     out->set_id(change.id);
     return absl::OkStatus();
   }
 
-  absl::Status EncodeVectors(const Change& change, const Collection& collection,
-                             v1::VectorsStored* out) {
-    RETURN_IF_ERROR(EncodeRecord(change, collection, out));
-    const Generation& generation =
-        FieldOfGeneration(collection, out->generation()).generation;
-    ASSIGN_OR_RETURN(
-        v1::StoredVectors vectors,
-        ReadVectors(reader_, generation, change.row, change.sequence));
+  absl::Status EncodeVectors(const Change& change, const Collection* collection,
+                             const std::string& name, v1::VectorsStored* out) {
+    RETURN_IF_ERROR(EncodeRecord(change, name, out));
+    const VectorField* const field =
+        collection == nullptr ? nullptr
+                              : FindGeneration(*collection, out->generation());
+    // Gone with its generation.
+    if (field == nullptr) return absl::OkStatus();
+    ASSIGN_OR_RETURN(v1::StoredVectors vectors,
+                     ReadVectors(view_.connection(), field->generation,
+                                 change.row, change.sequence));
     out->mutable_chunks()->Swap(vectors.mutable_chunks());
     return absl::OkStatus();
   }
@@ -116,8 +149,7 @@ class ChangeEncoder {
         absl::StrCat("change ", change.sequence, " cannot be read"));
   }
 
-  const Catalog& catalog_;
-  sqlite::Connection& reader_;
+  ReadView& view_;
 };
 
 absl::StatusOr<v1::SnapshotRecord> EncodeRecord(sqlite::Connection& reader,
@@ -128,6 +160,10 @@ absl::StatusOr<v1::SnapshotRecord> EncodeRecord(sqlite::Connection& reader,
   record.set_row(row.Int(0));
   record.set_id(std::string(row.Text(1)));
   record.set_sequence(row.Int(2));
+  if (!row.IsNull(3)) {
+    *record.mutable_expire_time() =
+        google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(row.Int(3));
+  }
   for (const VectorField& field : collection.vectors) {
     const Generation& generation = field.generation;
     ASSIGN_OR_RETURN(
@@ -170,26 +206,24 @@ absl::Status CheckFollower(Database& database, const Position& position,
 
 absl::StatusOr<int64_t> ReadFeed(Database& database, int64_t sequence,
                                  v1::WatchChangesResponse* response) {
-  ASSIGN_OR_RETURN(ReadPool::Lease reader, database.AcquireReader());
   // Changes and the vectors that they name, of one state of the file.
-  ASSIGN_OR_RETURN(
-      sqlite::Transaction snapshot,
-      sqlite::Transaction::Begin(*reader, sqlite::Transaction::Kind::kRead));
-  ChangeEncoder encoder(database.catalog(), *reader);
+  ASSIGN_OR_RETURN(ReadView view, database.BeginRead());
+  ChangeEncoder encoder(view);
   int64_t bytes = 0;
   int64_t last = sequence;
   bool has_gap = false;
-  RETURN_IF_ERROR(VisitChanges(
-      *reader, sequence, [&](const Change& change) -> absl::StatusOr<bool> {
-        // Pruned while the follower was reading.
-        has_gap = change.sequence != last + 1;
-        if (has_gap) return false;
-        v1::Change* out = response->add_changes();
-        RETURN_IF_ERROR(encoder.Encode(change, out));
-        last = change.sequence;
-        bytes += static_cast<int64_t>(out->ByteSizeLong());
-        return bytes < kFeedMessageBytes;
-      }));
+  RETURN_IF_ERROR(
+      VisitChanges(view.connection(), sequence,
+                   [&](const Change& change) -> absl::StatusOr<bool> {
+                     // Pruned while the follower was reading.
+                     has_gap = change.sequence != last + 1;
+                     if (has_gap) return false;
+                     v1::Change* out = response->add_changes();
+                     RETURN_IF_ERROR(encoder.Encode(change, out));
+                     last = change.sequence;
+                     bytes += static_cast<int64_t>(out->ByteSizeLong());
+                     return bytes < kFeedMessageBytes;
+                   }));
   if (has_gap && response->changes().empty()) {
     return MakeError(absl::StatusCode::kOutOfRange,
                      common::v1::ERROR_REASON_POSITION_PRUNED,
@@ -216,14 +250,13 @@ SnapshotReader::Next() {
 }
 
 absl::StatusOr<v1::StreamSnapshotResponse> SnapshotReader::ReadStart() {
-  ASSIGN_OR_RETURN(ReadPool::Lease reader, database_->AcquireReader());
-  ASSIGN_OR_RETURN(
-      sqlite::Transaction snapshot,
-      sqlite::Transaction::Begin(*reader, sqlite::Transaction::Kind::kRead));
-  ASSIGN_OR_RETURN(const LogHead head, ReadHead(*reader, database_->epoch()));
+  ASSIGN_OR_RETURN(const ReadView view, database_->BeginRead());
+  sqlite::Connection& reader = view.connection();
+  ASSIGN_OR_RETURN(const LogHead head, ReadHead(reader, database_->epoch()));
+  schema_version_ = view.schema_version();
   // Not the catalog's, which may be a moment behind or ahead of this state.
-  ASSIGN_OR_RETURN(collections_, ReadCollections(*reader));
-  ASSIGN_OR_RETURN(const int64_t records, reader->QueryInt(kCountRecords));
+  ASSIGN_OR_RETURN(collections_, ReadCollections(reader));
+  ASSIGN_OR_RETURN(const int64_t records, reader.QueryInt(kCountRecords));
   v1::StreamSnapshotResponse message;
   v1::SnapshotStart& start = *message.mutable_start();
   start.set_position(database_->PositionAt(head.sequence).ToString());
@@ -238,13 +271,19 @@ absl::StatusOr<v1::StreamSnapshotResponse> SnapshotReader::ReadStart() {
 absl::StatusOr<v1::StreamSnapshotResponse> SnapshotReader::ReadRecords() {
   v1::StreamSnapshotResponse message;
   v1::SnapshotRecords& records = *message.mutable_records();
-  ASSIGN_OR_RETURN(ReadPool::Lease reader, database_->AcquireReader());
-  ASSIGN_OR_RETURN(
-      sqlite::Transaction snapshot,
-      sqlite::Transaction::Begin(*reader, sqlite::Transaction::Kind::kRead));
+  ASSIGN_OR_RETURN(const ReadView view, database_->BeginRead());
+  if (view.schema_version() != schema_version_) {
+    // The tables may be others now.
+    return MakeError(absl::StatusCode::kAborted,
+                     common::v1::ERROR_REASON_SCHEMA_CHANGED,
+                     "the schema changed while the snapshot was read; take "
+                     "another one",
+                     {{"database", database_->name()}});
+  }
   int64_t bytes = 0;
   for (; collection_ < collections_.size(); ++collection_, row_ = 0) {
-    ASSIGN_OR_RETURN(const bool full, ReadCollection(*reader, records, bytes));
+    ASSIGN_OR_RETURN(const bool full,
+                     ReadCollection(view.connection(), records, bytes));
     if (full) break;
   }
   return message;

@@ -37,7 +37,8 @@ class SnapshotReader {
   // `database` must outlive this object.
   explicit SnapshotReader(Database* database) : database_(database) {}
 
-  // Returns the next message; nothing after the last.
+  // Returns the next message; nothing after the last. `Aborted`, reason
+  // `SCHEMA_CHANGED`, if a schema was applied since the first.
   absl::StatusOr<std::optional<v1::StreamSnapshotResponse>> Next();
 
  private:
@@ -53,6 +54,7 @@ class SnapshotReader {
   Database* const database_;
   bool started_ = false;
   bool ended_ = false;
+  int64_t schema_version_ = 0;
   std::vector<CollectionPtr> collections_;
   // Where the scan stands: everything before this collection, and this
   // collection's records up to this row, was read.

@@ -179,9 +179,9 @@ absl::Status GroupCommitter::RunAlone(Write& write) {
       .now_us = std::max(absl::ToUnixMicros(clock_->Now()), head.committed_us),
       .schema_version = schema_version_};
   const absl::Status status = write.run_alone(access);
+  NoteIfBroken(status, access.commit_error);
   if (!status.ok()) {
     log_.Rewind(head);
-    NoteIfBroken(status, access.commit_error);
     return broken_.ok() ? status : broken_;
   }
   schema_version_ = access.schema_version;

@@ -35,7 +35,8 @@ struct WriterAccess {
   int64_t schema_version = 0;
   // What it did.
   WriteEffects effects;
-  // SQLite's extended code after a Commit that failed.
+  // SQLite's extended code after a Commit that failed, or of what else leaves
+  // the connection unfit for writes.
   int commit_error = 0;
 
   // Ends the work's transaction: its last act that may fail.
@@ -116,8 +117,10 @@ class GroupCommitter {
   uint64_t epoch() const { return epoch_; }
   const LogHead& first_head() const { return first_head_; }
 
-  // The writer's connection, for the time after Stop.
+  // The writer's connection, for the time between Stop and Disconnect.
   sqlite::Connection& connection() { return *connection_; }
+  // Closes the connection. After Stop; Submit may still be called.
+  void Disconnect() { connection_.reset(); }
 
  private:
   using Group = std::vector<Write>;
@@ -145,7 +148,7 @@ class GroupCommitter {
   void Publish(const WriteEffects& effects, size_t writes,
                absl::Duration duration);
 
-  const std::unique_ptr<sqlite::Connection> connection_;
+  std::unique_ptr<sqlite::Connection> connection_;
   const Options options_;
   const Clock* const clock_;
   StorageMetrics* const metrics_;

@@ -237,10 +237,9 @@ absl::Status StoreChanges(sqlite::Connection& connection,
   return absl::OkStatus();
 }
 
-absl::Status StoreMigration(sqlite::Connection& connection, int64_t version,
-                            const std::vector<SchemaStep>& steps,
-                            const std::vector<CollectionPtr>& collections,
-                            int64_t now_us) {
+absl::StatusOr<std::vector<CollectionPtr>> StoreMigration(
+    sqlite::Connection& connection, int64_t version,
+    const std::vector<SchemaStep>& steps, int64_t now_us) {
   v1::SchemaMigration migration;
   for (const SchemaStep& step : steps) *migration.add_steps() = ToProto(step);
   const std::string bytes = migration.SerializeAsString();
@@ -250,6 +249,8 @@ absl::Status StoreMigration(sqlite::Connection& connection, int64_t version,
   insert.BindInt(2, now_us);
   insert.BindBlob(3, bytes);
   RETURN_IF_ERROR(insert.Run());
+  ASSIGN_OR_RETURN(std::vector<CollectionPtr> collections,
+                   ReadCollections(connection));
   ASSIGN_OR_RETURN(sqlite::Statement older, connection.Prepare(kInsertOlder));
   for (const CollectionPtr& collection : collections) {
     v1::Collection fields;
@@ -262,7 +263,7 @@ absl::Status StoreMigration(sqlite::Connection& connection, int64_t version,
     older.BindBlob(5, numbers);
     RETURN_IF_ERROR(older.Run());
   }
-  return absl::OkStatus();
+  return collections;
 }
 
 absl::StatusOr<std::vector<v1::SchemaMigration>> ReadMigrations(

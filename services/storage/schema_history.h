@@ -30,11 +30,10 @@ absl::Status StoreChanges(sqlite::Connection& connection,
                           int64_t now_us);
 
 // Stores the migration of this number: its steps, and the collections as they
-// are now.
-absl::Status StoreMigration(sqlite::Connection& connection, int64_t version,
-                            const std::vector<SchemaStep>& steps,
-                            const std::vector<CollectionPtr>& collections,
-                            int64_t now_us);
+// are now, which it returns.
+absl::StatusOr<std::vector<CollectionPtr>> StoreMigration(
+    sqlite::Connection& connection, int64_t version,
+    const std::vector<SchemaStep>& steps, int64_t now_us);
 
 // Reads at most `limit` migrations below `before`, newest first.
 absl::StatusOr<std::vector<v1::SchemaMigration>> ReadMigrations(

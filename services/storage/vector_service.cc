@@ -311,10 +311,7 @@ grpc::ServerUnaryReactor* VectorService::GetCoverage(
     v1::GetCoverageResponse* response) {
   return rpc::RunUnary(*pool_, context, [=, this]() -> absl::Status {
     ASSIGN_OR_RETURN(Database * database, registry_->Find(request->database()));
-    ASSIGN_OR_RETURN(
-        const CollectionPtr collection,
-        database->catalog().Get(database->name(), request->collection()));
-    return ReadCoverage(*database, *collection, response);
+    return ReadCoverage(*database, request->collection(), response);
   });
 }
 
