@@ -202,7 +202,7 @@ class SideObjectLister {
     }
     const std::string list = absl::StrJoin(columns, ", ");
     const std::string name = TextTableName(collection_);
-    const absl::string_view tokenizer =
+    const std::string tokenizer =
         text.tokenizer == "porter" ? "porter unicode61" : text.tokenizer;
     Add({.kind = SideObject::Kind::kText,
          .name = name,
