@@ -66,7 +66,7 @@ void PlanRenames(SchemaPlan& plan) {
            .summary =
                absl::StrCat("move collection \"", from, "\" out of the way"),
            .sql = {absl::StrCat("ALTER TABLE ", QuoteIdentifier(from),
-                                " RENAME TO ", between)},
+                                " RENAME TO ", QuoteIdentifier(between))},
            .change = static_cast<int>(i)});
       from = between;
     }

@@ -404,10 +404,10 @@ TEST_F(SchemaPlannerTest, TwoNamesAreExchangedThroughAThird) {
   for (const SchemaStep& step : plan.steps) {
     sql.insert(sql.end(), step.sql.begin(), step.sql.end());
   }
-  EXPECT_THAT(sql, ElementsAre("ALTER TABLE \"a\" RENAME TO _renamed_1",
-                               "ALTER TABLE \"b\" RENAME TO _renamed_2",
-                               "ALTER TABLE _renamed_1 RENAME TO \"b\"",
-                               "ALTER TABLE _renamed_2 RENAME TO \"a\""));
+  EXPECT_THAT(sql, ElementsAre("ALTER TABLE \"a\" RENAME TO \"_renamed_1\"",
+                               "ALTER TABLE \"b\" RENAME TO \"_renamed_2\"",
+                               "ALTER TABLE \"_renamed_1\" RENAME TO \"b\"",
+                               "ALTER TABLE \"_renamed_2\" RENAME TO \"a\""));
 }
 
 TEST_F(SchemaPlannerTest, TheHashStandsForStepsAndBase) {
