@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/filter/evaluate.h"
+#include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/collection_table.h"
 #include "services/storage/record_editor.h"
@@ -30,6 +31,9 @@ constexpr absl::string_view kDeleteMethod =
 // Rows that one scan finds: many slices', as a scan by an index of the filter
 // has to sort all that is left before it knows the first.
 constexpr int kMaxScannedRows = 100'000;
+
+// How often a schema may change while a scan begins.
+constexpr int kMaxPrepares = 3;
 
 // How a request can be recognised when it is repeated.
 struct RequestKey {
@@ -84,6 +88,9 @@ class WhereRun : public std::enable_shared_from_this<WhereRun> {
   void Finish(const absl::Status& status);
 
   void Submit(absl::Status (WhereRun::*step)(WriteTransaction&), size_t rows);
+  // A state of the file whose schema the change is prepared for, as SQL has to
+  // fit the tables.
+  absl::StatusOr<ReadView> BeginRead();
   absl::Status Scan();
   absl::StatusOr<std::vector<StoredRecord>> ReadSlice(RecordEditor& editor,
                                                       WhereProgress& progress);
@@ -112,10 +119,10 @@ class WhereRun : public std::enable_shared_from_this<WhereRun> {
 void WhereRun::DryRun() {
   const auto count = [this]() -> absl::StatusOr<int64_t> {
     RETURN_IF_ERROR(change_->Prepare(database_.name(), database_.catalog()));
-    ASSIGN_OR_RETURN(ReadPool::Lease reader, database_.AcquireReader());
+    ASSIGN_OR_RETURN(const ReadView view, BeginRead());
     return WhereScan(*change_->collection(), change_->filter(),
                      change_->deleted(), database_.now_us())
-        .Count(*reader, call_.bounds);
+        .Count(view.connection(), call_.bounds);
   };
   const absl::StatusOr<int64_t> matched = count();
   if (matched.ok()) progress_.matched = *matched;
@@ -149,11 +156,6 @@ absl::Status WhereRun::Begin(WriteTransaction& transaction) {
 
 void WhereRun::Continue() {
   absl::Status status = call_.bounds.Check();
-  // The scan's SQL has to fit the tables as they are now.
-  if (status.ok() &&
-      change_->schema_version() != database_.catalog().schema_version()) {
-    status = change_->Prepare(database_.name(), database_.catalog());
-  }
   if (status.ok() && cursor_ == rows_.size() && !scanned_all_) status = Scan();
   if (!status.ok()) return Finish(status);
   if (rows_.empty() && !key_.repeatable()) {
@@ -164,12 +166,24 @@ void WhereRun::Continue() {
          std::min<size_t>(rows_.size() - cursor_, kMaxSliceRecords));
 }
 
+absl::StatusOr<ReadView> WhereRun::BeginRead() {
+  for (int i = 0; i < kMaxPrepares; ++i) {
+    ASSIGN_OR_RETURN(ReadView view, database_.BeginRead());
+    if (view.schema_version() == change_->schema_version()) return view;
+    RETURN_IF_ERROR(change_->Prepare(database_.name(), database_.catalog()));
+  }
+  return WithRetryDelay(
+      absl::UnavailableError("the schema is changing; retry after the delay"),
+      absl::Milliseconds(100));
+}
+
 absl::Status WhereRun::Scan() {
-  ASSIGN_OR_RETURN(ReadPool::Lease reader, database_.AcquireReader());
-  ASSIGN_OR_RETURN(rows_, WhereScan(*change_->collection(), change_->filter(),
-                                    change_->deleted(), progress_.now_us)
-                              .Rows(*reader, progress_.after, progress_.through,
-                                    kMaxScannedRows, call_.bounds));
+  ASSIGN_OR_RETURN(const ReadView view, BeginRead());
+  ASSIGN_OR_RETURN(
+      rows_, WhereScan(*change_->collection(), change_->filter(),
+                       change_->deleted(), progress_.now_us)
+                 .Rows(view.connection(), progress_.after, progress_.through,
+                       kMaxScannedRows, call_.bounds));
   cursor_ = 0;
   scanned_all_ = rows_.size() < kMaxScannedRows;
   return absl::OkStatus();
