@@ -182,6 +182,7 @@ bool operator==(const CollectionSpec& a, const CollectionSpec& b) {
 
 Missing CollectionSpec::MissingIn(const std::vector<int>& unique_key) const {
   std::vector<std::string> names;
+  names.reserve(unique_key.size());
   for (const int place : unique_key) names.push_back(fields[place].name);
   return std::binary_search(distinct_keys.begin(), distinct_keys.end(), names)
              ? Missing::kDistinct
