@@ -85,7 +85,8 @@ void TouchOnGet(const Target& target, int64_t row) {
 }
 
 // Queues a write and leaves the rest to the writer, which ends the call.
-void StartWrite(DatabaseRegistry& registry, absl::Time deadline,
+void StartWrite(DatabaseRegistry& registry,
+                grpc::CallbackServerContext* context,
                 const v1::WriteRequest& request, v1::WriteResponse* response,
                 grpc::ServerUnaryReactor* reactor) {
   const absl::StatusOr<Database*> database = registry.Find(request.database());
@@ -94,16 +95,18 @@ void StartWrite(DatabaseRegistry& registry, absl::Time deadline,
       DecodeBatch((*database)->name(), (*database)->catalog(), request);
   if (!batch.ok()) return rpc::Finish(reactor, batch.status());
   (*database)->Submit(
-      {.run =
-           [&request, response, database = *database,
-            batch = *std::move(batch)](WriteTransaction& transaction) mutable {
-             return WriteRequest(transaction, *database, request, batch,
-                                 response);
-           },
+      {.run = [context, &request, response, database = *database,
+               batch = *std::move(batch)](
+                  WriteTransaction& transaction) mutable -> absl::Status {
+         if (context->IsCancelled()) {
+           return absl::CancelledError("the client has gone");
+         }
+         return WriteRequest(transaction, *database, request, batch, response);
+       },
        .done = [reactor](absl::Status status) { rpc::Finish(reactor, status); },
        .rows = static_cast<size_t>(request.items_size()),
        .bytes = request.ByteSizeLong(),
-       .deadline = deadline});
+       .deadline = rpc::DeadlineOf(*context)});
 }
 
 // Begins a sweep, which ends the call; after an error it does not.
@@ -200,14 +203,13 @@ grpc::ServerUnaryReactor* RecordService::Write(
     grpc::CallbackServerContext* context, const v1::WriteRequest* request,
     v1::WriteResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const absl::Time deadline = rpc::DeadlineOf(*context);
   if (request->items_size() <= kMaxInlineItems &&
       request->ByteSizeLong() <= kMaxInlineBytes) {
-    StartWrite(*registry_, deadline, *request, response, reactor);
+    StartWrite(*registry_, context, *request, response, reactor);
     return reactor;
   }
   const absl::Status queued = pool_->Submit([=, this] {
-    StartWrite(*registry_, deadline, *request, response, reactor);
+    StartWrite(*registry_, context, *request, response, reactor);
   });
   if (!queued.ok()) rpc::Finish(reactor, queued);
   return reactor;
