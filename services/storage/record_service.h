@@ -25,14 +25,6 @@ class RecordService : public v1::RecordService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::DeleteWhereRequest* request,
       v1::DeleteWhereResponse* response) override;
-  grpc::ServerUnaryReactor* UpdateWhere(
-      grpc::CallbackServerContext* context,
-      const v1::UpdateWhereRequest* request,
-      v1::UpdateWhereResponse* response) override;
-  grpc::ServerUnaryReactor* DeleteWhere(
-      grpc::CallbackServerContext* context,
-      const v1::DeleteWhereRequest* request,
-      v1::DeleteWhereResponse* response) override;
   grpc::ServerUnaryReactor* SweepExpired(
       grpc::CallbackServerContext* context,
       const v1::SweepExpiredRequest* request,
