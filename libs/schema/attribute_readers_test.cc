@@ -5,7 +5,6 @@
 
 #include <string>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/schema/collection_parser.h"
 #include "libs/schema/testing/mistakes.h"
@@ -18,7 +17,6 @@ using ::engram::schema::testing::MistakesOf;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::SizeIs;
 using ::testing::StartsWith;

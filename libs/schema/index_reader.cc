@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "libs/schema/attribute_readers.h"
 #include "libs/schema/collection_parser.h"
 #include "libs/schema/field_reader.h"
