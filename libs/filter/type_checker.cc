@@ -221,10 +221,9 @@ absl::StatusOr<ConditionChecker::Elements> ConditionChecker::ElementsOf(
     const Syntax& syntax) {
   Elements elements;
   const auto add = [&](absl::StatusOr<Node> node, const Syntax& its) {
-    if (node.ok() && !IsMissing(*node)) {
-      elements.push_back({*std::move(node), &its});
-    }
-    return node.status();
+    RETURN_IF_ERROR(node.status());
+    if (!IsMissing(*node)) elements.push_back({*std::move(node), &its});
+    return absl::OkStatus();
   };
   const auto add_list = [&](const google::protobuf::Value& list,
                             const Syntax& its) -> absl::Status {

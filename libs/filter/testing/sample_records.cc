@@ -437,7 +437,7 @@ absl::Status SampleTable::CompareValues(const Node& node, const Sql& sql) {
 absl::Status CheckInput(absl::string_view input) {
   static const auto* const directory = new engram::testing::TempDirectory();
   static const auto* const table = new auto(
-      *SampleTable::Create(directory->File("sample.db"), TellingRecords(40)));
+      *SampleTable::Create(directory->File("sample.db"), TellingRecords(24)));
   const size_t line = input.find('\n');
   const absl::string_view text = input.substr(0, line);
   google::protobuf::Struct parameters;
