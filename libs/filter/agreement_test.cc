@@ -1,5 +1,5 @@
 // Random filters and expressions over records of every type: the evaluator and
-// SQLite must say the same of each.
+// SQLite must say the same of each. ENGRAM_TEST_SEED tries others.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -425,14 +425,12 @@ TEST_F(AgreementTest, OnRandomConditions) {
     const auto node = ParseFilter(text, scope_, parameters);
     if (!node.ok()) {
       ++refused;
-      if (getenv("SHOW_REFUSED"))
-        std::cerr << text << " " << node.status() << "\n";
       continue;
     }
     ASSERT_OK(table_->CheckCondition(*node)) << text << "\n"
                                              << parameters.ShortDebugString();
   }
-  // Such as a bool literal that has no order.
+  // Such as a parameter that is a string of digits beside a double.
   EXPECT_LT(refused, kCases / 5);
 }
 
@@ -450,8 +448,6 @@ TEST_F(AgreementTest, OnRandomExpressions) {
     const auto node = ParseExpression(text, scope_, type, parameters);
     if (!node.ok()) {
       ++refused;
-      if (getenv("SHOW_REFUSED"))
-        std::cerr << text << " " << node.status() << "\n";
       continue;
     }
     ASSERT_OK(table_->CheckValue(*node)) << text << "\n"

@@ -18,13 +18,16 @@ const google::protobuf::Value* Parameters::Use(const std::string& name) {
 }
 
 absl::Status Parameters::CheckAllUsed() const {
+  // A Struct has no order; a message should not depend on a hash.
+  const std::string* unused = nullptr;
   for (const auto& [name, value] : values_.fields()) {
     if (used_.count(name) > 0) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("the parameter \"", CutText(name, kShownBytes),
-                     "\" is used nowhere; write :name or leave it out"));
+    if (unused == nullptr || name < *unused) unused = &name;
   }
-  return absl::OkStatus();
+  if (unused == nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the parameter \"", CutText(*unused, kShownBytes),
+                   "\" is used nowhere; write :name or leave it out"));
 }
 
 }  // namespace engram::filter
