@@ -62,18 +62,5 @@ TEST_F(EncodeFieldTest, AColumnThatAnotherHandChangedIsDataLossNamingTheField) {
               StatusIs(absl::StatusCode::kDataLoss, "field \"size\""));
 }
 
-TEST(SourceTextTest, JoinsWhatHasText) {
-  const std::vector<ColumnValue> all = {"title", "body"};
-  EXPECT_EQ(SourceText(all), "title\nbody");
-  const std::vector<ColumnValue> some = {ColumnValue(), "", " \n\t", "body"};
-  EXPECT_EQ(SourceText(some), "body");
-}
-
-TEST(SourceTextTest, IsNothingWithoutText) {
-  EXPECT_EQ(SourceText({}), std::nullopt);
-  const std::vector<ColumnValue> none = {ColumnValue(), "", "  "};
-  EXPECT_EQ(SourceText(none), std::nullopt);
-}
-
 }  // namespace
 }  // namespace engram::storage
