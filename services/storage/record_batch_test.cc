@@ -172,6 +172,47 @@ TEST_F(RecordBatchTest, ChecksTheRulesOfTheSchema) {
   }
 }
 
+TEST_F(RecordBatchTest, RefusesValuesThatNoFieldHolds) {
+  const auto violations = [&](const std::string& field, auto set) {
+    v1::WriteRequest request = Request("upsert {}");
+    set((*request.mutable_items(0)
+              ->mutable_upsert()
+              ->mutable_fields()
+              ->mutable_fields())[field]);
+    return Violations(request);
+  };
+  const auto text = [](const std::string& value) {
+    return [=](google::protobuf::Value& out) { out.set_string_value(value); };
+  };
+  const auto number = [](double value) {
+    return [=](google::protobuf::Value& out) { out.set_number_value(value); };
+  };
+  const auto one = [](absl::string_view problem) {
+    return ElementsAre(Pair(::testing::_, HasSubstr(std::string(problem))));
+  };
+  EXPECT_THAT(violations("url", text("a\xff")), one("not valid UTF-8"));
+  EXPECT_THAT(violations("url", text(std::string("a\0b", 3))), one("NUL"));
+  EXPECT_THAT(violations("size", text("9223372036854775808")),
+              one("beyond 64 bits"));
+  EXPECT_THAT(violations("size", number(9007199254740992.0)), one("2^53"));
+  for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    EXPECT_THAT(violations("score", number(value)), one("not a finite number"));
+  }
+  EXPECT_THAT(violations("released", text("10000-01-01T00:00:00Z")),
+              one("wants an RFC 3339 timestamp"));
+}
+
+TEST_F(RecordBatchTest, SqlInAStringIsText) {
+  const char* kSql = R"('); DROP TABLE packages; --\")";
+  v1::WriteRequest request = Upsert("{}");
+  v1::Record& record = *request.mutable_items(0)->mutable_upsert();
+  record.set_id(kSql);
+  (*record.mutable_fields()->mutable_fields())["url"].set_string_value(kSql);
+  const RecordItem item = Item(request);
+  EXPECT_EQ(item.id, kSql);
+  EXPECT_THAT(item.sent, ElementsAre(Assignment{10, kSql}));
+}
+
 TEST_F(RecordBatchTest, AcceptsValuesOnTheirBounds) {
   EXPECT_OK(Decode(Upsert(
                        R"({"version":"ünïté","size":0,"score":1,"icon":"AAA=",

@@ -491,6 +491,23 @@ TEST_F(RecordWhereTest, AnIndexedFilterFindsTheSameAsAScan) {
   EXPECT_EQ(Count("tasks", "kind = 'a'"), 50);
 }
 
+TEST_F(RecordWhereTest, SqlInAParameterIsText) {
+  WriteTasks(1, 2);
+  ASSERT_OK_AND_ASSIGN(
+      const v1::DeleteWhereResponse response, Delete(R"pb(
+        collection: "tasks"
+        filter: "kind = :k"
+        parameters {
+          fields {
+            key: "k"
+            value { string_value: "a' OR 1=1; DROP TABLE tasks; --" }
+          }
+        }
+      )pb"));
+  EXPECT_EQ(response.matched(), 0);
+  EXPECT_EQ(Count("tasks", "true"), 2);
+}
+
 TEST_F(RecordWhereTest, DeletesFollowTheRulesOfRefs) {
   ASSERT_OK(database_.Write(R"([
       {"collection":"batches","create":{"id":"b1","fields":{"name":"one"}}},
