@@ -217,10 +217,11 @@ class Import {
     // Asked before a record is read: a server that is not there, and a
     // collection that does not exist, are reported at once.
     ASSIGN_OR_RETURN(spec_, FetchSchema(context_, options_.import.collection));
-    auto source =
-        OpenRecordSource(options_.format.value_or(FormatOf(options_.file)),
-                         options_.file == "-" ? console_.in : file_, spec_,
-                         options_.import.id_field);
+    auto source = OpenRecordSource(
+        FormatOf(options_.format.empty() ? options_.file
+                                         : "." + options_.format),
+        options_.file == "-" ? console_.in : file_, spec_,
+        options_.import.id_field);
     if (!source.ok()) return WithContext(source.status(), InputName());
     source_ = *std::move(source);
     ASSIGN_OR_RETURN(journal_,

@@ -141,7 +141,8 @@ class JsonArraySource : public RecordSource {
       } else if (*c == '}' || *c == ']') {
         --depth;
       }
-      ASSIGN_OR_RETURN(const std::optional<char> next, chars_.Peek());
+      ASSIGN_OR_RETURN(const std::optional<char> peeked, chars_.Peek());
+      const char next = peeked.value_or(' ');
       if (depth <= 0 && !in_string && (next == ',' || next == ']')) {
         if (depth == 0) return true;
         return Malformed("closes what was not opened");

@@ -201,7 +201,8 @@ TEST_F(RecordsCliTest, ManyRecordsChangeAndGoByAFilter) {
                        "not=a", "--set", "state=done", "--dry-run"}),
             0)
       << errors_;
-  EXPECT_THAT(output_, StartsWith("matched    2\nwould change 2\n"));
+  EXPECT_THAT(output_,
+              StartsWith("matched    2\ndry run: nothing is changed\n"));
   EXPECT_EQ(Engramctl({"update", "tasks", "--where", "title != \"a\"", "--set",
                        "state=done", "--json"}),
             0);
@@ -211,7 +212,9 @@ TEST_F(RecordsCliTest, ManyRecordsChangeAndGoByAFilter) {
                        "--dry-run"}),
             0)
       << errors_;
-  EXPECT_THAT(output_, StartsWith("matched    2 records\n"));
+  EXPECT_THAT(
+      output_,
+      StartsWith("matched    2 records\ndry run: nothing is deleted\n"));
   EXPECT_EQ(Engramctl({"delete", "tasks", "--where", "state = \"done\"",
                        "--archive-to", "old_tasks", "--purge"}),
             0)

@@ -48,11 +48,11 @@ TEST_F(SchemaCliTest, MistakesInASchemaAreOneALine) {
   const std::string file =
       WriteFile("bad.yaml", "collection: c\nfields: {f: {type: txt}, g: {}}\n");
   EXPECT_EQ(Engramctl({"schema", "apply", file}), 1);
-  EXPECT_THAT(
-      errors_,
-      AllOf(StartsWith("error: INVALID_ARGUMENT (FIELD_INVALID)\n"),
-            HasSubstr(".f.type: " + file + ":2:20: is no type"),
-            HasSubstr("\n  documents[0].fields.g.type: " + file + ":2:29: ")));
+  EXPECT_THAT(errors_,
+              AllOf(StartsWith("error: INVALID_ARGUMENT (FIELD_INVALID)\n"),
+                    HasSubstr(".f.type: " + file + ":2:20: is no type"),
+                    HasSubstr("\n  target.documents[0].fields.g.type: " + file +
+                              ":2:29: ")));
   EXPECT_EQ(Engramctl({"schema", "apply", "-"}, "a: [\n"), 1);
   EXPECT_THAT(errors_, HasSubstr("stdin:1:5: malformed YAML"));
 }
@@ -122,6 +122,10 @@ TEST_F(SchemaCliTest, ASavedPlanIsAppliedAsReviewedOrNotAtAll) {
 
   EXPECT_EQ(Engramctl({"schema", "apply", "--plan", plan}), 0) << errors_;
   EXPECT_THAT(output_, StartsWith("changed    sessions\n"));
+  // By now it would drop a field too.
+  ASSERT_EQ(Engramctl({"schema", "apply", "-", "--allow-destructive"},
+                      std::string(kSessions) + "  other: {type: int}\n"),
+            0);
   EXPECT_EQ(Engramctl({"schema", "apply", "--plan", stale}), 1);
   EXPECT_THAT(errors_, HasSubstr("SCHEMA_CHANGED"));
   EXPECT_EQ(

@@ -245,12 +245,13 @@ absl::Status UpdateWhere(Context& context, const CollectionSpec& spec,
         << "\n";
     return absl::OkStatus();
   }
-  out << "matched    " << WithCommas(response.matched()) << "\n"
-      << (options.dry_run ? "would change " : "updated    ")
-      << WithCommas(response.updated()) << "\n";
-  if (!response.position().empty()) {
-    out << "position   " << response.position() << "\n";
+  out << "matched    " << WithCommas(response.matched()) << "\n";
+  if (options.dry_run) {
+    out << "dry run: nothing is changed\n";
+    return absl::OkStatus();
   }
+  out << "updated    " << WithCommas(response.updated()) << "\n";
+  out << "position   " << response.position() << "\n";
   return absl::OkStatus();
 }
 

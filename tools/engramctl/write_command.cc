@@ -114,9 +114,12 @@ absl::Status DeleteWhere(Context& context, const Options& options) {
         << "\n";
     return absl::OkStatus();
   }
-  out << "matched    " << Records(response.matched()) << "\n"
-      << (options.dry_run ? "would go   " : "deleted    ")
-      << Records(response.deleted());
+  out << "matched    " << Records(response.matched()) << "\n";
+  if (options.dry_run) {
+    out << "dry run: nothing is deleted\n";
+    return absl::OkStatus();
+  }
+  out << "deleted    " << Records(response.deleted());
   if (response.cascaded() > 0) {
     out << ", and " << Records(response.cascaded()) << " that refer to them";
   }
@@ -125,9 +128,7 @@ absl::Status DeleteWhere(Context& context, const Options& options) {
     out << "skipped    " << Records(response.skipped())
         << " that others refer to\n";
   }
-  if (!response.position().empty()) {
-    out << "position   " << response.position() << "\n";
-  }
+  out << "position   " << response.position() << "\n";
   return absl::OkStatus();
 }
 
