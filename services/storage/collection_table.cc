@@ -69,7 +69,7 @@ class SideObjectLister {
       if (field.type == FieldType::kStrings) {
         AddElements(place);
       } else {
-        AddIndex({{.columns = {{.field = field.name}}}});
+        AddIndex({.columns = {{.field = field.name}}});
       }
     }
     for (const schema::IndexSpec& index : spec_.indexes) AddIndex(index);
