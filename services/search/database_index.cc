@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/types/span.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/search/flat_index.h"
@@ -38,14 +40,25 @@ absl::Time TimeOf(const google::protobuf::Timestamp& time) {
          absl::Nanoseconds(time.nanos());
 }
 
+// When a RecordChanged or SnapshotRecord says that its record expires.
+template <typename Record>
+absl::Time ExpiryOf(const Record& record) {
+  return record.has_expire_time() ? TimeOf(record.expire_time())
+                                  : absl::InfiniteFuture();
+}
+
+// Whether a change is one of a collection itself.
+bool IsSchemaChange(const storage::v1::Change& change) {
+  return change.has_collection_created() || change.has_collection_changed() ||
+         change.has_collection_dropped();
+}
+
 }  // namespace
 
-absl::StatusOr<IndexSpec> SpecOf(absl::string_view collection,
-                                 const storage::v1::VectorField& field) {
+absl::StatusOr<IndexSpec> SpecOf(const storage::v1::VectorField& field) {
   ASSIGN_OR_RETURN(const Metric metric, MetricOf(field.metric()));
-  return IndexSpec{.collection = std::string(collection),
-                   .vector_field = field.name(),
-                   .generation = field.generation().id(),
+  return IndexSpec{.generation = field.generation().id(),
+                   .supplied = field.supplied(),
                    .model = field.generation().model(),
                    .fingerprint = field.generation().fingerprint(),
                    .dimensions = field.generation().dimensions(),
@@ -59,7 +72,7 @@ absl::Status DatabaseIndex::AddCollection(
     const storage::v1::Collection& collection) {
   std::vector<IndexSpec> specs;
   for (const storage::v1::VectorField& field : collection.vector_fields()) {
-    ASSIGN_OR_RETURN(specs.emplace_back(), SpecOf(collection.name(), field));
+    ASSIGN_OR_RETURN(specs.emplace_back(), SpecOf(field));
   }
   absl::MutexLock lock(&mutex_);
   collections_[collection.name()] = collection;
@@ -82,6 +95,9 @@ absl::Status DatabaseIndex::ApplySnapshot(
     const storage::v1::SnapshotRecords& part) {
   Batches batches;
   for (const storage::v1::SnapshotRecord& record : part.records()) {
+    if (record.has_expire_time()) {
+      ExpiriesOf(record.collection())->Set(record.row(), ExpiryOf(record));
+    }
     for (const storage::v1::StoredVectors& stored : record.vectors()) {
       RETURN_IF_ERROR(DecodePut(stored.generation(), record.row(), record.id(),
                                 stored.sequence(), stored.chunks(), batches));
@@ -108,52 +124,113 @@ absl::Status DatabaseIndex::ApplyChanges(
       return absl::DataLossError(absl::StrCat(
           "the feed went from change ", sequence, " to ", change.sequence()));
     }
-    const absl::Status decoded = Decode(change, batches);
-    if (!decoded.ok()) {
-      return WithContext(decoded,
+    // A change of a collection decides what those before and after it are
+    // about, and must not be applied twice.
+    if (IsSchemaChange(change) && last != nullptr) {
+      Advance(std::exchange(batches, {}), *std::exchange(last, nullptr));
+    }
+    const absl::Status applied = IsSchemaChange(change)
+                                     ? ApplySchemaChange(change)
+                                     : Decode(change, batches);
+    if (!applied.ok()) {
+      return WithContext(applied,
                          absl::StrCat("apply change ", change.sequence()));
     }
     sequence = change.sequence();
-    last = &change;
+    if (!IsSchemaChange(change)) last = &change;
   }
-  if (last == nullptr) return absl::OkStatus();
+  if (last != nullptr) Advance(batches, *last);
+  return absl::OkStatus();
+}
+
+void DatabaseIndex::Advance(const Batches& batches,
+                            const storage::v1::Change& last) {
   for (const std::shared_ptr<Index>& index : indexes()) {
-    index->Apply(batches[index->spec().generation], sequence);
+    absl::Span<const IndexChange> batch;
+    const auto found = batches.find(index->spec().generation);
+    if (found != batches.end()) batch = found->second;
+    index->Apply(batch, last.sequence());
   }
   absl::MutexLock lock(&mutex_);
-  position_.sequence = sequence;
-  checksum_ = last->checksum();
-  last_commit_time_ = TimeOf(last->commit_time());
+  position_.sequence = last.sequence();
+  checksum_ = last.checksum();
+  last_commit_time_ = TimeOf(last.commit_time());
+}
+
+absl::Status DatabaseIndex::ApplySchemaChange(
+    const storage::v1::Change& change) {
+  if (change.has_collection_created()) {
+    RETURN_IF_ERROR(AddCollection(change.collection_created()));
+  } else if (change.has_collection_changed()) {
+    RETURN_IF_ERROR(
+        ChangeCollection(change.collection_changed().collection(),
+                         change.collection_changed().previous_name()));
+  } else {
+    DropCollection(change.collection_dropped().collection());
+  }
+  Advance({}, change);
   return absl::OkStatus();
+}
+
+absl::Status DatabaseIndex::ChangeCollection(
+    const storage::v1::Collection& collection,
+    const std::string& previous_name) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto before = collections_.find(previous_name);
+    if (before == collections_.end() ||
+        (previous_name != collection.name() &&
+         collections_.contains(collection.name()))) {
+      // Two collections that trade names, for one.
+      return absl::OutOfRangeError(
+          absl::StrCat("collection \"", previous_name, "\" became \"",
+                       collection.name(), "\", which does not fit those here"));
+    }
+    DropIndexes(before->second, collection);
+    collections_.erase(before);
+  }
+  if (previous_name != collection.name()) {
+    ExpiriesOf(collection.name())->Take(*ExpiriesOf(previous_name));
+  }
+  return AddCollection(collection);
+}
+
+void DatabaseIndex::DropCollection(const std::string& name) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = collections_.find(name);
+  if (found == collections_.end()) return;
+  DropIndexes(found->second, {});
+  collections_.erase(found);
+  expiries_.erase(name);
+}
+
+void DatabaseIndex::DropIndexes(const storage::v1::Collection& of,
+                                const storage::v1::Collection& except) {
+  absl::flat_hash_set<int64_t> kept;
+  for (const storage::v1::VectorField& field : except.vector_fields()) {
+    kept.insert(field.generation().id());
+  }
+  for (const storage::v1::VectorField& field : of.vector_fields()) {
+    const int64_t generation = field.generation().id();
+    if (!kept.contains(generation)) indexes_.erase(generation);
+  }
 }
 
 absl::Status DatabaseIndex::Decode(const storage::v1::Change& change,
                                    Batches& batches) {
   const int64_t sequence = change.sequence();
-  const auto add = [&](int64_t generation, IndexChange::Kind kind,
-                       int64_t row) {
-    batches[generation].push_back(
-        {.kind = kind, .row = row, .sequence = sequence});
-  };
   switch (change.change_case()) {
-    case storage::v1::Change::kCollectionCreated:
-      return AddCollection(change.collection_created());
-    case storage::v1::Change::kRecordChanged: {
-      const storage::v1::RecordChanged& record = change.record_changed();
-      for (const int64_t generation : record.pending_generations()) {
-        Await(generation, record.row(), sequence, batches);
-      }
-      for (const int64_t generation : record.cleared_generations()) {
-        add(generation, IndexChange::Kind::kClearVectors, record.row());
-      }
+    case storage::v1::Change::kRecordChanged:
+      DecodeRecord(change.record_changed(), sequence, batches);
       return absl::OkStatus();
-    }
     case storage::v1::Change::kRecordDeleted: {
       const storage::v1::RecordDeleted& record = change.record_deleted();
-      for (const auto& index : IndexesOf(record.collection())) {
-        add(index->spec().generation, IndexChange::Kind::kDeleteRecord,
-            record.row());
+      for (const int64_t generation : GenerationsOf(record.collection())) {
+        batches[generation].push_back({.kind = IndexChange::Kind::kDeleteRecord,
+                                       .row = record.row(),
+                                       .sequence = sequence});
       }
+      ExpiriesOf(record.collection())->Erase(record.row());
       return absl::OkStatus();
     }
     case storage::v1::Change::kVectorsStored: {
@@ -161,12 +238,24 @@ absl::Status DatabaseIndex::Decode(const storage::v1::Change& change,
       return DecodePut(stored.generation(), stored.row(), stored.id(), sequence,
                        stored.chunks(), batches);
     }
-    case storage::v1::Change::CHANGE_NOT_SET:
+    default:
       // To pass over what a newer storage says would leave the index wrong.
       return absl::UnimplementedError(
           "a kind of change that is not known here");
   }
-  return absl::OkStatus();
+}
+
+void DatabaseIndex::DecodeRecord(const storage::v1::RecordChanged& record,
+                                 int64_t sequence, Batches& batches) {
+  for (const int64_t generation : record.pending_generations()) {
+    Await(generation, record.row(), sequence, batches);
+  }
+  for (const int64_t generation : record.cleared_generations()) {
+    batches[generation].push_back({.kind = IndexChange::Kind::kClearVectors,
+                                   .row = record.row(),
+                                   .sequence = sequence});
+  }
+  ExpiriesOf(record.collection())->Set(record.row(), ExpiryOf(record));
 }
 
 absl::Status DatabaseIndex::DecodePut(
@@ -279,15 +368,34 @@ std::vector<std::shared_ptr<Index>> DatabaseIndex::indexes() const {
   return indexes;
 }
 
-std::vector<std::shared_ptr<Index>> DatabaseIndex::IndexesOf(
+IndexName DatabaseIndex::NameOf(int64_t generation) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  for (const auto& [name, collection] : collections_) {
+    for (const storage::v1::VectorField& field : collection.vector_fields()) {
+      if (field.generation().id() == generation) return {name, field.name()};
+    }
+  }
+  return {};
+}
+
+std::shared_ptr<ExpiryTable> DatabaseIndex::ExpiriesOf(
     absl::string_view collection) const {
-  std::vector<std::shared_ptr<Index>> found = indexes();
-  found.erase(std::remove_if(found.begin(), found.end(),
-                             [&](const std::shared_ptr<Index>& index) {
-                               return index->spec().collection != collection;
-                             }),
-              found.end());
-  return found;
+  absl::MutexLock lock(&mutex_);
+  std::shared_ptr<ExpiryTable>& table = expiries_[std::string(collection)];
+  if (table == nullptr) table = std::make_shared<ExpiryTable>();
+  return table;
+}
+
+std::vector<int64_t> DatabaseIndex::GenerationsOf(
+    absl::string_view collection) const {
+  std::vector<int64_t> generations;
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = collections_.find(std::string(collection));
+  if (found == collections_.end()) return generations;
+  for (const storage::v1::VectorField& field : found->second.vector_fields()) {
+    generations.push_back(field.generation().id());
+  }
+  return generations;
 }
 
 std::shared_ptr<Index> DatabaseIndex::FindGeneration(int64_t generation) const {

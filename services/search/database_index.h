@@ -16,6 +16,7 @@
 #include "engram/storage/v1/catalog.pb.h"
 #include "engram/storage/v1/feed.pb.h"
 #include "libs/position/position.h"
+#include "services/search/expiry_table.h"
 #include "services/search/index.h"
 #include "services/search/position_waiters.h"
 
@@ -23,8 +24,13 @@ namespace engram::search {
 
 // Returns what the index of `field`'s serving generation is of. `Unimplemented`
 // for a metric that this version does not know.
-absl::StatusOr<IndexSpec> SpecOf(absl::string_view collection,
-                                 const storage::v1::VectorField& field);
+absl::StatusOr<IndexSpec> SpecOf(const storage::v1::VectorField& field);
+
+// What an index is called. A schema change may rename both.
+struct IndexName {
+  std::string collection;
+  std::string vector_field;
+};
 
 // All indexes of one database, at one position: what the feed becomes.
 //
@@ -47,9 +53,9 @@ class DatabaseIndex {
   absl::Status ApplySnapshot(const storage::v1::SnapshotRecords& part);
 
   // Applies the changes after the present position; those up to it are passed
-  // over. An error leaves everything as it was, except that collections may
-  // have been added: `DataLoss` if a change is missing or does not fit its
-  // index.
+  // over. An error leaves everything as of the position, which is before the
+  // change at fault: `DataLoss` if a change is missing or does not fit its
+  // index; `OutOfRange` if only a snapshot can tell how it goes on.
   absl::Status ApplyChanges(
       const google::protobuf::RepeatedPtrField<storage::v1::Change>& changes);
 
@@ -58,6 +64,12 @@ class DatabaseIndex {
   // the latter if there are several and none is named.
   absl::StatusOr<std::shared_ptr<Index>> Find(
       absl::string_view collection, absl::string_view vector_field) const;
+
+  // The present name of a generation's index; empty if there is none.
+  IndexName NameOf(int64_t generation) const;
+
+  // When the collection's records expire; never null.
+  std::shared_ptr<ExpiryTable> ExpiriesOf(absl::string_view collection) const;
 
   Position position() const;
   uint64_t checksum() const;
@@ -72,12 +84,25 @@ class DatabaseIndex {
   PositionWaiters::Reached Reached() const;
 
  private:
+  // What changes do to each index, by generation.
   using Batches = std::map<int64_t, std::vector<IndexChange>>;
 
-  std::vector<std::shared_ptr<Index>> IndexesOf(
-      absl::string_view collection) const;
+  std::vector<int64_t> GenerationsOf(absl::string_view collection) const;
   std::shared_ptr<Index> FindGeneration(int64_t generation) const;
+  // Applies `batches`, which are the changes up to `last`, and goes there.
+  void Advance(const Batches& batches, const storage::v1::Change& last);
+  // A change of a collection itself, which is the next after the position.
+  absl::Status ApplySchemaChange(const storage::v1::Change& change);
+  absl::Status ChangeCollection(const storage::v1::Collection& collection,
+                                const std::string& previous_name);
+  void DropCollection(const std::string& name);
+  // Those of the first one's generations that the other has not.
+  void DropIndexes(const storage::v1::Collection& of,
+                   const storage::v1::Collection& except)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Decode(const storage::v1::Change& change, Batches& batches);
+  void DecodeRecord(const storage::v1::RecordChanged& record, int64_t sequence,
+                    Batches& batches);
   absl::Status DecodePut(
       int64_t generation, int64_t row, absl::string_view id, int64_t sequence,
       const google::protobuf::RepeatedPtrField<common::v1::Vector>& chunks,
@@ -92,6 +117,9 @@ class DatabaseIndex {
   std::map<std::string, storage::v1::Collection> collections_
       ABSL_GUARDED_BY(mutex_);
   std::map<int64_t, std::shared_ptr<Index>> indexes_ ABSL_GUARDED_BY(mutex_);
+  // By collection; made when first asked for.
+  mutable std::map<std::string, std::shared_ptr<ExpiryTable>> expiries_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace engram::search

@@ -27,7 +27,7 @@ std::vector<std::string> IdsIn(const DatabaseIndex& database) {
   std::vector<std::string> ids;
   const auto index = database.Find("notes", "");
   if (!index.ok()) return {"error: " + index.status().ToString()};
-  const SearchResult result = (*index)->Search({1, 0}, 100);
+  const SearchResult result = (*index)->Search({1, 0}, 100, AnyRow);
   for (const Candidate& candidate : result.candidates) {
     ids.push_back(candidate.id);
   }
@@ -70,13 +70,13 @@ TEST_F(DatabaseIndexTest, AMissingChangeIsNotPassedOver) {
   EXPECT_EQ(database_.position().sequence, 0);
 }
 
-TEST_F(DatabaseIndexTest, AVectorOfOtherDimensionsLeavesEverythingAsItWas) {
+TEST_F(DatabaseIndexTest, AVectorOfOtherDimensionsStopsBeforeItsChange) {
   feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0, 0}});
   EXPECT_THAT(database_.ApplyChanges(feed_.changes()),
               StatusIs(absl::StatusCode::kDataLoss,
                        "apply change 3: record \"a\": a vector has 3 values, "
                        "the index wants 2"));
-  EXPECT_EQ(database_.position().sequence, 0);
+  EXPECT_EQ(database_.position().sequence, 1);  // The collection is there.
   EXPECT_EQ((*database_.Find("notes", ""))->Stats().pending, 0);
 }
 
@@ -119,13 +119,113 @@ TEST_F(DatabaseIndexTest, ASnapshotAndTheChangesSinceItsStartEndAtTheTruth) {
   b.mutable_pending(0)->set_sequence(10);
   ASSERT_THAT(database.ApplySnapshot(part), IsOk());
   ASSERT_THAT(database.ApplyChanges(feed_.After(1)), IsOk());
-  const SearchResult found = (*database.Find("notes", ""))->Search({1, 0}, 10);
+  const SearchResult found =
+      (*database.Find("notes", ""))->Search({1, 0}, 10, AnyRow);
   ASSERT_EQ(found.candidates.size(), 2);
   EXPECT_EQ(found.candidates[0].id, "a");
   EXPECT_EQ(found.candidates[0].score, 9);
   EXPECT_EQ(found.candidates[1].id, "b");
   EXPECT_EQ((*database.Find("notes", ""))->Stats().pending, 1);
   EXPECT_EQ(database.Reached()[1], 9);
+}
+
+TEST_F(DatabaseIndexTest, ARenamedCollectionKeepsItsIndexAndExpiries) {
+  feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0}});
+  feed_.Touch(1, "a", 2'000'000'000);
+  storage::v1::Collection memos = NotesCollection(1, "memos");
+  memos.mutable_vector_fields(0)->set_name("content");
+  feed_.ChangeCollection("notes", memos);
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_THAT(database_.Find("notes", ""),
+              StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_OK_AND_ASSIGN(const auto index, database_.Find("memos", "content"));
+  EXPECT_EQ(index->Stats().records, 1);
+  EXPECT_EQ(index->Stats().sequence, 5);
+  EXPECT_EQ(database_.NameOf(1).collection, "memos");
+  EXPECT_EQ(database_.NameOf(1).vector_field, "content");
+  EXPECT_EQ(database_.ExpiriesOf("memos")->size(), 1);
+  EXPECT_EQ(database_.ExpiriesOf("notes")->size(), 0);
+}
+
+TEST_F(DatabaseIndexTest, ANewGenerationTakesTheOldOnesPlaceAndStartsEmpty) {
+  feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0}}).Write(2, "b");
+  feed_.ChangeCollection("notes", NotesCollection(2));
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_THAT(IdsIn(database_), IsEmpty());
+  // What waited in the old one holds nothing back.
+  EXPECT_THAT(
+      database_.Reached(),
+      UnorderedElementsAre(Pair(PositionWaiters::kApplied, 5),
+                           Pair(PositionWaiters::kAllIndexes, 5), Pair(2, 5)));
+  // A vector of the old one that was still on its way.
+  feed_.Store(2, "b", {{1, 0}});
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_THAT(IdsIn(database_), IsEmpty());
+}
+
+TEST_F(DatabaseIndexTest, AVectorFieldThatIsAddedHasAnIndexOfItsOwn) {
+  feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0}});
+  storage::v1::Collection notes = NotesCollection();
+  *notes.add_vector_fields() = notes.vector_fields(0);
+  notes.mutable_vector_fields(1)->set_name("title");
+  notes.mutable_vector_fields(1)->mutable_generation()->set_id(2);
+  feed_.ChangeCollection("notes", notes);
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_EQ((*database_.Find("notes", "text"))->Stats().records, 1);
+  EXPECT_EQ((*database_.Find("notes", "title"))->Stats().records, 0);
+}
+
+TEST_F(DatabaseIndexTest, ADroppedCollectionIsGoneAndMayComeAgain) {
+  feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0}});
+  feed_.Touch(1, "a", 2'000'000'000).DropNotes();
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_THAT(database_.Find("notes", ""),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(database_.indexes(), IsEmpty());
+  feed_.CreateNotes();
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_THAT(IdsIn(database_), IsEmpty());
+  EXPECT_EQ(database_.ExpiriesOf("notes")->size(), 0);
+}
+
+TEST_F(DatabaseIndexTest, ACollectionThatFitsNoneHereNeedsASnapshot) {
+  feed_.CreateNotes().ChangeCollection("memos", NotesCollection());
+  EXPECT_THAT(database_.ApplyChanges(feed_.changes()),
+              StatusIs(absl::StatusCode::kOutOfRange, "change 2"));
+  EXPECT_EQ(database_.position().sequence, 1);
+}
+
+TEST_F(DatabaseIndexTest, TheNewestChangeSaysWhenARecordExpires) {
+  const absl::Time noon = absl::FromUnixSeconds(2'000'000'000);
+  feed_.CreateNotes().Touch(1, "a", absl::ToUnixSeconds(noon));
+  feed_.Touch(2, "b", absl::ToUnixSeconds(noon)).Touch(2, "b", 0);
+  feed_.Touch(3, "c", absl::ToUnixSeconds(noon)).Delete(3, "c");
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  const auto expiries = database_.ExpiriesOf("notes");
+  EXPECT_FALSE(expiries->IsExpired(1, noon - absl::Microseconds(1)));
+  EXPECT_TRUE(expiries->IsExpired(1, noon));
+  EXPECT_FALSE(expiries->IsExpired(2, absl::InfiniteFuture()));
+  EXPECT_EQ(expiries->size(), 1);
+}
+
+TEST_F(DatabaseIndexTest, ASnapshotSaysWhenARecordExpires) {
+  feed_.CreateNotes();
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  storage::v1::SnapshotRecords part;
+  storage::v1::SnapshotRecord& record = *part.add_records();
+  record.set_collection("notes");
+  record.set_row(1);
+  record.mutable_expire_time()->set_seconds(2'000'000'000);
+  ASSERT_THAT(database_.ApplySnapshot(part), IsOk());
+  EXPECT_TRUE(database_.ExpiriesOf("notes")->IsExpired(
+      1, absl::FromUnixSeconds(2'000'000'000)));
+}
+
+TEST_F(DatabaseIndexTest, ARestoredRecordIsFoundAgain) {
+  feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0}}).Delete(1, "a");
+  feed_.Touch(1, "a", 0).Store(1, "a", {{1, 0}});
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_THAT(IdsIn(database_), ElementsAre("a"));
 }
 
 TEST_F(DatabaseIndexTest, FindSaysWhatIsUnknown) {

@@ -1,6 +1,7 @@
 #include "services/search/database_watcher.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -35,7 +36,7 @@ void DatabaseWatcher::Stop() {
     stopped_ = true;
   }
   if (thread_.joinable()) thread_.join();
-  for (FeedFollower* follower : followers()) follower->Stop();
+  for (const auto& follower : followers()) follower->Stop();
 }
 
 void DatabaseWatcher::Run() {
@@ -45,9 +46,12 @@ void DatabaseWatcher::Run() {
 void DatabaseWatcher::RunOnce() {
   grpc::ClientContext context;
   const StreamCall::Scope scope(call_, context);
+  const std::vector<std::shared_ptr<FeedFollower>> before = followers();
   const auto reader = databases_->WatchDatabases(&context, {});
   storage::v1::WatchDatabasesResponse response;
+  bool is_first = true;
   while (reader->Read(&response)) {
+    if (std::exchange(is_first, false)) ForgetOthers(before, response);
     Hear(response);
     backoff_.Reset();
     if (std::exchange(storage_away_, false)) log::Info("storage is back");
@@ -63,7 +67,9 @@ void DatabaseWatcher::RunOnce() {
 
 void DatabaseWatcher::Hear(
     const storage::v1::WatchDatabasesResponse& response) {
-  std::vector<FeedFollower*> heard_of;
+  // A name in both was deleted and then created again.
+  for (const std::string& name : response.deleted()) Forget(name);
+  std::vector<std::shared_ptr<FeedFollower>> heard_of;
   for (const storage::v1::Database& database : response.databases()) {
     const absl::StatusOr<Position> newest =
         Position::Parse(database.position());
@@ -72,39 +78,66 @@ void DatabaseWatcher::Hear(
                  {{"database", database.name()}, {"error", newest.status()}});
       continue;
     }
-    FeedFollower* follower = Ensure(database.name());
+    std::shared_ptr<FeedFollower> follower = Ensure(database.name());
     if (follower == nullptr) return;
     follower->HearOf(*newest);
-    heard_of.push_back(follower);
+    heard_of.push_back(std::move(follower));
   }
   absl::MutexLock lock(&mutex_);
   if (!std::exchange(heard_, true)) first_ = std::move(heard_of);
 }
 
-FeedFollower* DatabaseWatcher::Find(absl::string_view database) const {
-  absl::MutexLock lock(&mutex_);
-  const auto found = followers_.find(std::string(database));
-  return found == followers_.end() ? nullptr : found->second.get();
+void DatabaseWatcher::ForgetOthers(
+    const std::vector<std::shared_ptr<FeedFollower>>& before,
+    const storage::v1::WatchDatabasesResponse& first_response) {
+  std::set<std::string> named;
+  for (const storage::v1::Database& database : first_response.databases()) {
+    named.insert(database.name());
+  }
+  for (const auto& follower : before) {
+    if (named.count(follower->database()) == 0) Forget(follower->database());
+  }
 }
 
-FeedFollower* DatabaseWatcher::Ensure(absl::string_view database) {
+void DatabaseWatcher::Forget(const std::string& database) {
+  std::shared_ptr<FeedFollower> follower;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = followers_.find(database);
+    if (found == followers_.end()) return;
+    follower = std::move(found->second);
+    followers_.erase(found);
+    std::erase(first_, follower);
+  }
+  // Its calls end now; whoever still holds it gets `Unavailable` from it.
+  follower->Forget();
+  log::Info("database forgotten", {{"database", database}});
+}
+
+std::shared_ptr<FeedFollower> DatabaseWatcher::Find(
+    absl::string_view database) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = followers_.find(std::string(database));
+  return found == followers_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<FeedFollower> DatabaseWatcher::Ensure(
+    absl::string_view database) {
   absl::MutexLock lock(&mutex_);
   if (stopped_) return nullptr;
-  std::unique_ptr<FeedFollower>& follower = followers_[std::string(database)];
+  std::shared_ptr<FeedFollower>& follower = followers_[std::string(database)];
   if (follower == nullptr) {
-    follower = std::make_unique<FeedFollower>(std::string(database), options_,
+    follower = std::make_shared<FeedFollower>(std::string(database), options_,
                                               storage_, timer_, metrics_);
     follower->Start();
   }
-  return follower.get();
+  return follower;
 }
 
-std::vector<FeedFollower*> DatabaseWatcher::followers() const {
+std::vector<std::shared_ptr<FeedFollower>> DatabaseWatcher::followers() const {
   absl::MutexLock lock(&mutex_);
-  std::vector<FeedFollower*> followers;
-  for (const auto& [name, follower] : followers_) {
-    followers.push_back(follower.get());
-  }
+  std::vector<std::shared_ptr<FeedFollower>> followers;
+  for (const auto& [name, follower] : followers_) followers.push_back(follower);
   return followers;
 }
 
@@ -113,7 +146,7 @@ bool DatabaseWatcher::HasCaughtUp() const {
   if (!caught_up_ && heard_) {
     caught_up_ = std::all_of(
         first_.begin(), first_.end(),
-        [](const FeedFollower* follower) { return follower->HasCaughtUp(); });
+        [](const auto& follower) { return follower->HasCaughtUp(); });
   }
   return caught_up_;
 }
@@ -122,7 +155,7 @@ void DatabaseWatcher::UpdateMetrics() const {
   int64_t vectors = 0, bytes = 0, lag_changes = 0;
   absl::Duration lag_time;
   const absl::Time now = absl::Now();
-  for (const FeedFollower* follower : followers()) {
+  for (const auto& follower : followers()) {
     lag_changes = std::max(lag_changes, follower->LagInChanges());
     lag_time = std::max(lag_time, follower->LagInTime(now));
     const std::shared_ptr<const DatabaseIndex> indexes = follower->index();

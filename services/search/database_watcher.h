@@ -23,8 +23,9 @@ namespace engram::search {
 
 // Learns of every database from storage and keeps a follower for each.
 //
-// A database is followed until the process ends, even if storage has none of
-// that name any more. Thread-safe.
+// A database is followed until storage says that it is deleted, or does not
+// name it when the watch begins anew; then it is forgotten, its cache too.
+// Thread-safe.
 class DatabaseWatcher {
  public:
   // `timer` and `metrics` must outlive this object.
@@ -40,16 +41,16 @@ class DatabaseWatcher {
   // Stops watching and every follower, and saves their caches. Idempotent.
   void Stop();
 
-  // Returns a database's follower, which lives as long as this object; null if
-  // the database has not been heard of.
-  FeedFollower* Find(absl::string_view database) const;
+  // Returns a database's follower; null if the database has not been heard of.
+  // One that is forgotten meanwhile has stopped.
+  std::shared_ptr<FeedFollower> Find(absl::string_view database) const;
 
   // Returns the follower of a database that storage is known to have, and
   // begins to follow it if need be. Null once stopped.
-  FeedFollower* Ensure(absl::string_view database);
+  std::shared_ptr<FeedFollower> Ensure(absl::string_view database);
 
   // By name.
-  std::vector<FeedFollower*> followers() const;
+  std::vector<std::shared_ptr<FeedFollower>> followers() const;
 
   // Whether every database that storage first told of has caught up. Stays
   // true: later lag and later databases do not change it.
@@ -63,6 +64,10 @@ class DatabaseWatcher {
   // Watches until the stream ends, then pauses.
   void RunOnce();
   void Hear(const storage::v1::WatchDatabasesResponse& response);
+  // Forgets those of `before` that the first message of a watch does not name.
+  void ForgetOthers(const std::vector<std::shared_ptr<FeedFollower>>& before,
+                    const storage::v1::WatchDatabasesResponse& first_response);
+  void Forget(const std::string& database);
 
   const FollowerOptions options_;
   const std::shared_ptr<grpc::Channel> storage_;
@@ -75,10 +80,10 @@ class DatabaseWatcher {
   bool storage_away_ = false;
 
   mutable absl::Mutex mutex_;
-  std::map<std::string, std::unique_ptr<FeedFollower>> followers_
+  std::map<std::string, std::shared_ptr<FeedFollower>> followers_
       ABSL_GUARDED_BY(mutex_);
-  // Those of the first message.
-  std::vector<FeedFollower*> first_ ABSL_GUARDED_BY(mutex_);
+  // Those of the first message, but for those forgotten since.
+  std::vector<std::shared_ptr<FeedFollower>> first_ ABSL_GUARDED_BY(mutex_);
   bool heard_ ABSL_GUARDED_BY(mutex_) = false;
   mutable bool caught_up_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;

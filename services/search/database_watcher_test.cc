@@ -4,7 +4,13 @@
 #include <gtest/gtest.h>
 #include <prometheus/registry.h>
 
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "libs/position/position.h"
 #include "libs/status/testing/status_matchers.h"
 #include "services/search/search_options.h"
@@ -32,6 +38,15 @@ class DatabaseWatcherTest : public SearchTest {
           reached.Notify();
         });
     reached.WaitForNotification();
+  }
+
+  // Waits for what another thread does at a time of its own.
+  static void WaitUntil(const std::function<bool()>& condition) {
+    const absl::Time give_up = absl::Now() + absl::Seconds(20);
+    while (!condition()) {
+      ASSERT_LT(absl::Now(), give_up);
+      absl::SleepFor(absl::Milliseconds(1));
+    }
   }
 
   prometheus::Registry registry_of_watcher_;
@@ -65,6 +80,50 @@ TEST_F(DatabaseWatcherTest, TellsSizeAndLag) {
   watcher.UpdateMetrics();
   EXPECT_EQ(metrics_.vectors.Value(), 0);
   EXPECT_EQ(metrics_.feed_lag_changes.Value(), 0);
+}
+
+TEST_F(DatabaseWatcherTest, ADeletedDatabaseIsForgottenWithItsCache) {
+  const std::string cache = cache_.File("followed");
+  DatabaseWatcher watcher(
+      {.cache_dir = cache, .save_interval = absl::ZeroDuration()},
+      proxy_.channel(), timer_, metrics_);
+  watcher.Start();
+  storage::v1::DatabaseServiceCreateRequest create;
+  create.set_database("tenant");
+  storage::v1::DatabaseServiceCreateResponse created;
+  grpc::ClientContext creating;
+  ASSERT_TRUE(storage_.databases().Create(&creating, create, &created).ok());
+  const std::shared_ptr<FeedFollower> follower = watcher.Ensure("tenant");
+  WaitUntil([&] { return std::filesystem::exists(cache + "/tenant"); });
+
+  storage::v1::DatabaseServiceDeleteRequest remove;
+  remove.set_database("tenant");
+  remove.set_confirm("tenant");
+  storage::v1::DatabaseServiceDeleteResponse removed;
+  grpc::ClientContext removing;
+  ASSERT_TRUE(storage_.databases().Delete(&removing, remove, &removed).ok());
+  WaitUntil([&] {
+    return watcher.Find("tenant") == nullptr &&
+           !std::filesystem::exists(cache + "/tenant");
+  });
+  absl::Status late;
+  follower->waiters().Wait(1, 1, PositionWaiters::kApplied,
+                           absl::InfiniteFuture(),
+                           [&](const absl::Status& status) { late = status; });
+  EXPECT_THAT(late, StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_NE(watcher.Find("default"), nullptr);
+}
+
+TEST_F(DatabaseWatcherTest, ADeletionThatWasMissedIsSeenWhenStorageIsBack) {
+  DatabaseWatcher watcher({}, proxy_.channel(), timer_, metrics_);
+  watcher.Start();
+  WaitUntilFollowed(watcher);
+  proxy_.GoAway();
+  // Heard of before, and not in storage's list now.
+  ASSERT_NE(watcher.Ensure("tenant"), nullptr);
+  proxy_.ComeBack();
+  WaitUntil([&] { return watcher.Find("tenant") == nullptr; });
+  EXPECT_NE(watcher.Find("default"), nullptr);
 }
 
 TEST_F(DatabaseWatcherTest, FollowsNothingMoreOnceStopped) {

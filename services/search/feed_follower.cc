@@ -40,11 +40,19 @@ void FeedFollower::Start() {
 }
 
 void FeedFollower::Stop() {
+  if (EndThread()) Save();
+}
+
+void FeedFollower::Forget() {
+  if (EndThread()) cache_.Remove();
+}
+
+bool FeedFollower::EndThread() {
   call_.Stop();
   waiters_.Stop();
-  if (!thread_.joinable()) return;
+  if (!thread_.joinable()) return false;
   thread_.join();
-  Save();
+  return true;
 }
 
 void FeedFollower::Run() {

@@ -77,6 +77,9 @@ class FeedFollower {
   // Ends every wait, stops following and saves the cache. Idempotent.
   void Stop();
 
+  // As Stop, for a database that is deleted: the cache is removed, not saved.
+  void Forget();
+
   const std::string& database() const { return database_; }
 
   // The indexes that serve; null until the first are loaded.
@@ -105,6 +108,8 @@ class FeedFollower {
 
  private:
   void Run();
+  // Ends every wait and the thread. Returns whether there was one.
+  bool EndThread();
   // Follows until the stream ends, for one reason or another, and pauses if
   // the next try should not be made at once.
   void RunOnce();

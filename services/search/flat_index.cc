@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/status_macros.h"
 #include "libs/vector/checksum.h"
 #include "libs/vector/kernels.h"
+#include "services/search/bytes.h"
 #include "services/search/durable_file.h"
 #include "services/search/top_records.h"
 
@@ -33,37 +33,6 @@ int64_t KeyOf(int64_t row, int chunk) { return row * kMaxChunks + chunk; }
 
 // Scores are kept so that larger is better.
 float SignOf(Metric metric) { return metric == Metric::kL2 ? -1.0f : 1.0f; }
-
-template <typename Number>
-void AppendNumber(std::string& bytes, Number number) {
-  bytes.append(reinterpret_cast<const char*>(&number), sizeof(number));
-}
-
-// Takes values off the front of bytes; false when they run out.
-class Reader {
- public:
-  explicit Reader(absl::string_view bytes) : rest_(bytes) {}
-
-  template <typename Number>
-  bool Read(Number& number) {
-    if (rest_.size() < sizeof(number)) return false;
-    std::memcpy(&number, rest_.data(), sizeof(number));
-    rest_.remove_prefix(sizeof(number));
-    return true;
-  }
-
-  bool Read(size_t size, absl::string_view& bytes) {
-    if (rest_.size() < size) return false;
-    bytes = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    return true;
-  }
-
-  size_t left() const { return rest_.size(); }
-
- private:
-  absl::string_view rest_;
-};
 
 }  // namespace
 
@@ -134,7 +103,8 @@ void FlatIndex::RemoveKey(int64_t key) {
   keys_.pop_back();
 }
 
-SearchResult FlatIndex::Search(absl::Span<const float> query, int limit) const {
+SearchResult FlatIndex::Search(absl::Span<const float> query, int limit,
+                               RowFilter filter) const {
   const vector::Kernels& kernels = vector::BestKernels();
   const vector::ScoreRows score_rows =
       spec_.metric == Metric::kL2 ? kernels.l2_squared : kernels.dot;
@@ -154,6 +124,7 @@ SearchResult FlatIndex::Search(absl::Span<const float> query, int limit) const {
       const float score = sign * scores[i];
       if (score < top.threshold()) continue;
       const int64_t row = keys_[first + i] / kMaxChunks;
+      if (!filter(row)) continue;
       top.Offer(score, row, records_.IdOf(row));
     }
   }
@@ -236,7 +207,7 @@ std::string FlatIndex::EncodeKeys() const {
 
 absl::Status FlatIndex::DecodeKeys(absl::string_view bytes) {
   const absl::Status damaged = absl::DataLossError("the keys file is damaged");
-  Reader reader(bytes);
+  ByteReader reader(bytes);
   absl::string_view magic;
   if (!reader.Read(kKeysMagic.size(), magic) || magic != kKeysMagic) {
     return absl::DataLossError("the keys file is of another format");

@@ -36,7 +36,8 @@ class FlatIndex : public Index {
 
   const IndexSpec& spec() const override { return spec_; }
   void Apply(absl::Span<const IndexChange> changes, int64_t sequence) override;
-  SearchResult Search(absl::Span<const float> query, int limit) const override;
+  SearchResult Search(absl::Span<const float> query, int limit,
+                      RowFilter filter) const override;
   int64_t SearchBytes() const override;
   IndexStats Stats() const override;
   FrozenIndex Freeze() const override;

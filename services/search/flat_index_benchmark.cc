@@ -41,7 +41,7 @@ void BM_Search(benchmark::State& state) {
   const std::vector<float> query = RandomUnit(random, dimensions);
   for (auto _ : state) {
     benchmark::DoNotOptimize(
-        index.Search(query, static_cast<int>(state.range(2))));
+        index.Search(query, static_cast<int>(state.range(2)), AnyRow));
   }
   state.SetBytesProcessed(state.iterations() * index.SearchBytes());
   state.counters["bytes_a_vector"] =

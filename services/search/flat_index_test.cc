@@ -36,11 +36,7 @@ std::string TemporaryStem(const std::string& name) {
 }
 
 IndexSpec Spec(int dimensions, Metric metric) {
-  return {.collection = "notes",
-          .vector_field = "text",
-          .generation = 1,
-          .dimensions = dimensions,
-          .metric = metric};
+  return {.generation = 1, .dimensions = dimensions, .metric = metric};
 }
 
 // An index with the steps of a story.
@@ -70,7 +66,7 @@ class Story {
   std::vector<std::string> Ids(const std::vector<float>& query,
                                int limit = 10) {
     std::vector<std::string> ids;
-    for (const auto& found : index_->Search(query, limit).candidates) {
+    for (const auto& found : index_->Search(query, limit, AnyRow).candidates) {
       ids.push_back(found.id);
     }
     return ids;
@@ -90,6 +86,18 @@ class Story {
   int64_t sequence_ = 0;
 };
 
+TEST(FlatIndexTest, TheFilterDecidesWhatMayBeFound) {
+  Story story(1, Metric::kDot);
+  for (int row = 1; row <= 1000; ++row) {
+    story.Put(row, absl::StrCat("r", row), {{static_cast<float>(row)}});
+  }
+  const auto found = story.index().Search(
+      {1}, 3, [](int64_t row) { return row % 2 == 1 && row < 900; });
+  ASSERT_EQ(found.candidates.size(), 3);
+  EXPECT_EQ(found.candidates[0].id, "r899");
+  EXPECT_EQ(found.candidates[2].id, "r895");
+}
+
 TEST(FlatIndexTest, TheNearestComeFirst) {
   Story story(2, Metric::kDot);
   story.Put(1, "east", {{1, 0}});
@@ -104,7 +112,7 @@ TEST(FlatIndexTest, L2ScoresAreSquaredDistancesSmallestFirst) {
   Story story(1, Metric::kL2);
   story.Put(1, "far", {{10}});
   story.Put(2, "near", {{2}});
-  const auto found = story.index().Search({1}, 10).candidates;
+  const auto found = story.index().Search({1}, 10, AnyRow).candidates;
   ASSERT_EQ(found.size(), 2);
   EXPECT_EQ(found[0].id, "near");
   EXPECT_EQ(found[0].score, 1);
@@ -211,7 +219,7 @@ TEST(FlatIndexTest, AgreesWithTheExactReferenceOnRandomHistories) {
       if (step % 100 != 99) continue;
       const std::vector<float> query = vector_of();
       const auto want = exact.Search(query);
-      const auto got = story.index().Search(query, 50).candidates;
+      const auto got = story.index().Search(query, 50, AnyRow).candidates;
       ASSERT_EQ(got.size(), std::min<size_t>(50, want.size()));
       for (size_t i = 0; i < got.size(); ++i) {
         ASSERT_EQ(got[i].id, want[i].id) << "step " << step << " place " << i;
@@ -257,7 +265,7 @@ TEST(FlatIndexTest, ManySearchesRunBesideTheOneThatApplies) {
       const std::vector<float> query(8, 1.0f);
       int64_t last = 0;
       while (!done) {
-        const SearchResult result = story.index().Search(query, 5);
+        const SearchResult result = story.index().Search(query, 5, AnyRow);
         EXPECT_GE(result.sequence, last);
         last = result.sequence;
         for (const Candidate& found : result.candidates) {

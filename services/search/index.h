@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -19,12 +20,13 @@ enum class Metric { kCosine = 1, kDot = 2, kL2 = 3 };
 inline constexpr int kMaxChunks = 4096;
 
 // What an index is of. Fixed for its life: another model is another generation,
-// and so another index.
+// and so another index. The names of collection and vector field are not: see
+// DatabaseIndex::NameOf.
 struct IndexSpec {
-  std::string collection;
-  std::string vector_field;
   // Identifies the index within its database.
   int64_t generation = 0;
+  // Clients bring the vectors; there is no model then.
+  bool supplied = false;
   std::string model;
   std::string fingerprint;
   int dimensions = 0;
@@ -65,6 +67,11 @@ struct Candidate {
   // In the unit of the metric.
   float score = 0;
 };
+
+// Whether a search may find the record of this row.
+using RowFilter = absl::FunctionRef<bool(int64_t row)>;
+// Every record may be found.
+inline bool AnyRow(int64_t) { return true; }
 
 // What a search found.
 struct SearchResult {
@@ -120,10 +127,11 @@ class Index {
                      int64_t sequence) = 0;
 
   // Returns the `limit` records nearest to `query`, which has the index's
-  // dimensions and, for cosine, unit length. A record of several chunks counts
-  // once, by its best.
-  virtual SearchResult Search(absl::Span<const float> query,
-                              int limit) const = 0;
+  // dimensions and, for cosine, unit length, of those that `filter` lets
+  // through; it is asked only of rows near enough. A record of several chunks
+  // counts once, by its best.
+  virtual SearchResult Search(absl::Span<const float> query, int limit,
+                              RowFilter filter) const = 0;
 
   // Returns how many bytes a search reads, to tell a short one from a long one.
   virtual int64_t SearchBytes() const = 0;

@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 
 // Stored. Raise the number with every change of format: an older cache is
 // rebuilt, not converted.
-constexpr absl::string_view kFirstLine = "engram-index-cache 1";
+constexpr absl::string_view kFirstLine = "engram-index-cache 2";
 constexpr absl::string_view kManifestName = "manifest";
 
 absl::Status Damaged(absl::string_view problem) {
@@ -42,6 +42,8 @@ struct IndexCache::Manifest {
   Position position;
   uint64_t feed_checksum = 0;
   std::string collections_file;
+  // When records expire: the file of each collection that has such.
+  std::map<std::string, std::string> expiry_files;
   // The common beginning of the files of each generation's index.
   std::map<int64_t, std::string> index_stems;
   std::map<std::string, FileSummary> files;
@@ -55,6 +57,9 @@ std::string IndexCache::Manifest::Encode() const {
   std::string text = absl::StrFormat(
       "%s\nsave %d\nposition %s\nfeed_checksum %016x\ncollections %s\n",
       kFirstLine, save, position.ToString(), feed_checksum, collections_file);
+  for (const auto& [collection, name] : expiry_files) {
+    absl::StrAppendFormat(&text, "expiries %s %s\n", collection, name);
+  }
   for (const auto& [generation, stem] : index_stems) {
     absl::StrAppendFormat(&text, "index %d %s\n", generation, stem);
   }
@@ -95,6 +100,8 @@ absl::Status IndexCache::Manifest::DecodeLine(
     ASSIGN_OR_RETURN(position, Position::Parse(words[1]));
   } else if (words.size() == 2 && words[0] == "collections") {
     collections_file = words[1];
+  } else if (words.size() == 3 && words[0] == "expiries") {
+    expiry_files[words[1]] = words[2];
   } else if (words.size() == 3 && words[0] == "index" &&
              absl::SimpleAtoi(words[1], &generation)) {
     index_stems[generation] = words[2];
@@ -154,6 +161,10 @@ absl::StatusOr<std::shared_ptr<DatabaseIndex>> IndexCache::TryLoad() {
                                      manifest.position.sequence));
     index->SetIndex(std::move(saved));
   }
+  for (const auto& [collection, name] : manifest.expiry_files) {
+    ASSIGN_OR_RETURN(const std::string table, ReadFile(PathOf(name)));
+    RETURN_IF_ERROR(index->ExpiriesOf(collection)->Decode(table));
+  }
   RemoveOthers(manifest);
   return index;
 }
@@ -194,6 +205,13 @@ absl::Status IndexCache::Save(const DatabaseIndex& index) {
   return absl::OkStatus();
 }
 
+void IndexCache::Remove() {
+  if (directory_.empty()) return;
+  // What stays behind is of an epoch that nobody has: it is not trusted.
+  std::error_code ignored;
+  fs::remove_all(directory_, ignored);
+}
+
 absl::Status IndexCache::WriteFiles(const DatabaseIndex& index,
                                     Manifest& manifest) const {
   storage::v1::ListCollectionsResponse collections;
@@ -203,6 +221,18 @@ absl::Status IndexCache::WriteFiles(const DatabaseIndex& index,
   manifest.collections_file = absl::StrCat(manifest.save, "-collections");
   std::vector<std::string> paths = {PathOf(manifest.collections_file)};
   RETURN_IF_ERROR(WriteSynced(paths[0], collections.SerializeAsString()));
+  for (const storage::v1::Collection& collection : collections.collections()) {
+    const std::shared_ptr<ExpiryTable> expiries =
+        index.ExpiriesOf(collection.name());
+    if (expiries->size() == 0) continue;
+    std::string table;
+    expiries->Encode(table);
+    const std::string name =
+        absl::StrCat(manifest.save, "-", collection.name(), ".expiries");
+    paths.push_back(PathOf(name));
+    RETURN_IF_ERROR(WriteSynced(paths.back(), table));
+    manifest.expiry_files[collection.name()] = name;
+  }
   for (const std::shared_ptr<Index>& part : index.indexes()) {
     const int64_t generation = part->spec().generation;
     const std::string stem = absl::StrCat(manifest.save, "-", generation);

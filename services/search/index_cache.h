@@ -34,6 +34,9 @@ class IndexCache {
   // error the earlier save stands.
   absl::Status Save(const DatabaseIndex& index);
 
+  // Removes the folder.
+  void Remove();
+
  private:
   struct Manifest;
 

@@ -61,7 +61,7 @@ class IndexCacheTest : public ::testing::Test {
     loaded.exists = true;
     loaded.sequence = loaded.database->position().sequence;
     const SearchResult result =
-        (*loaded.database->Find("notes", ""))->Search({1, 0}, 10);
+        (*loaded.database->Find("notes", ""))->Search({1, 0}, 10, AnyRow);
     for (const Candidate& candidate : result.candidates) {
       loaded.ids.push_back(candidate.id);
     }
@@ -98,6 +98,25 @@ TEST_F(IndexCacheTest, ARestartFindsWhatWasSavedAndItsPosition) {
   EXPECT_EQ((*loaded.database->Find("notes", ""))->Stats().records, 3);
 }
 
+TEST_F(IndexCacheTest, ARestartKnowsWhatExpires) {
+  feed_.Touch(1, "a", 2'000'000'000);
+  Apply();
+  Save();
+  const Loaded loaded = Load();
+  ASSERT_TRUE(loaded.exists);
+  const auto expiries = loaded.database->ExpiriesOf("notes");
+  EXPECT_TRUE(expiries->IsExpired(1, absl::FromUnixSeconds(2'000'000'000)));
+  EXPECT_FALSE(expiries->IsExpired(2, absl::InfiniteFuture()));
+}
+
+TEST_F(IndexCacheTest, ARemovedCacheLeavesNothing) {
+  Save();
+  IndexCache cache(directory_);
+  cache.Remove();
+  EXPECT_FALSE(fs::exists(directory_));
+  EXPECT_EQ(cache.Load(), nullptr);
+}
+
 TEST_F(IndexCacheTest, ALaterSaveTakesThePlaceOfTheEarlierOne) {
   Save();
   const std::set<std::string> before = Files();
@@ -109,9 +128,12 @@ TEST_F(IndexCacheTest, ALaterSaveTakesThePlaceOfTheEarlierOne) {
 }
 
 TEST_F(IndexCacheTest, AFlippedByteInAnyFileIsNeverTrusted) {
+  feed_.Touch(1, "a", 2'000'000'000);
+  Apply();
   Save();
   const std::set<std::string> names = Files();
-  ASSERT_EQ(names.size(), 4);  // Manifest, collections, vectors, keys.
+  // Manifest, collections, expiries, vectors, keys.
+  ASSERT_EQ(names.size(), 5);
   const std::string good = directory_ + ".good";
   fs::copy(directory_, good, fs::copy_options::recursive);
   for (const std::string& name : names) {
@@ -158,7 +180,7 @@ TEST_F(IndexCacheTest, ACacheOfAnotherFormatIsRebuiltNotConverted) {
   const std::string path = fs::path(directory_) / "manifest";
   ASSERT_OK_AND_ASSIGN(std::string text, ReadFile(path));
   // Whole, with a checksum that fits, but of a format to come.
-  text.replace(text.find("cache 1"), 7, "cache 2");
+  text.replace(text.find("cache 2"), 7, "cache 3");
   text.resize(text.rfind("end "));
   absl::StrAppendFormat(&text, "end %016x\n", vector::Checksum(text));
   ASSERT_THAT(ReplaceFile(path, text), IsOk());

@@ -18,12 +18,13 @@ namespace {
 void EncodeIndex(const FeedFollower& follower, const DatabaseIndex& database,
                  const Index& index, v1::Index& encoded) {
   const IndexSpec& spec = index.spec();
+  const IndexName name = database.NameOf(spec.generation);
   const IndexStats stats = index.Stats();
   Position position = database.position();
   position.sequence = stats.sequence;
   encoded.set_database(follower.database());
-  encoded.set_collection(spec.collection);
-  encoded.set_vector_field(spec.vector_field);
+  encoded.set_collection(name.collection);
+  encoded.set_vector_field(name.vector_field);
   encoded.set_generation(spec.generation);
   encoded.set_fingerprint(spec.fingerprint);
   encoded.set_dimensions(spec.dimensions);
@@ -41,25 +42,28 @@ void EncodeIndex(const FeedFollower& follower, const DatabaseIndex& database,
 
 // Runs the check in the operation's thread, and ends the operation with it.
 void Verify(SearchBackend& backend, FeedFollower& follower,
-            const IndexSpec& spec, OperationHandle& operation) {
+            const std::string& collection, const IndexSpec& spec,
+            OperationHandle& operation) {
   absl::StatusOr<v1::VerifyIndexResult> result =
-      IndexVerifier(*backend.feed, follower, spec, operation).Run();
+      IndexVerifier(*backend.feed, follower, collection, spec, operation).Run();
   if (!result.ok()) return operation.Finish(result.status());
   operation.Finish(EncodeResult(*result));
 }
 
 absl::Status StartVerify(const std::shared_ptr<SearchBackend>& backend,
-                         FeedFollower& follower,
+                         const std::shared_ptr<FeedFollower>& follower,
                          const v1::VerifyIndexRequest& request,
                          v1::VerifyIndexResponse& response) {
   ASSIGN_OR_RETURN(
       const ReadyIndex ready,
-      FindReadyIndex(follower, request.collection(), request.vector_field()));
+      FindReadyIndex(*follower, request.collection(), request.vector_field()));
   const std::shared_ptr<OperationHandle> operation =
       backend->operations.Start("verify-index", "records");
   const absl::Status queued = backend->operation_pool.Submit(
-      [backend = backend.get(), &follower, spec = ready.index->spec(),
-       operation] { Verify(*backend, follower, spec, *operation); });
+      [backend = backend.get(), follower, collection = request.collection(),
+       spec = ready.index->spec(), operation] {
+        Verify(*backend, *follower, collection, spec, *operation);
+      });
   if (!queued.ok()) {
     operation->Finish(queued);
     return queued;
@@ -80,7 +84,7 @@ grpc::ServerUnaryReactor* IndexService::ListIndexes(
     rpc::Finish(reactor, NotServingError());
     return reactor;
   }
-  for (const FeedFollower* follower : backend->watcher.followers()) {
+  for (const auto& follower : backend->watcher.followers()) {
     if (!request->database().empty() &&
         request->database() != follower->database()) {
       continue;
@@ -113,10 +117,11 @@ grpc::ServerUnaryReactor* IndexService::WaitForPosition(
   const absl::Time deadline = backend->DeadlineOf(*context);
   backend->gate.FindDatabase(
       position->database, deadline,
-      [=, position = *position](absl::StatusOr<FeedFollower*> follower) {
+      [=, position = *position](
+          absl::StatusOr<std::shared_ptr<FeedFollower>> follower) {
         if (!follower.ok()) return rpc::Finish(reactor, follower.status());
         backend->gate.WaitFor(
-            **follower, position, PositionWaiters::kAllIndexes, deadline,
+            *follower, position, PositionWaiters::kAllIndexes, deadline,
             [=, backend = backend](const absl::Status& status) {
               if (status.ok()) response->set_position(position.ToString());
               rpc::Finish(reactor, status);
@@ -142,8 +147,8 @@ grpc::ServerUnaryReactor* IndexService::VerifyIndex(
                                    : request->database();
   backend->gate.FindDatabase(
       database, backend->DeadlineOf(*context),
-      [=](absl::StatusOr<FeedFollower*> follower) {
-        rpc::Finish(reactor, follower.ok() ? StartVerify(backend, **follower,
+      [=](absl::StatusOr<std::shared_ptr<FeedFollower>> follower) {
+        rpc::Finish(reactor, follower.ok() ? StartVerify(backend, *follower,
                                                          *request, *response)
                                            : follower.status());
       });

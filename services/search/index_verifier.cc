@@ -42,9 +42,13 @@ class IndexVerifier::CancelScope {
 };
 
 IndexVerifier::IndexVerifier(storage::v1::FeedService::Stub& feed,
-                             FeedFollower& follower, const IndexSpec& spec,
-                             OperationHandle& operation)
-    : feed_(feed), follower_(follower), spec_(spec), operation_(operation) {}
+                             FeedFollower& follower, std::string collection,
+                             const IndexSpec& spec, OperationHandle& operation)
+    : feed_(feed),
+      follower_(follower),
+      collection_(std::move(collection)),
+      spec_(spec),
+      operation_(operation) {}
 
 absl::StatusOr<v1::VerifyIndexResult> IndexVerifier::Run() {
   RETURN_IF_ERROR(ReadSnapshot());
@@ -182,8 +186,12 @@ void IndexVerifier::Apply(const storage::v1::Change& change) {
       if (generation == spec_.generation) Erase(change.record_changed().row());
     }
   } else if (change.has_record_deleted() &&
-             change.record_deleted().collection() == spec_.collection) {
+             change.record_deleted().collection() == collection_) {
     Erase(change.record_deleted().row());
+  } else if (change.has_collection_changed() &&
+             change.collection_changed().previous_name() == collection_) {
+    // Where the index itself goes, Freeze finds out.
+    collection_ = change.collection_changed().collection().name();
   } else if (change.has_vectors_stored() &&
              change.vectors_stored().generation() == spec_.generation) {
     const storage::v1::VectorsStored& stored = change.vectors_stored();

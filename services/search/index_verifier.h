@@ -32,9 +32,11 @@ namespace engram::search {
 // Blocks the thread that runs it. Used once.
 class IndexVerifier {
  public:
-  // All must outlive this object.
+  // `collection` is what the index's collection is called now. All must outlive
+  // this object.
   IndexVerifier(storage::v1::FeedService::Stub& feed, FeedFollower& follower,
-                const IndexSpec& spec, OperationHandle& operation);
+                std::string collection, const IndexSpec& spec,
+                OperationHandle& operation);
 
   // Runs the check. `Cancelled` when the operation is; `Aborted` when the
   // database's epoch ended meanwhile.
@@ -76,6 +78,8 @@ class IndexVerifier {
 
   storage::v1::FeedService::Stub& feed_;
   FeedFollower& follower_;
+  // At stored_position_.
+  std::string collection_;
   const IndexSpec spec_;
   OperationHandle& operation_;
 

@@ -14,30 +14,31 @@ PositionGate::PositionGate(DatabaseWatcher& watcher, OutgoingCalls& calls,
 
 void PositionGate::FindDatabase(absl::string_view database, absl::Time deadline,
                                 FollowerCallback callback) {
-  FeedFollower* known = watcher_.Find(database);
-  if (known != nullptr) return callback(known);
+  std::shared_ptr<FeedFollower> known = watcher_.Find(database);
+  if (known != nullptr) return callback(std::move(known));
   GetDatabase(database, deadline,
               [this, callback = std::move(callback)](
                   absl::StatusOr<storage::v1::Database> found) mutable {
                 if (!found.ok()) return callback(found.status());
-                FeedFollower* follower = watcher_.Ensure(found->name());
+                std::shared_ptr<FeedFollower> follower =
+                    watcher_.Ensure(found->name());
                 if (follower == nullptr) {
                   return callback(absl::UnavailableError("search is stopping"));
                 }
-                callback(follower);
+                callback(std::move(follower));
               });
 }
 
-void PositionGate::WaitFor(FeedFollower& follower, const Position& position,
-                           int64_t channel, absl::Time deadline,
-                           Callback callback) {
-  if (follower.KnowsEpoch(position.epoch)) {
-    return follower.waiters().Wait(position.epoch, position.sequence, channel,
-                                   deadline, std::move(callback));
+void PositionGate::WaitFor(const std::shared_ptr<FeedFollower>& follower,
+                           const Position& position, int64_t channel,
+                           absl::Time deadline, Callback callback) {
+  if (follower->KnowsEpoch(position.epoch)) {
+    return follower->waiters().Wait(position.epoch, position.sequence, channel,
+                                    deadline, std::move(callback));
   }
   GetDatabase(
       position.database, deadline,
-      [&follower, position, channel, deadline, callback = std::move(callback)](
+      [follower, position, channel, deadline, callback = std::move(callback)](
           absl::StatusOr<storage::v1::Database> found) mutable {
         if (!found.ok()) return callback(found.status());
         const absl::StatusOr<Position> newest =
@@ -46,9 +47,9 @@ void PositionGate::WaitFor(FeedFollower& follower, const Position& position,
         if (newest->epoch != position.epoch) {
           return callback(EpochChangedError(position.database));
         }
-        follower.HearOf(*newest);
-        follower.waiters().Wait(position.epoch, position.sequence, channel,
-                                deadline, std::move(callback));
+        follower->HearOf(*newest);
+        follower->waiters().Wait(position.epoch, position.sequence, channel,
+                                 deadline, std::move(callback));
       });
 }
 

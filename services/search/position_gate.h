@@ -26,7 +26,7 @@ namespace engram::search {
 class PositionGate {
  public:
   using FollowerCallback =
-      absl::AnyInvocable<void(absl::StatusOr<FeedFollower*>)>;
+      absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<FeedFollower>>)>;
   using Callback = absl::AnyInvocable<void(const absl::Status&)>;
 
   // `watcher` and `calls` must outlive this object and its calls.
@@ -43,8 +43,9 @@ class PositionGate {
   // with the errors of PositionWaiters::Wait. Storage is asked about an epoch
   // that the follower does not know: if it is not the present one, this is
   // `FailedPrecondition`, reason EPOCH_CHANGED, at once.
-  void WaitFor(FeedFollower& follower, const Position& position,
-               int64_t channel, absl::Time deadline, Callback callback);
+  void WaitFor(const std::shared_ptr<FeedFollower>& follower,
+               const Position& position, int64_t channel, absl::Time deadline,
+               Callback callback);
 
  private:
   void GetDatabase(

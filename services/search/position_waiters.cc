@@ -47,6 +47,16 @@ struct PositionWaiters::State {
            found->second >= sequence;
   }
 
+  // What those who wait for a channel may take as reached; an index that is
+  // gone holds nothing back.
+  int64_t ReachedBy(int64_t channel) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    auto found = reached.find(channel);
+    if (found == reached.end()) found = reached.find(kApplied);
+    return found == reached.end() ? std::numeric_limits<int64_t>::min()
+                                  : found->second;
+  }
+
   void Expire(const Key& key);
 
   const std::string database;
@@ -141,13 +151,15 @@ void PositionWaiters::Advance(uint64_t epoch, Reached reached) {
       }
     }
     constexpr int64_t kFirst = std::numeric_limits<int64_t>::min();
-    for (const auto& [channel, sequence] : state_->reached) {
-      auto at = state_->waiters.lower_bound(Key(channel, kFirst, 0));
+    for (auto at = state_->waiters.begin(); at != state_->waiters.end();) {
+      const int64_t channel = std::get<0>(at->first);
+      const int64_t sequence = state_->ReachedBy(channel);
       while (at != state_->waiters.end() && std::get<0>(at->first) == channel &&
              std::get<1>(at->first) <= sequence) {
         at = at->second.epoch == epoch ? end(at, absl::OkStatus())
                                        : std::next(at);
       }
+      at = state_->waiters.lower_bound(Key(channel + 1, kFirst, 0));
     }
   }
   for (auto& [callback, answer] : answers) callback(answer);

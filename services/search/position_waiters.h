@@ -45,7 +45,9 @@ class PositionWaiters {
             absl::Time deadline, Callback callback);
 
   // Tells how far the indexes are, and calls back those who waited for it. A
-  // new `epoch` ends the waits for the one before.
+  // new `epoch` ends the waits for the one before. A channel that is not among
+  // `reached` is of an index that is gone: who waits for it is called back with
+  // OK once the changes up to there are applied, and finds out.
   void Advance(uint64_t epoch, Reached reached);
 
   // Ends every wait, now and later, with `Unavailable`.

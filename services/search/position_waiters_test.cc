@@ -119,6 +119,20 @@ TEST_F(PositionWaitersTest, MoreWaitsThanAllowedAreRefused) {
   for (const auto& answer : answers) EXPECT_THAT(*answer->status, IsOk());
 }
 
+// Its generation was replaced, or its collection dropped.
+TEST_F(PositionWaitersTest, AnIndexThatIsGoneHoldsNobodyBack) {
+  PositionWaiters waiters("default", timer_);
+  std::optional<absl::Status> answer;
+  waiters.Advance(kEpoch, {{kGeneration, 3}, {PositionWaiters::kApplied, 7}});
+  waiters.Wait(kEpoch, 8, kGeneration, absl::InfiniteFuture(),
+               [&](const absl::Status& status) { answer = status; });
+  waiters.Advance(kEpoch, {{PositionWaiters::kApplied, 7}});
+  EXPECT_FALSE(answer.has_value());
+  waiters.Advance(kEpoch, {{PositionWaiters::kApplied, 8}});
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_OK(*answer);
+}
+
 TEST_F(PositionWaitersTest, EveryWaitIsAnsweredOnceBesideAdvancesAndDeadlines) {
   constexpr int kWaits = 400;
   std::atomic<int> answered = 0;

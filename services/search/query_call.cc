@@ -25,6 +25,13 @@ constexpr int kMaxSearches = 4;
 // The most ids of one BatchGet.
 constexpr int kMaxBatch = 1000;
 
+absl::Status NoModelError() {
+  return InvalidField("text",
+                      "cannot be embedded: clients bring the vectors of this "
+                      "vector field, which no model here makes; give a vector "
+                      "instead");
+}
+
 // Says what the failure of a query's embedding is to the query's caller.
 absl::Status EmbeddingError(const absl::Status& status, const IndexSpec& spec) {
   switch (status.code()) {
@@ -76,14 +83,16 @@ void QueryCall::Start(const v1::QueryRequest& request) {
   wanted_ = query_.limit;
   backend_->gate.FindDatabase(
       query_.database, deadline_,
-      [self = shared_from_this()](absl::StatusOr<FeedFollower*> follower) {
+      [self = shared_from_this()](
+          absl::StatusOr<std::shared_ptr<FeedFollower>> follower) {
         self->OnDatabase(std::move(follower));
       });
 }
 
-void QueryCall::OnDatabase(absl::StatusOr<FeedFollower*> follower) {
+void QueryCall::OnDatabase(
+    absl::StatusOr<std::shared_ptr<FeedFollower>> follower) {
   if (!follower.ok()) return Finish(follower.status());
-  follower_ = *follower;
+  follower_ = *std::move(follower);
   // First until the collection is known, which tells what else to wait for.
   if (query_.min_position.has_value()) {
     WaitFor(PositionWaiters::kApplied, &QueryCall::OnCollectionsKnown);
@@ -94,7 +103,7 @@ void QueryCall::OnDatabase(absl::StatusOr<FeedFollower*> follower) {
 
 void QueryCall::WaitFor(int64_t channel, void (QueryCall::*next)()) {
   backend_->gate.WaitFor(
-      *follower_, *query_.min_position, channel, deadline_,
+      follower_, *query_.min_position, channel, deadline_,
       [self = shared_from_this(), next,
        caller = std::this_thread::get_id()](const absl::Status& status) {
         if (!status.ok()) return self->Finish(status);
@@ -118,8 +127,11 @@ void QueryCall::OnFindable() {
       FindReadyIndex(*follower_, query_.collection, query_.vector_field);
   if (!ready.ok()) return Finish(ready.status());
   index_ = ready->index;
+  expiries_ = ready->database->ExpiriesOf(query_.collection);
   position_ = ready->database->position();
-  if (query_.text.has_value()) return Embed();
+  if (query_.text.has_value()) {
+    return index_->spec().supplied ? Finish(NoModelError()) : Embed();
+  }
   vector_ = *std::move(query_.vector);
   const absl::Status fits =
       PrepareVector(index_->spec(), "vector.values", vector_);
@@ -194,7 +206,10 @@ void QueryCall::Search() {
     // Nobody waits for the answer; the queue was too long.
     return Finish(absl::DeadlineExceededError("the search came too late"));
   }
-  SearchResult result = index_->Search(vector_, wanted_);
+  const absl::Time now = absl::Now();
+  SearchResult result = index_->Search(vector_, wanted_, [&](int64_t row) {
+    return !expiries_->IsExpired(row, now);
+  });
   if (searches_++ == 0) {
     // Candidates vanish or change only after this.
     position_.sequence = result.sequence;

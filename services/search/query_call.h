@@ -39,7 +39,7 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   void Start(const v1::QueryRequest& request);
 
  private:
-  void OnDatabase(absl::StatusOr<FeedFollower*> follower);
+  void OnDatabase(absl::StatusOr<std::shared_ptr<FeedFollower>> follower);
   // Waits until `channel` has reached min_position, then goes on with `next`.
   void WaitFor(int64_t channel, void (QueryCall::*next)());
   void OnCollectionsKnown();
@@ -65,8 +65,9 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   Done done_;
 
   DecodedQuery query_;
-  FeedFollower* follower_ = nullptr;
+  std::shared_ptr<FeedFollower> follower_;
   std::shared_ptr<Index> index_;
+  std::shared_ptr<const ExpiryTable> expiries_;
   // Of the index, as of the first search.
   Position position_;
   // Ready to be searched with.

@@ -13,6 +13,7 @@
 #include "libs/position/position.h"
 #include "libs/status/errors.h"
 #include "libs/status/testing/status_matchers.h"
+#include "libs/vector/vector.h"
 #include "services/search/testing/search_fixture.h"
 
 namespace engram::search {
@@ -172,6 +173,72 @@ TEST_F(SearchServiceTest, VectorsOfTwoModelsNeverMeet) {
   EXPECT_THAT(status,
               StatusIs(absl::StatusCode::kFailedPrecondition, "letters-2"));
   EXPECT_EQ(ReasonOf(status), common::v1::ERROR_REASON_FINGERPRINT_MISMATCH);
+}
+
+TEST_F(SearchServiceTest, AnExpiredRecordIsHiddenThoughNothingIsReadBack) {
+  StartSearch();
+  WriteAndIndex({"a", "ab"});
+  // As of a collection that expires; the sweep has not come by yet.
+  proxy_.AlterFeed([](storage::v1::WatchChangesResponse& response) {
+    for (storage::v1::Change& change : *response.mutable_changes()) {
+      if (!change.has_record_changed()) continue;
+      change.mutable_record_changed()->mutable_expire_time()->set_seconds(
+          change.record_changed().id() == "b" ? 1 : 4'000'000'000);
+    }
+  });
+  WriteAndIndex({"b", "abb"});
+  EXPECT_THAT(Find("a"), ElementsAre("a", "ab", "abb"));
+}
+
+TEST_F(SearchServiceTest, SuppliedVectorsAreFoundByVectorAndNotByText) {
+  StartSearch();
+  ASSERT_OK_AND_ASSIGN(const auto applied, storage_.ApplySchema({R"(
+collection: images
+fields:
+  name: {type: string}
+vectors:
+  pixels: {supplied: true, dimensions: 2, metric: cosine}
+)"}));
+  storage::v1::WriteRequest write;
+  storage::v1::WriteItem& item = *write.add_items();
+  item.set_collection("images");
+  item.mutable_create()->set_id("cat");
+  storage::v1::SuppliedVectors& vectors = *item.mutable_create()->add_vectors();
+  vectors.set_vector_field("pixels");
+  const std::vector<float> values = {0, 2};
+  vectors.add_chunks()->set_values(std::string(vector::Pack(values)));
+  ASSERT_OK_AND_ASSIGN(const auto written, storage_.Write(write));
+  v1::QueryRequest request = VectorQuery({0, 1});
+  request.set_collection("images");
+  request.set_min_position(written.position());
+  ASSERT_OK_AND_ASSIGN(const auto found, Query(request));
+  ASSERT_EQ(found.hits_size(), 1);
+  EXPECT_EQ(found.hits(0).id(), "cat");
+  request.set_text("cat");
+  EXPECT_THAT(Query(request), StatusIs(absl::StatusCode::kInvalidArgument,
+                                       "give a vector instead"));
+}
+
+// Of the schema changes only that search follows them: see DatabaseIndexTest.
+TEST_F(SearchServiceTest, ACollectionIsFoundByItsNewNameAtOnce) {
+  StartSearch();
+  WriteAndIndex({"a"});
+  ASSERT_OK_AND_ASSIGN(const auto applied, storage_.ApplySchema({R"(
+collection: memos
+renamed_from: notes
+fields:
+  body: {type: text}
+vectors:
+  body: {source: [body], model: default, metric: cosine}
+)"}));
+  v1::QueryRequest request = TextQuery("a");
+  request.set_collection("memos");
+  request.set_min_position(applied.position());
+  ASSERT_OK_AND_ASSIGN(const auto found, Query(request));
+  EXPECT_EQ(found.hits_size(), 1);
+  EXPECT_THAT(Query(TextQuery("a")), StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_EQ(ListIndexes().size(), 1);
+  EXPECT_EQ(ListIndexes()[0].collection(), "memos");
 }
 
 TEST_F(SearchServiceTest, HitsHoldTheFieldsThatWereAskedFor) {

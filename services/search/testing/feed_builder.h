@@ -7,6 +7,7 @@
 
 #include "engram/storage/v1/catalog.pb.h"
 #include "engram/storage/v1/feed.pb.h"
+#include "google/protobuf/timestamp.pb.h"
 #include "libs/vector/vector.h"
 
 namespace engram::search::testing {
@@ -42,6 +43,28 @@ class FeedBuilder {
     record.set_row(row);
     record.set_id(id);
     record.add_pending_generations(1);
+    return *this;
+  }
+  // A change of a record whose text stays as it is; `expires_s` is in seconds
+  // since 1970, 0 is never.
+  FeedBuilder& Touch(int64_t row, const std::string& id, int64_t expires_s) {
+    storage::v1::RecordChanged& record = *Next().mutable_record_changed();
+    record.set_collection("notes");
+    record.set_row(row);
+    record.set_id(id);
+    if (expires_s > 0) record.mutable_expire_time()->set_seconds(expires_s);
+    return *this;
+  }
+  FeedBuilder& ChangeCollection(const std::string& previous_name,
+                                const storage::v1::Collection& collection) {
+    storage::v1::CollectionChanged& changed =
+        *Next().mutable_collection_changed();
+    changed.set_previous_name(previous_name);
+    *changed.mutable_collection() = collection;
+    return *this;
+  }
+  FeedBuilder& DropNotes() {
+    Next().mutable_collection_dropped()->set_collection("notes");
     return *this;
   }
   FeedBuilder& ClearText(int64_t row, const std::string& id) {

@@ -1,0 +1,60 @@
+#include "services/search/expiry_table.h"
+
+#include <utility>
+
+#include "services/search/bytes.h"
+
+namespace engram::search {
+
+void ExpiryTable::Set(int64_t row, absl::Time expires) {
+  absl::MutexLock lock(&mutex_);
+  if (expires == absl::InfiniteFuture()) {
+    expires_us_.erase(row);
+  } else {
+    expires_us_[row] = absl::ToUnixMicros(expires);
+  }
+}
+
+void ExpiryTable::Take(ExpiryTable& other) {
+  absl::flat_hash_map<int64_t, int64_t> taken;
+  {
+    absl::MutexLock lock(&other.mutex_);
+    taken = std::exchange(other.expires_us_, {});
+  }
+  absl::MutexLock lock(&mutex_);
+  expires_us_.merge(taken);
+}
+
+bool ExpiryTable::IsExpired(int64_t row, absl::Time now) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = expires_us_.find(row);
+  return found != expires_us_.end() && found->second <= absl::ToUnixMicros(now);
+}
+
+int64_t ExpiryTable::size() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return static_cast<int64_t>(expires_us_.size());
+}
+
+void ExpiryTable::Encode(std::string& bytes) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  for (const auto& [row, expires_us] : expires_us_) {
+    AppendNumber<int64_t>(bytes, row);
+    AppendNumber<int64_t>(bytes, expires_us);
+  }
+}
+
+absl::Status ExpiryTable::Decode(absl::string_view bytes) {
+  ByteReader reader(bytes);
+  absl::MutexLock lock(&mutex_);
+  while (reader.left() > 0) {
+    int64_t row = 0, expires_us = 0;
+    if (!reader.Read(row) || !reader.Read(expires_us)) {
+      return absl::DataLossError("the expiry table is damaged");
+    }
+    expires_us_[row] = expires_us;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace engram::search
