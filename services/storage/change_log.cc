@@ -35,24 +35,29 @@ constexpr absl::string_view kDeleteThrough =
     "DELETE FROM _changes WHERE sequence <= ?";
 
 void AppendNumber(uint64_t value, std::string& bytes) {
-  for (int i = 0; i < 8; ++i)
-    bytes.push_back(static_cast<char>(value >> 8 * i));
+  char little_endian[8];
+  for (int i = 0; i < 8; ++i) {
+    little_endian[i] = static_cast<char>(value >> 8 * i);
+  }
+  bytes.append(little_endian, sizeof(little_endian));
 }
 
 // Of the checksum before and all that the change says.
 // Stored. Never change the form.
-uint64_t NextChecksum(uint64_t previous, const Change& change) {
+uint64_t NextChecksum(uint64_t previous, int64_t sequence, ChangeKind kind,
+                      int64_t collection, int64_t row, int64_t committed_us,
+                      absl::string_view id, absl::string_view payload) {
   thread_local std::string bytes;
   bytes.clear();
   AppendNumber(previous, bytes);
-  AppendNumber(change.sequence, bytes);
-  AppendNumber(static_cast<uint64_t>(change.kind), bytes);
-  AppendNumber(change.collection, bytes);
-  AppendNumber(change.row, bytes);
-  AppendNumber(change.committed_us, bytes);
-  AppendNumber(change.id.size(), bytes);
-  bytes.append(change.id);
-  bytes.append(change.payload);
+  AppendNumber(sequence, bytes);
+  AppendNumber(static_cast<uint64_t>(kind), bytes);
+  AppendNumber(collection, bytes);
+  AppendNumber(row, bytes);
+  AppendNumber(committed_us, bytes);
+  AppendNumber(id.size(), bytes);
+  bytes.append(id.data(), id.size());
+  bytes.append(payload.data(), payload.size());
   return ContentHash::Of(bytes).Prefix();
 }
 
@@ -85,29 +90,24 @@ absl::StatusOr<int64_t> ChangeLog::Append(ChangeKind kind, int64_t collection,
                                           int64_t row, absl::string_view id,
                                           absl::string_view payload,
                                           int64_t committed_us) {
-  Change change = {.sequence = head_.sequence + 1,
-                   .kind = kind,
-                   .collection = collection,
-                   .row = row,
-                   .id = std::string(id),
-                   .payload = std::string(payload),
-                   .committed_us = committed_us};
-  change.checksum = NextChecksum(head_.checksum, change);
+  const int64_t sequence = head_.sequence + 1;
+  const uint64_t checksum =
+      NextChecksum(head_.checksum, sequence, kind, collection, row,
+                   committed_us, id, payload);
   ASSIGN_OR_RETURN(sqlite::Statement insert,
                    connection_->Cached(kInsertChange));
-  insert.BindInt(1, change.sequence);
+  insert.BindInt(1, sequence);
   insert.BindInt(2, static_cast<int64_t>(kind));
   insert.BindInt(3, collection);
   insert.BindInt(4, row);
   insert.BindText(5, id);
   insert.BindBlob(6, payload);
-  insert.BindInt(7, static_cast<int64_t>(change.checksum));
+  insert.BindInt(7, static_cast<int64_t>(checksum));
   insert.BindInt(8, committed_us);
   RETURN_IF_ERROR(insert.Run());
-  head_ = {.sequence = change.sequence,
-           .checksum = change.checksum,
-           .committed_us = committed_us};
-  return change.sequence;
+  head_ = {
+      .sequence = sequence, .checksum = checksum, .committed_us = committed_us};
+  return sequence;
 }
 
 absl::StatusOr<int64_t> ChangeLog::Prune(int64_t oldest_us, int limit) {

@@ -165,7 +165,7 @@ TEST_F(FeedServiceTest, AnUnchangedTextIsNotPending) {
   Upsert("a", R"({"title": "x"})");
   Embed({1, 0});
   const std::string before = Upsert("a", R"({"stars": 1})");
-  Upsert("a", R"({"title": "x"})");
+  Upsert("a", R"({"title": "x", "stars": 2})");
   Follower follower(storage_, before);
   EXPECT_THAT(follower.Read(1)[0].record_changed().pending_generations(),
               IsEmpty());

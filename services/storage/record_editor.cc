@@ -114,6 +114,7 @@ absl::StatusOr<bool> RecordEditor::Create(const RecordItem& item,
              !absl::SimpleAtoi(record.id, &number)) {
     return absl::InternalError("an id that is no number was let through");
   }
+  rollups_.Begin(collection, record);
   ASSIGN_OR_RETURN(const bool inserted,
                    store_.Insert(collection, record, item.vectors));
   if (!inserted) {

@@ -386,6 +386,8 @@ fields:
 TEST_F(RecordEditorTest, ParentsFollowTheirChildren) {
   ASSERT_OK(database_.Apply({kRollupParent, kRollups}));
   ASSERT_OK(Create("sessions", "s"));
+  EXPECT_EQ(*database_.Fields("sessions", "s"),
+            R"({"messages":0,"questions":0,"tokens":0})");
   ASSERT_OK(Create("messages", "m",
                    R"("session": "s", "tokens": 5, "role": "user",
                       "sent_at": "2026-01-01T00:00:00Z")"));

@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "libs/clock/testing/fake_clock.h"
 #include "libs/position/position.h"
+#include "libs/sqlite/connection.h"
 #include "libs/status/errors.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/testing/status_matchers.h"
@@ -165,7 +167,7 @@ TEST_F(RecordServiceTest, PositionsGrow) {
   ASSERT_OK_AND_ASSIGN(const v1::WriteResponse first,
                        storage_.Upsert("notes", "a", R"({"title": "x"})"));
   ASSERT_OK_AND_ASSIGN(const v1::WriteResponse second,
-                       storage_.Upsert("notes", "a", R"({"title": "x"})"));
+                       storage_.Upsert("notes", "a", R"({"title": "y"})"));
   ASSERT_OK_AND_ASSIGN(const Position before,
                        Position::Parse(first.position()));
   ASSERT_OK_AND_ASSIGN(const Position after,
@@ -401,6 +403,113 @@ TEST_F(RecordServiceTest, AcknowledgedWritesSurviveARestart) {
                        Position::Parse(after.position()));
   EXPECT_EQ(second.epoch, first.epoch);
   EXPECT_EQ(second.sequence, first.sequence + 1);
+}
+
+TEST_F(RecordServiceTest, AnswersTypedBodies) {
+  ASSERT_OK(storage_.Upsert("notes", "a", R"({"title": "x", "stars": 5})"));
+  v1::RecordServiceGetRequest request;
+  request.set_collection("notes");
+  request.set_id("a");
+  request.set_typed(true);
+  request.mutable_read_mask()->add_paths("title");
+  grpc::ClientContext context;
+  v1::RecordServiceGetResponse response;
+  ASSERT_OK(
+      FromGrpcStatus(storage_.records().Get(&context, request, &response)));
+  // Field 1, length 1.
+  EXPECT_EQ(response.record().typed(), "\x0a\x01x");
+  EXPECT_FALSE(response.record().has_fields());
+  // What was answered can be written.
+  v1::WriteRequest write;
+  write.add_items()->set_collection("notes");
+  v1::Record& copy = *write.mutable_items(0)->mutable_create();
+  copy.set_id("b");
+  copy.set_typed(response.record().typed() + "\x2a\x01s");
+  ASSERT_OK(storage_.Write(write));
+  ASSERT_OK_AND_ASSIGN(const v1::Record record, storage_.Get("notes", "b"));
+  EXPECT_EQ(record.fields().fields().at("title").string_value(), "x");
+  EXPECT_EQ(record.fields().fields().at("slug").string_value(), "s");
+}
+
+TEST_F(RecordServiceTest, AGetAnswersWhatItTouchesAsItWas) {
+  ASSERT_OK(storage_.ApplySchema({R"(
+collection: memories
+fields: {reads: {type: int, default: 0}}
+touch: {on: get, set: {reads: "+1"}}
+)"}));
+  ASSERT_OK(storage_.Upsert("memories", "m", "{}"));
+  const auto reads = [&]() -> double {
+    const auto record = storage_.Get("memories", "m");
+    return record.ok() ? record->fields().fields().at("reads").number_value()
+                       : -1;
+  };
+  EXPECT_EQ(reads(), 0);
+  EXPECT_EQ(reads(), 0);
+  // Both go with the next commit; the second write waits for it.
+  ASSERT_OK(storage_.Upsert("memories", "other", "{}"));
+  ASSERT_OK(storage_.Upsert("memories", "third", "{}"));
+  EXPECT_EQ(reads(), 2);
+}
+
+TEST_F(RecordServiceTest, SweepsOnRequest) {
+  ASSERT_OK(storage_.ApplySchema({R"(
+collection: tokens
+fields: {n: {type: int}}
+expire: {after: 1h}
+)"}));
+  ASSERT_OK(storage_.Upsert("tokens", "t", "{}"));
+  EXPECT_TRUE(storage_.Get("tokens", "t")->has_expire_time());
+  clock_.Advance(absl::Hours(2));
+  EXPECT_THAT(storage_.Get("tokens", "t"),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_EQ(List(0, "", "tokens")->records_size(), 0);
+  v1::SweepExpiredRequest request;
+  const auto sweep = [&]() -> absl::StatusOr<v1::SweepExpiredResponse> {
+    grpc::ClientContext context;
+    v1::SweepExpiredResponse response;
+    const grpc::Status status =
+        storage_.records().SweepExpired(&context, request, &response);
+    if (!status.ok()) return FromGrpcStatus(status);
+    return response;
+  };
+  request.set_collection("notes");
+  EXPECT_EQ(sweep()->expired(), 0);
+  request.set_collection("tokens");
+  EXPECT_EQ(sweep()->expired(), 1);
+  request.set_collection("nothing");
+  EXPECT_THAT(sweep(), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(RecordServiceTest, AWriteWhoseClientHasGoneIsNotBegun) {
+  // Another process's lock keeps the writer waiting.
+  std::string file;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(storage_.data_dir())) {
+    if (entry.path().filename() == "engram.db") file = entry.path();
+  }
+  ASSERT_OK_AND_ASSIGN(const auto other, sqlite::Connection::Open(
+                                             file, sqlite::Access::kReadWrite));
+  ASSERT_OK(other->Execute("BEGIN IMMEDIATE"));
+  v1::WriteRequest request;
+  AddUpsert(request, "a", R"({"title": "x"})");
+  grpc::CompletionQueue queue;
+  grpc::ClientContext context;
+  v1::WriteResponse response;
+  grpc::Status status;
+  const auto call = storage_.records().AsyncWrite(&context, request, &queue);
+  call->Finish(&response, &status, nullptr);
+  // Answered after the call before it reached the server.
+  EXPECT_FALSE(storage_.Get("notes", "a").ok());
+  context.TryCancel();
+  void* tag = nullptr;
+  bool ok = false;
+  ASSERT_TRUE(queue.Next(&tag, &ok));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_FALSE(storage_.Get("notes", "a").ok());
+  ASSERT_OK(other->Execute("ROLLBACK"));
+  ASSERT_OK(storage_.Upsert("notes", "b", R"({"title": "y"})"));
+  EXPECT_THAT(storage_.Get("notes", "a"),
+              StatusIs(absl::StatusCode::kNotFound));
 }
 
 }  // namespace

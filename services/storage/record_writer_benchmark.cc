@@ -46,25 +46,28 @@ void CheckOk(const absl::Status& status) {
 // A database with the collection, on a folder of its own.
 class BenchDatabase {
  public:
-  BenchDatabase() : metrics_(registry_) {
+  explicit BenchDatabase(const char* schema = kSchema) : metrics_(registry_) {
     auto opened = Database::Open("default", directory_.File("engram.db"), 0, {},
                                  &Clock::Real(), &metrics_, [](bool) {});
     CheckOk(opened.status());
     database_ = *std::move(opened);
-    v1::ApplySchemaRequest request;
-    request.add_documents()->set_yaml(kSchema);
-    auto declared = DecodeSchema(request);
-    CheckOk(declared.status());
+    google::protobuf::RepeatedPtrField<v1::SchemaDocument> documents;
+    documents.Add()->set_yaml(schema);
+    auto request = DecodeSchema({}, documents);
+    CheckOk(request.status());
     common::v1::Model model;
     model.set_name("bench");
     model.set_fingerprint("bench");
     model.set_dimensions(kDimensions);
     model.set_is_default(true);
-    AppliedSchema applied;
-    Commit([&](WriteTransaction& transaction) {
-      return ApplySchema(transaction, *declared, {model}, &applied);
-    });
-    database_->catalog().Publish(applied.created[0]);
+    request->models = {model};
+    absl::Notification done;
+    ApplySchema(*database_, *std::move(request), absl::InfiniteFuture(),
+                [&](const absl::StatusOr<AppliedSchema>& applied) {
+                  CheckOk(applied.status());
+                  done.Notify();
+                });
+    done.WaitForNotification();
   }
 
   Database& database() { return *database_; }
@@ -110,7 +113,7 @@ class BenchDatabase {
     CheckOk(batch.status());
     v1::WriteResponse response;
     Commit([&](WriteTransaction& transaction) {
-      return WriteRecords(transaction, "default", *batch, &response);
+      return WriteRecords(transaction, *database_, *batch, &response);
     });
   }
 
@@ -200,7 +203,8 @@ void BM_LeaseAndPutVectors(benchmark::State& state) {
     CheckOk(violations.ToStatus());
     std::vector<v1::PutResult> results;
     bench.Commit([&](WriteTransaction& transaction) {
-      return WriteVectors(transaction, "default", puts, &results);
+      return WriteVectors(transaction, "default", database.catalog(), puts,
+                          &results);
     });
     CheckOk(database.CheckpointIfLarge());
   }

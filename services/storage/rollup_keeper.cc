@@ -128,6 +128,30 @@ std::optional<RollupKeeper::Entry> RollupKeeper::MakeEntry(
   return entry;
 }
 
+void RollupKeeper::Begin(const Collection& collection,
+                         StoredRecord& parent) const {
+  bool changed = false;
+  for (const Referrer& referrer : collection.referrers) {
+    const CollectionPtr child = catalog_.FindById(referrer.collection);
+    if (child == nullptr) continue;
+    for (const schema::RollupSpec& rollup : child->spec.rollups) {
+      if (child->spec.FieldIndex(rollup.parent) != referrer.field) continue;
+      for (const schema::RollupSpec::Set& set : rollup.set) {
+        if (set.function != Function::kCount &&
+            set.function != Function::kSum) {
+          continue;
+        }
+        const int place = collection.spec.FieldIndex(set.field);
+        if (!IsMissing(parent.values[place])) continue;
+        parent.values[place] =
+            AsSumOf(collection.spec.fields[place].type, ColumnValue());
+        changed = true;
+      }
+    }
+  }
+  if (changed) FillComputed(collection, transaction_.now_us(), parent);
+}
+
 void RollupKeeper::Note(const Collection& collection,
                         const StoredRecord* before, const StoredRecord* after) {
   for (size_t i = 0; i < collection.spec.rollups.size(); ++i) {

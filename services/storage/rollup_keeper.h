@@ -33,6 +33,9 @@ class RollupKeeper {
                const Catalog& catalog)
       : transaction_(transaction), store_(store), catalog_(catalog) {}
 
+  // Gives counts and sums of a new parent, which has no children yet, their 0.
+  void Begin(const Collection& collection, StoredRecord& parent) const;
+
   // Notes that a child became another, came (`before` null) or went (`after`
   // null). To a roll-up a hidden record has gone.
   void Note(const Collection& collection, const StoredRecord* before,
