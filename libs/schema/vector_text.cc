@@ -25,7 +25,7 @@ std::string TextOf(const CollectionSpec& collection, const std::string& source,
   if (field != nullptr && field->type == FieldType::kStrings) {
     google::protobuf::Value list;
     if (!EncodeValue(field->type, value, &list).ok()) return "";
-    return absl::StrJoin(list.list_value().values(), ", ",
+    return absl::StrJoin(list.list_value().values(), " ",
                          [](std::string* out, const auto& element) {
                            out->append(element.string_value());
                          });

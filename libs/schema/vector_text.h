@@ -28,7 +28,7 @@ absl::StatusOr<TextTemplate> ParseTextTemplate(
 
 // Returns the text of a record of the collection; `values` are those of the
 // vector field's sources, in order. A list's text is its elements joined by
-// commas. Without a template the texts are joined by newlines. None, so no
+// spaces. Without a template the texts are joined by newlines. None, so no
 // vector, if no source holds more than white space.
 std::optional<std::string> VectorText(const CollectionSpec& collection,
                                       const VectorFieldSpec& field,

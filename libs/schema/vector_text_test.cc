@@ -36,14 +36,14 @@ class VectorTextTest : public ::testing::Test {
 };
 
 TEST_F(VectorTextTest, JoinsWhatHoldsText) {
-  EXPECT_EQ(TextOf("", "a", "b", R"(["x","y"])"), "a\nb\nx, y");
+  EXPECT_EQ(TextOf("", "a", "b", R"(["x","y"])"), "a\nb\nx y");
   EXPECT_EQ(TextOf("", {}, "b", "[]"), "b");
   EXPECT_EQ(TextOf("", "a", " \n"), "a");
 }
 
 TEST_F(VectorTextTest, FillsATemplate) {
   constexpr char kTemplate[] = "{{{title}}}: {body}, {title} [{tags}]";
-  EXPECT_EQ(TextOf(kTemplate, "a", "b", R"(["x","y"])"), "{a}: b, a [x, y]");
+  EXPECT_EQ(TextOf(kTemplate, "a", "b", R"(["x","y"])"), "{a}: b, a [x y]");
   EXPECT_EQ(TextOf(kTemplate, "a", {}), "{a}: , a []");
 }
 
