@@ -30,6 +30,8 @@ class Process {
   // Waits for the end and returns as Terminate does.
   int Wait();
 
+  pid_t pid() const { return pid_; }
+
  private:
   pid_t pid_;
 };
