@@ -72,6 +72,12 @@ absl::StatusOr<int64_t> CheckAllApplied(
   while (true) {
     ASSIGN_OR_RETURN(const bool found, statement.Step());
     if (!found) return newest;
+    if (statement.Int(0) != newest + 1) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(connection.path(), ": migration ", newest + 1,
+                       " was never applied, but ", statement.Text(1),
+                       " was; was the file changed by hand?"));
+    }
     RETURN_IF_ERROR(CheckApplied(connection, statement, migrations));
     newest = statement.Int(0);
   }

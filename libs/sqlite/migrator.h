@@ -29,10 +29,10 @@ struct Migration {
 // SHA-256, min_reader and `written_by`, the program and version at work. A
 // crash between two is taken up by the next call.
 //
-// `FailedPrecondition` if a migration that the file had is another text now, or
-// if a newer binary left one whose min_reader is beyond the last of
-// `migrations`; newer ones below that are left alone. The file is unchanged
-// then.
+// `FailedPrecondition` if a migration that the file had is another text now, if
+// one before it was never applied, or if a newer binary left one whose
+// min_reader is beyond the last of `migrations`; newer ones below that are left
+// alone. The file is unchanged then.
 absl::Status Migrate(Connection& connection,
                      absl::Span<const Migration> migrations,
                      absl::string_view written_by);

@@ -66,6 +66,14 @@ TEST_F(MigratorTest, OpensANewerFileThatOlderProgramsMayRead) {
   EXPECT_OK(MigrateTo({kFirst}));
 }
 
+TEST_F(MigratorTest, RefusesAFileThatMissesAMigration) {
+  ASSERT_OK(MigrateTo({kFirst, kSecond}));
+  ASSERT_OK(db_->Execute("DELETE FROM _migrations WHERE number = 1"));
+  EXPECT_THAT(MigrateTo({kFirst, kSecond}),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       "migration 1 was never applied"));
+}
+
 TEST_F(MigratorTest, AFailedMigrationLeavesNothing) {
   const Migration broken = {2, "0002_b.sql",
                             "CREATE TABLE b (x INTEGER); SELEC", 2};

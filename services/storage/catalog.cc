@@ -220,8 +220,10 @@ void CompileStatements(Collection& collection) {
   collection.remove = absl::StrCat("DELETE FROM ", table, " WHERE _row = ?");
   collection.select_id =
       absl::StrCat("SELECT id FROM ", table, " WHERE _row = ?");
+  // A sliding expiry moves without a change, so followers are not told of it.
+  const bool tells_expiry = collection.expires() && !spec.expire->sliding;
   collection.scan = absl::StrCat("SELECT _row, id, _sequence, ",
-                                 collection.expires() ? "_expires_us" : "NULL",
+                                 tells_expiry ? "_expires_us" : "NULL",
                                  " FROM ", table, " WHERE _row > ?",
                                  LiveRecords(spec, " AND "), " ORDER BY _row");
 }
@@ -466,20 +468,25 @@ v1::Collection ToProto(const Collection& collection) {
   return proto;
 }
 
-void Catalog::Publish(const std::vector<CollectionPtr>& collections) {
+void Catalog::Publish(const std::vector<CollectionPtr>& collections,
+                      int64_t schema_version) {
   absl::MutexLock lock(&mutex_);
   by_name_.clear();
   by_id_.clear();
   by_generation_.clear();
-  schema_version_ = 0;
+  schema_version_ = schema_version;
   for (const CollectionPtr& collection : collections) {
-    schema_version_ = collection->schema_version;
     by_name_[collection->name()] = collection;
     by_id_[collection->id] = collection;
     for (const VectorField& field : collection->vectors) {
       by_generation_[field.generation.id] = collection;
     }
   }
+}
+
+void Catalog::Publish(const std::vector<CollectionPtr>& collections) {
+  Publish(collections,
+          collections.empty() ? 0 : collections.front()->schema_version);
 }
 
 int64_t Catalog::schema_version() const {

@@ -163,8 +163,8 @@ struct Collection {
   std::string remove;
   // Row: id.
   std::string select_id;
-  // After row: _row, id, _sequence, expires (NULL where there is none), in the
-  // order of _row, without what is deleted.
+  // After row: _row, id, _sequence, expires (NULL where there is none, or it
+  // slides), in the order of _row, without what is deleted.
   std::string scan;
 
   const std::string& name() const { return spec.name; }
@@ -198,11 +198,15 @@ v1::Collection ToProto(const Collection& collection);
 // The collections of one database, as of its newest commit. Thread-safe.
 class Catalog {
  public:
-  // Replaces all there were.
+  // Replaces all there were. `schema_version` is theirs; it says more than they
+  // do where there are none.
+  void Publish(const std::vector<CollectionPtr>& collections,
+               int64_t schema_version);
+  // The same for collections that there are.
   void Publish(const std::vector<CollectionPtr>& collections);
 
-  // Collection::schema_version of those published last; a write that was
-  // checked against another one must be checked again.
+  // Of those published last; a write that was checked against another one must
+  // be checked again.
   int64_t schema_version() const;
 
   // Null if there is none.

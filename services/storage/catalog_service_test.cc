@@ -112,13 +112,108 @@ TEST_F(CatalogServiceTest, ApplyingTheSameAgainChangesNothing) {
   EXPECT_EQ(second.position(), first.position());
 }
 
-TEST_F(CatalogServiceTest, AnotherSchemaForACollectionIsRefused) {
+TEST_F(CatalogServiceTest, APlanIsReviewedThenApplied) {
   ASSERT_OK(storage_.ApplySchema({kPlain}));
-  const absl::Status status =
-      storage_.ApplySchema({"{collection: plain, fields: {f: {type: string}}}"})
-          .status();
-  EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition, "plain"));
-  EXPECT_EQ(ReasonOf(status), common::v1::ERROR_REASON_SCHEMA_CHANGED);
+  v1::PlanSchemaRequest request;
+  request.mutable_target()->add_documents()->set_yaml(
+      "{collection: plain, fields: {g: {type: int}}}");
+  v1::PlanSchemaResponse plan;
+  {
+    grpc::ClientContext context;
+    ASSERT_OK(FromGrpcStatus(
+        storage_.catalog().PlanSchema(&context, request, &plan)));
+  }
+  ASSERT_EQ(plan.steps_size(), 2);
+  EXPECT_EQ(plan.steps(0).summary(), "drop field \"f\"");
+  EXPECT_TRUE(plan.steps(0).destructive());
+  EXPECT_EQ(plan.steps(1).summary(), "add field \"g\" (int)");
+  EXPECT_THAT(plan.steps(1).sql(),
+              ElementsAre("ALTER TABLE \"plain\" ADD COLUMN \"g\" INTEGER"));
+  EXPECT_TRUE(plan.destructive());
+  EXPECT_TRUE(plan.backup());
+  // Nothing has happened.
+  ASSERT_OK_AND_ASSIGN(const v1::Collection before, Get("plain"));
+  EXPECT_EQ(before.fields(0).name(), "f");
+
+  const auto apply = [&](const std::string& hash, bool allow) {
+    v1::ApplySchemaRequest apply;
+    *apply.mutable_target() = request.target();
+    apply.set_plan_hash(hash);
+    apply.set_allow_destructive(allow);
+    grpc::ClientContext context;
+    v1::ApplySchemaResponse response;
+    const absl::Status status = FromGrpcStatus(
+        storage_.catalog().ApplySchema(&context, apply, &response));
+    return status.ok() ? absl::StatusOr<v1::ApplySchemaResponse>(response)
+                       : absl::StatusOr<v1::ApplySchemaResponse>(status);
+  };
+  EXPECT_THAT(apply("other", true), StatusIs(absl::StatusCode::kAborted));
+  const absl::Status refused = apply(plan.plan_hash(), false).status();
+  EXPECT_EQ(ReasonOf(refused), common::v1::ERROR_REASON_DESTRUCTIVE_CHANGE);
+  ASSERT_OK_AND_ASSIGN(const auto applied, apply(plan.plan_hash(), true));
+  EXPECT_EQ(applied.version(), 2);
+  EXPECT_EQ(applied.steps_size(), 2);
+  EXPECT_NE(applied.backup(), "");
+  ASSERT_EQ(applied.collections_size(), 1);
+  ASSERT_EQ(applied.collections(0).fields_size(), 1);
+  EXPECT_EQ(applied.collections(0).fields(0).name(), "g");
+  EXPECT_EQ(applied.collections(0).fields(0).type(), "int");
+  EXPECT_EQ(applied.collections(0).fields(0).number(), 2);
+}
+
+TEST_F(CatalogServiceTest, MigrationsAreListedNewestFirst) {
+  ASSERT_OK(storage_.ApplySchema({kPlain}));
+  ASSERT_OK(
+      storage_.ApplySchema({"{collection: other, fields: {f: {type: int}}}"}));
+  storage_.Restart();
+  v1::ListMigrationsRequest request;
+  request.set_page_size(1);
+  std::vector<v1::SchemaMigration> migrations;
+  do {
+    grpc::ClientContext context;
+    v1::ListMigrationsResponse response;
+    ASSERT_OK(FromGrpcStatus(
+        storage_.catalog().ListMigrations(&context, request, &response)));
+    ASSERT_EQ(response.migrations_size(), 1);
+    migrations.push_back(response.migrations(0));
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  ASSERT_EQ(migrations.size(), 2);
+  EXPECT_EQ(migrations[0].version(), 2);
+  EXPECT_EQ(migrations[0].steps(0).summary(), "create collection \"other\"");
+  ASSERT_EQ(migrations[0].documents_size(), 2);
+  EXPECT_EQ(migrations[0].documents(1).name(), "plain");
+  EXPECT_EQ(migrations[0].documents(1).yaml(), kPlain);
+  EXPECT_EQ(migrations[1].version(), 1);
+  EXPECT_GT(migrations[1].apply_time().seconds(), 0);
+}
+
+TEST_F(CatalogServiceTest, DescriptorsHaveThePermanentNumbers) {
+  ASSERT_OK(storage_.ApplySchema(
+      {kPlain,
+       "{collection: other, fields: {f: {type: int}, t: {type: timestamp}}}"}));
+  const auto describe = [&](const std::vector<std::string>& collections) {
+    v1::GetDescriptorsRequest request;
+    for (const std::string& name : collections) request.add_collections(name);
+    grpc::ClientContext context;
+    v1::GetDescriptorsResponse response;
+    const absl::Status status = FromGrpcStatus(
+        storage_.catalog().GetDescriptors(&context, request, &response));
+    return status.ok() ? absl::StatusOr<v1::GetDescriptorsResponse>(response)
+                       : absl::StatusOr<v1::GetDescriptorsResponse>(status);
+  };
+  ASSERT_OK_AND_ASSIGN(const auto all, describe({}));
+  EXPECT_EQ(all.messages_size(), 2);
+  // The third is google.protobuf.Timestamp's.
+  EXPECT_EQ(all.files().file_size(), 3);
+  ASSERT_OK_AND_ASSIGN(const auto one, describe({"plain"}));
+  ASSERT_EQ(one.files().file_size(), 1);
+  const auto& message = one.files().file(0).message_type(0);
+  ASSERT_EQ(message.field_size(), 1);
+  EXPECT_EQ(message.field(0).name(), "f");
+  EXPECT_EQ(message.field(0).number(), 1);
+  EXPECT_EQ(one.sources().count(one.files().file(0).name()), 1);
+  EXPECT_THAT(describe({"nowhere"}), StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(CatalogServiceTest, AllDocumentsAreAppliedOrNone) {
@@ -126,7 +221,7 @@ TEST_F(CatalogServiceTest, AllDocumentsAreAppliedOrNone) {
   EXPECT_THAT(
       storage_.ApplySchema({"{collection: fresh, fields: {f: {type: int}}}",
                             "{collection: plain, fields: {g: {type: int}}}"}),
-      StatusIs(absl::StatusCode::kFailedPrecondition));
+      StatusIs(absl::StatusCode::kFailedPrecondition, "drop field \"f\""));
   EXPECT_THAT(Get("fresh"), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_OK(
       storage_.ApplySchema({"{collection: fresh, fields: {f: {type: int}}}"}));

@@ -83,7 +83,8 @@ absl::Status Database::Load(sqlite::Connection& connection) {
   RETURN_IF_ERROR(NumberFields(connection, absl::ToUnixMicros(clock_->Now())));
   RETURN_IF_ERROR(transaction.Commit());
   ASSIGN_OR_RETURN(const auto collections, ReadCollections(connection));
-  catalog_.Publish(collections);
+  ASSIGN_OR_RETURN(const int64_t version, ReadSchemaVersion(connection));
+  catalog_.Publish(collections, version);
   ASSIGN_OR_RETURN(const int64_t pending, connection.QueryInt(kCountOutbox));
   outbox_pending_ = pending;
   metrics_->outbox_pending.Increment(static_cast<double>(pending));
@@ -121,7 +122,7 @@ absl::StatusOr<CollectionPtr> ReadView::FindHere(Find find) {
     // this transaction began before it.
     ASSIGN_OR_RETURN(const auto collections, ReadCollections(*reader_));
     own_ = std::make_unique<Catalog>();
-    own_->Publish(collections);
+    own_->Publish(collections, schema_version_);
   }
   return find(*own_);
 }

@@ -104,9 +104,10 @@ bool IsDatabaseName(absl::string_view name) {
 absl::StatusOr<std::unique_ptr<DatabaseRegistry>> DatabaseRegistry::Open(
     std::string data_dir, Database::Options options, const Clock* clock,
     StorageMetrics* metrics) {
-  ASSIGN_OR_RETURN(auto system, sqlite::Connection::Open(
-                                    absl::StrCat(data_dir, "/system.db"),
-                                    sqlite::Access::kReadWrite));
+  const std::string path = absl::StrCat(data_dir, "/system.db");
+  auto opened = sqlite::Connection::Open(path, sqlite::Access::kReadWrite);
+  if (!opened.ok()) return WithContext(opened.status(), path);
+  std::unique_ptr<sqlite::Connection> system = *std::move(opened);
   RETURN_IF_ERROR(sqlite::Migrate(*system, SystemMigrations(), kWrittenBy));
   RETURN_IF_ERROR(SyncDirectory(data_dir));
   auto registry = absl::WrapUnique(new DatabaseRegistry(
@@ -242,26 +243,11 @@ absl::Status DatabaseRegistry::Delete(const std::string& name) {
     return absl::FailedPreconditionError(
         "the database \"default\" cannot be deleted");
   }
-  absl::MutexLock system_lock(&system_mutex_);
   std::string incarnation;
-  {
-    ASSIGN_OR_RETURN(sqlite::Statement select,
-                     system_->Cached(kSelectIncarnation));
-    select.BindText(1, name);
-    ASSIGN_OR_RETURN(const bool found, select.Step());
-    if (!found) return DatabaseUnknown(name);
-    incarnation = std::string(select.Text(0));
-  }
-  {
-    ASSIGN_OR_RETURN(sqlite::Transaction transaction,
-                     sqlite::Transaction::Begin(
-                         *system_, sqlite::Transaction::Kind::kWrite));
-    RETURN_IF_ERROR(RunWith(*system_, kDeleteDatabase, {name}));
-    RETURN_IF_ERROR(RunWith(*system_, kInsertRemoval, {name, incarnation}));
-    RETURN_IF_ERROR(transaction.Commit());
-  }
   Database* deleted = nullptr;
   {
+    absl::MutexLock system_lock(&system_mutex_);
+    ASSIGN_OR_RETURN(incarnation, NoteDeleted(name));
     absl::MutexLock lock(&mutex_);
     const auto found = databases_.find(name);
     if (found != databases_.end()) {
@@ -272,9 +258,31 @@ absl::Status DatabaseRegistry::Delete(const std::string& name) {
       databases_.erase(found);
     }
   }
+  // Without the lock: what is being written takes its time.
   if (deleted != nullptr) deleted->Close();
   commits_.Notify();
+  absl::MutexLock system_lock(&system_mutex_);
   return RemoveFolder(name, incarnation);
+}
+
+absl::StatusOr<std::string> DatabaseRegistry::NoteDeleted(
+    const std::string& name) {
+  ASSIGN_OR_RETURN(
+      sqlite::Transaction transaction,
+      sqlite::Transaction::Begin(*system_, sqlite::Transaction::Kind::kWrite));
+  std::string incarnation;
+  {
+    ASSIGN_OR_RETURN(sqlite::Statement select,
+                     system_->Cached(kSelectIncarnation));
+    select.BindText(1, name);
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) return DatabaseUnknown(name);
+    incarnation = std::string(select.Text(0));
+  }
+  RETURN_IF_ERROR(RunWith(*system_, kDeleteDatabase, {name}));
+  RETURN_IF_ERROR(RunWith(*system_, kInsertRemoval, {name, incarnation}));
+  RETURN_IF_ERROR(transaction.Commit());
+  return incarnation;
 }
 
 absl::Status DatabaseRegistry::RemoveFolder(const std::string& name,

@@ -88,6 +88,10 @@ class DatabaseRegistry {
   absl::Status OpenAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(system_mutex_);
   absl::StatusOr<Database*> CreateLocked(const std::string& name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(system_mutex_);
+  // Takes a database out of system.db, its folder noted as one to remove.
+  // Returns its incarnation.
+  absl::StatusOr<std::string> NoteDeleted(const std::string& name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(system_mutex_);
   // Removes what a crash left of databases deleted or half created.
   absl::Status RemoveLeftovers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(system_mutex_);
   // Removes a database's folder and its backups, then the note that says so.

@@ -14,8 +14,9 @@ namespace {
 // How long a stream of changes may be silent.
 constexpr absl::Duration kSignOfLife = absl::Seconds(10);
 
-absl::Status ShuttingDown() {
-  return absl::UnavailableError("storage is shutting down");
+// Storage shuts down, or the database is deleted.
+absl::Status Closed() {
+  return absl::UnavailableError("the database is closed");
 }
 
 // A stream that ends before it begins.
@@ -48,7 +49,7 @@ class SnapshotStream : public rpc::StreamReactor<v1::StreamSnapshotResponse> {
   }
 
   void SendNext() {
-    if (database_->commits().stopped()) return End(ShuttingDown());
+    if (database_->commits().stopped()) return End(Closed());
     absl::StatusOr<std::optional<v1::StreamSnapshotResponse>> message =
         reader_.Next();
     if (!message.ok()) return End(message.status());
@@ -87,7 +88,7 @@ class ChangeStream : public rpc::StreamReactor<v1::WatchChangesResponse> {
   }
 
   void SendNext() {
-    if (database_->commits().stopped()) return End(ShuttingDown());
+    if (database_->commits().stopped()) return End(Closed());
     const uint64_t seen = database_->commits().version();
     v1::WatchChangesResponse response;
     const absl::Status status = Read(&response);

@@ -97,6 +97,36 @@ class GroupCommitterTest : public ::testing::Test {
     };
   }
 
+  void SubmitAlone(std::function<absl::Status(WriterAccess&)> work) {
+    const size_t place = results_.size();
+    results_.push_back(absl::UnknownError("not done"));
+    committer_->Submit({.run_alone = std::move(work),
+                        .done = [this, place](absl::Status status) {
+                          results_[place] = status;
+                        }});
+  }
+
+  // Inserts in a transaction of its own, which it gives up unless `result` is
+  // OK.
+  static std::function<absl::Status(WriterAccess&)> InsertAlone(
+      int value, const absl::Status& result) {
+    return [value, result](WriterAccess& access) -> absl::Status {
+      EXPECT_FALSE(access.connection.in_transaction());
+      ASSIGN_OR_RETURN(
+          sqlite::Transaction transaction,
+          sqlite::Transaction::Begin(access.connection,
+                                     sqlite::Transaction::Kind::kWrite));
+      RETURN_IF_ERROR(access.connection.Execute(
+          absl::StrCat("INSERT INTO t VALUES (", value, ")")));
+      RETURN_IF_ERROR(access.log
+                          .Append(ChangeKind::kRecordChanged, 1, value, "id",
+                                  "", access.now_us)
+                          .status());
+      RETURN_IF_ERROR(result);
+      return access.Commit(transaction);
+    };
+  }
+
   std::vector<int64_t> Values() {
     std::vector<int64_t> values;
     auto reader = sqlite::Connection::Open(path_, sqlite::Access::kReadOnly);
@@ -141,6 +171,31 @@ TEST_F(GroupCommitterTest, QueuedWritesShareOneCommit) {
   EXPECT_THAT(commits_, ElementsAre(0, 3));
   EXPECT_THAT(results_, ::testing::Each(engram::testing::IsOk()));
   EXPECT_THAT(Values(), ElementsAre(1, 2, 3));
+}
+
+TEST_F(GroupCommitterTest, WorkThatRunsAloneHasItsTurnBetweenGroups) {
+  Pause();
+  Submit(Insert(1));
+  SubmitAlone(InsertAlone(2, absl::OkStatus()));
+  Submit(Insert(3));
+  Submit(Insert(4));
+  Resume();
+  committer_->Stop();
+  EXPECT_THAT(commits_, ElementsAre(0, 1, 2, 4));
+  EXPECT_THAT(results_, ::testing::Each(engram::testing::IsOk()));
+  EXPECT_THAT(LoggedRows(), ElementsAre(1, 2, 3, 4));
+}
+
+TEST_F(GroupCommitterTest, WorkThatRunsAloneAndFailsLeavesNothing) {
+  Pause();
+  Submit(Insert(1));
+  SubmitAlone(InsertAlone(2, absl::AbortedError("no")));
+  Submit(Insert(3));
+  Resume();
+  committer_->Stop();
+  EXPECT_THAT(results_[1], StatusIs(absl::StatusCode::kAborted));
+  EXPECT_THAT(Values(), ElementsAre(1, 3));
+  EXPECT_THAT(LoggedRows(), ElementsAre(1, 3));
 }
 
 TEST_F(GroupCommitterTest, AFailedWriteHarmsNoOther) {

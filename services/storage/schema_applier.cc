@@ -87,7 +87,7 @@ class SchemaApplier {
     }
     Report(collections);
     // Before the next write runs, and before any waiter learns of the commit.
-    database_.catalog().Publish(collections);
+    database_.catalog().Publish(collections, access_.schema_version);
     return absl::OkStatus();
   }
 

@@ -438,6 +438,29 @@ TEST_F(SchemaApplierTest, TheFeedTellsEachNameInItsTime) {
   EXPECT_EQ(feed.changes(4).collection_dropped().collection(), "b");
 }
 
+TEST_F(SchemaApplierTest, ASnapshotIsOfOneSchema) {
+  ASSERT_OK(Apply({"{collection: a, fields: {x: {type: int}}}"}));
+  Put("a", "1", "{}");
+  SnapshotReader snapshot(&db_.database());
+  ASSERT_OK(snapshot.Next());
+  ASSERT_OK(
+      Apply({"{collection: b, renamed_from: a, fields: {x: {type: "
+             "int}}}"}));
+  const absl::Status ended = snapshot.Next().status();
+  EXPECT_THAT(ended, StatusIs(absl::StatusCode::kAborted, "take another one"));
+  EXPECT_EQ(ReasonOf(ended), common::v1::ERROR_REASON_SCHEMA_CHANGED);
+}
+
+TEST_F(SchemaApplierTest, ADatabaseOfNoCollectionsKnowsItsVersion) {
+  ASSERT_OK(Apply({"{collection: a, fields: {x: {type: int}}}"}));
+  ASSERT_OK(Apply({}, {.prune = true}));
+  EXPECT_EQ(db_.database().catalog().schema_version(), 2);
+  ASSERT_OK_AND_ASSIGN(ReadView view, db_.database().BeginRead());
+  EXPECT_THAT(view.Get("a").status(), StatusIs(absl::StatusCode::kNotFound));
+  db_.Reopen();
+  EXPECT_EQ(db_.database().catalog().schema_version(), 2);
+}
+
 TEST_F(SchemaApplierTest, RollUpsElementsAndTextAreBuiltOfWhatIsThere) {
   ASSERT_OK(Apply({"{collection: p, fields: {n: {type: int}, t: {type: int}}}",
                    R"(

@@ -224,6 +224,51 @@ TEST_F(DatabaseServiceTest, WatchTellsAllThenWhatMoves) {
               StatusIs(absl::StatusCode::kUnavailable));
 }
 
+TEST_F(DatabaseServiceTest, ADeletedDatabaseLeavesEveryStream) {
+  ASSERT_OK(Create("second"));
+  ASSERT_OK(storage_.ApplySchema({kNotes}, "second"));
+  const auto remove = [&](const std::string& name, const std::string& confirm) {
+    v1::DatabaseServiceDeleteRequest request;
+    request.set_database(name);
+    request.set_confirm(confirm);
+    grpc::ClientContext context;
+    v1::DatabaseServiceDeleteResponse response;
+    return FromGrpcStatus(
+        storage_.databases().Delete(&context, request, &response));
+  };
+  EXPECT_THAT(remove("second", "secnod"),
+              StatusIs(absl::StatusCode::kInvalidArgument, "confirm"));
+  EXPECT_THAT(remove("default", "default"),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+
+  grpc::ClientContext watch_context;
+  const auto watch = storage_.databases().WatchDatabases(&watch_context, {});
+  v1::WatchDatabasesResponse databases;
+  ASSERT_TRUE(watch->Read(&databases));
+  ASSERT_EQ(databases.databases_size(), 2);
+  v1::WatchChangesRequest request;
+  request.set_after_position(databases.databases(1).position());
+  grpc::ClientContext follow_context;
+  const auto follow = storage_.feed().WatchChanges(&follow_context, request);
+  v1::WatchChangesResponse changes;
+  ASSERT_TRUE(follow->Read(&changes));
+
+  ASSERT_OK(remove("second", "second"));
+  while (follow->Read(&changes)) {
+  }
+  EXPECT_FALSE(FromGrpcStatus(follow->Finish()).ok());
+  ASSERT_TRUE(watch->Read(&databases));
+  EXPECT_THAT(databases.deleted(), ::testing::ElementsAre("second"));
+  EXPECT_THAT(Get("second"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(remove("second", "second"),
+              StatusIs(absl::StatusCode::kNotFound));
+  // The name is free.
+  ASSERT_OK(Create("second"));
+  ASSERT_TRUE(watch->Read(&databases));
+  EXPECT_EQ(databases.databases(0).name(), "second");
+  watch_context.TryCancel();
+}
+
 TEST_F(DatabaseServiceTest, CallsAfterAStopAreRefused) {
   ASSERT_OK(storage_.ApplySchema({kNotes}));
   storage_.server().Stop();

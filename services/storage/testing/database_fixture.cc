@@ -38,7 +38,15 @@ v1::WriteRequest RequestOf(const std::string& items,
   return request;
 }
 
-TestDatabase::TestDatabase(Database::Options options) : options_(options) {
+TestDatabase::TestDatabase(Database::Options options,
+                           const std::string& file_sql)
+    : options_(options) {
+  if (!file_sql.empty()) {
+    const auto file = sqlite::Connection::Open(directory_.File("engram.db"),
+                                               sqlite::Access::kReadWrite);
+    AbortUnlessOk(file.status(), "open");
+    AbortUnlessOk((*file)->Execute(file_sql), "make the file");
+  }
   Open();
 }
 

@@ -25,7 +25,10 @@ namespace engram::storage::testing {
 // stands still. Requests and records are given and shown as JSON.
 class TestDatabase {
  public:
-  explicit TestDatabase(Database::Options options = {});
+  // `file_sql` makes the file that is opened, as an older version left it;
+  // empty begins with a new one.
+  explicit TestDatabase(Database::Options options = {},
+                        const std::string& file_sql = "");
 
   // Applies a schema. Its vector fields may name the model `test`, which is the
   // default and has 2 dimensions.
