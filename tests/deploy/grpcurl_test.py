@@ -89,7 +89,16 @@ class GrpcurlTest(processes.ProcessTest):
         databases = self.call("storage", "DatabaseService/List")["databases"]
         self.assertEqual([d["name"] for d in databases], ["default", "other"])
         self.stream("storage", "DatabaseService/WatchDatabases", {}, "default@")
-        self.call("storage", "CatalogService/ApplySchema", {"documents": [{"yaml": SCHEMA}]})
+        self.call("storage", "DatabaseService/Delete", {"database": "other", "confirm": "other"})
+        plan = self.call("storage", "CatalogService/PlanSchema",
+                         {"target": {"documents": [{"yaml": SCHEMA}]}})
+        self.assertIn("notes", plan["steps"][0]["summary"])
+        self.call("storage", "CatalogService/ApplySchema",
+                  {"documents": [{"yaml": SCHEMA}], "plan_hash": plan["plan_hash"]})
+        migrations = self.call("storage", "CatalogService/ListMigrations")["migrations"]
+        self.assertEqual([m["version"] for m in migrations], ["1"])
+        described = self.call("storage", "CatalogService/GetDescriptors")
+        self.assertEqual(described["messages"], {"notes": "engram.records.Notes"})
         self.call("storage", "CatalogService/GetCollection", {"collection": "notes"})
         collections_ = self.call("storage", "CatalogService/ListCollections")["collections"]
         self.assertEqual([c["name"] for c in collections_], ["notes"])
@@ -106,6 +115,16 @@ class GrpcurlTest(processes.ProcessTest):
         self.assertEqual(got["missing_ids"], ["c"])
         listed = self.call("storage", "RecordService/List", {"collection": "notes"})
         self.assertEqual([r["id"] for r in listed["records"]], ["a", "b"])
+        self.call("storage", "RecordService/Write", {"items": [
+            {"collection": "notes", "create": {"id": "c", "fields": {"text": "thirds"}}}]})
+        updated = self.call("storage", "RecordService/UpdateWhere", {
+            "collection": "notes", "filter": "text = :was", "parameters": {"was": "thirds"},
+            "fields": {"text": "fourths"}})
+        self.assertEqual(updated["updated"], "1")
+        deleted = self.call("storage", "RecordService/DeleteWhere",
+                            {"collection": "notes", "filter": 'text PREFIX "fourth"'})
+        self.assertEqual(deleted["deleted"], "1")
+        self.call("storage", "RecordService/SweepExpired")
         return written["position"]
 
     def vectors_and_feed(self):
