@@ -51,7 +51,7 @@ changed_files() {
 }
 
 # On a branch: where it left main. On main itself, as in CI, nothing is ahead of
-# anything, so the last fifty commits: more than one change brings, and bounded
+# anything, so the last fifteen commits: what was done last, and bounded
 # however long the history grows.
 default_base() {
   local fork
@@ -59,7 +59,7 @@ default_base() {
   if [[ -n "${fork}" && "${fork}" != "$(git rev-parse HEAD)" ]]; then
     echo "${fork}"
   else
-    git rev-parse --verify --quiet HEAD~50 ||
+    git rev-parse --verify --quiet HEAD~15 ||
       git hash-object -t tree /dev/null  # The empty tree: everything changed.
   fi
 }
