@@ -72,6 +72,8 @@ INSTANTIATE_TEST_SUITE_P(
     Dumps, MigrationsTest,
     ::testing::Values(Dump{"system_v0001.sql", SystemMigrations,
                            "SELECT count(*) FROM _databases JOIN _models", 1},
+                      Dump{"system_v0002.sql", SystemMigrations,
+                           "SELECT count(*) FROM _removals", 1},
                       Dump{"database_v0001.sql", DatabaseMigrations,
                            "SELECT value FROM _meta WHERE name = 'epoch'",
                            171}));

