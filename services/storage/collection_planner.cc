@@ -28,48 +28,6 @@ std::string Named(absl::string_view what, absl::string_view name) {
   return absl::StrCat(what, " \"", name, "\"");
 }
 
-CollectionSteps PlanDrop(const CollectionChange& change) {
-  const Collection& before = *change.before;
-  SchemaStep step = {.summary = Named("drop collection", before.name()),
-                     .records = change.records,
-                     .destructive = true,
-                     .wants_backup = true};
-  for (const SideObject& object :
-       SideObjects(before.id, before.spec, before.typed.numbers)) {
-    if (!object.belongs_to_table()) step.sql.push_back(object.drop);
-  }
-  for (const VectorField& field : before.vectors) {
-    step.sql.push_back(field.generation.drop_table);
-  }
-  step.sql.push_back(
-      absl::StrCat("DROP TABLE ", QuoteIdentifier(before.name())));
-  CollectionSteps steps;
-  steps.dropped.push_back(std::move(step));
-  return steps;
-}
-
-CollectionSteps PlanCreate(const CollectionChange& change) {
-  const Collection& after = *change.after;
-  SchemaStep step = {.summary = Named("create collection", after.name())};
-  step.sql.push_back(CreateTableSql(after.spec, after.name()));
-  for (const SideObject& object :
-       SideObjects(after.id, after.spec, after.typed.numbers)) {
-    step.sql.push_back(object.create);
-  }
-  for (const VectorField& field : after.vectors) {
-    step.sql.push_back(field.generation.create_table);
-  }
-  CollectionSteps steps;
-  steps.changed.push_back(std::move(step));
-  for (size_t i = 0; i < after.spec.rollups.size(); ++i) {
-    steps.computed.push_back({.kind = Kind::kRollUp,
-                              .summary = Named("compute the roll-up of",
-                                               after.spec.rollups[i].parent),
-                              .rollup = static_cast<int>(i)});
-  }
-  return steps;
-}
-
 // Plans a collection that stays.
 class ChangePlanner {
  public:
@@ -624,8 +582,6 @@ class ChangePlanner {
 CollectionSteps PlanCollection(const CollectionChange& change,
                                const Targets& targets, absl::string_view path,
                                FieldViolations& violations) {
-  if (change.after == nullptr) return PlanDrop(change);
-  if (change.before == nullptr) return PlanCreate(change);
   return ChangePlanner(change, targets, path, violations).Run();
 }
 

@@ -1,4 +1,5 @@
-// The steps of one collection; schema_planner.h puts those of all together.
+// The steps of one collection that stays; schema_planner.h puts those of all
+// together.
 
 #ifndef ENGRAM_SERVICES_STORAGE_COLLECTION_PLANNER_H_
 #define ENGRAM_SERVICES_STORAGE_COLLECTION_PLANNER_H_

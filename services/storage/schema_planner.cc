@@ -39,6 +39,51 @@ std::string HashPlan(const SchemaPlan& plan, const SchemaGoal& goal) {
   return absl::BytesToHexString(ContentHash::Of(text).bytes());
 }
 
+CollectionSteps PlanDrop(const CollectionChange& change) {
+  const Collection& before = *change.before;
+  SchemaStep step = {
+      .summary = absl::StrCat("drop collection \"", before.name(), "\""),
+      .records = change.records,
+      .destructive = true,
+      .wants_backup = true};
+  for (const SideObject& object :
+       SideObjects(before.id, before.spec, before.typed.numbers)) {
+    if (!object.belongs_to_table()) step.sql.push_back(object.drop);
+  }
+  for (const VectorField& field : before.vectors) {
+    step.sql.push_back(field.generation.drop_table);
+  }
+  step.sql.push_back(
+      absl::StrCat("DROP TABLE ", QuoteIdentifier(before.name())));
+  CollectionSteps steps;
+  steps.dropped.push_back(std::move(step));
+  return steps;
+}
+
+CollectionSteps PlanCreate(const CollectionChange& change) {
+  const Collection& after = *change.after;
+  SchemaStep step = {
+      .summary = absl::StrCat("create collection \"", after.name(), "\"")};
+  step.sql.push_back(CreateTableSql(after.spec, after.name()));
+  for (const SideObject& object :
+       SideObjects(after.id, after.spec, after.typed.numbers)) {
+    step.sql.push_back(object.create);
+  }
+  for (const VectorField& field : after.vectors) {
+    step.sql.push_back(field.generation.create_table);
+  }
+  CollectionSteps steps;
+  steps.changed.push_back(std::move(step));
+  for (size_t i = 0; i < after.spec.rollups.size(); ++i) {
+    steps.computed.push_back(
+        {.kind = SchemaStep::Kind::kRollUp,
+         .summary = absl::StrCat("compute the roll-up of \"",
+                                 after.spec.rollups[i].parent, "\""),
+         .rollup = static_cast<int>(i)});
+  }
+  return steps;
+}
+
 // Renames come before all else, so that what is dropped or renamed away leaves
 // its name to others. Where a name is still taken by another collection that
 // is renamed itself, both go through a name of their own.
@@ -128,7 +173,11 @@ absl::StatusOr<SchemaPlan> PlanSchema(
       if (change.after == nullptr) break;
       if (declared.spec.name == change.after->name()) path = declared.path;
     }
-    CollectionSteps steps = PlanCollection(change, targets, path, violations);
+    CollectionSteps steps =
+        change.after == nullptr ? PlanDrop(change)
+        : change.before == nullptr
+            ? PlanCreate(change)
+            : PlanCollection(change, targets, path, violations);
     if (change.after != nullptr) {
       plan.declared.push_back(steps.empty() ? change.before : change.after);
     }
