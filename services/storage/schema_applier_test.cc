@@ -6,6 +6,8 @@
 #include "libs/status/errors.h"
 #include "libs/status/testing/status_matchers.h"
 #include "services/storage/feed.h"
+#include "services/storage/record_batch.h"
+#include "services/storage/record_writer.h"
 #include "services/storage/testing/schema_applier_fixture.h"
 
 namespace engram::storage {
@@ -326,6 +328,41 @@ TEST_F(SchemaApplierTest, ASnapshotIsOfOneSchema) {
   const absl::Status ended = snapshot.Next().status();
   EXPECT_THAT(ended, StatusIs(absl::StatusCode::kAborted, "take another one"));
   EXPECT_EQ(ReasonOf(ended), common::v1::ERROR_REASON_SCHEMA_CHANGED);
+}
+
+// A write waits in the queue while a schema is applied.
+TEST_F(SchemaApplierTest, WritesCheckedBeforeAreCheckedAgain) {
+  ASSERT_OK(
+      Apply({"{collection: c, fields: {a: {type: int}, b: {type: "
+             "int}}}"}));
+  const auto decode = [&](const v1::WriteRequest& request) {
+    return DecodeBatch("default", db_.database().catalog(), request);
+  };
+  const v1::WriteRequest stays = testing::RequestOf(
+      R"([{"collection": "c", "upsert": {"id": "1", "fields": {"b": 2}}}])");
+  const v1::WriteRequest goes = testing::RequestOf(
+      R"([{"collection": "c", "upsert": {"id": "2", "fields": {"a": 1}}}])");
+  ASSERT_OK_AND_ASSIGN(RecordBatch stays_batch, decode(stays));
+  ASSERT_OK_AND_ASSIGN(RecordBatch goes_batch, decode(goes));
+  ASSERT_OK(Apply({R"(
+collection: c
+fields:
+  fresh: {type: string, required: true, default: x}
+  b: {type: string}
+)"}));
+  const auto write = [&](const v1::WriteRequest& request, RecordBatch& batch) {
+    v1::WriteResponse response;
+    return db_.Run([&](WriteTransaction& transaction) {
+      return WriteRequest(transaction, db_.database(), request, batch,
+                          &response);
+    });
+  };
+  // The type of b is another one now.
+  EXPECT_THAT(write(stays, stays_batch),
+              StatusIs(absl::StatusCode::kInvalidArgument, "wants a string"));
+  EXPECT_THAT(write(goes, goes_batch),
+              StatusIs(absl::StatusCode::kInvalidArgument, "a"));
+  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM c"), 0);
 }
 
 TEST_F(SchemaApplierTest, ADatabaseOfNoCollectionsKnowsItsVersion) {
