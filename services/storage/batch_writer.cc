@@ -122,6 +122,7 @@ absl::Status BatchWriter::Create(const RecordItem& item,
                                  v1::WriteResult& result) {
   record_.id = item.id;
   MakeRecord(item, editor_.now_us(), record_, violations_);
+  editor_.BeginRollups(*item.collection, record_);
   CheckMade(item, nullptr);
   return AddRecord(item, result);
 }
@@ -162,6 +163,7 @@ absl::StatusOr<bool> BatchWriter::TryCreate(const RecordItem& item,
   FieldViolations problems;
   record_.id = item.id;
   MakeRecord(item, editor_.now_us(), record_, problems);
+  editor_.BeginRollups(*item.collection, record_);
   CheckRecord(*item.collection, nullptr, record_, "", editor_.now_us(),
               problems);
   // They count only if there is no such record yet.
@@ -269,10 +271,10 @@ absl::Status BatchWriter::RestoreVersion(const RecordItem& item,
   if (existing.has_value()) {
     RETURN_IF_ERROR(CheckCondition(item, &*existing, now_us));
   }
-  if (existing.has_value() && existing->deleted_us.has_value()) {
-    RETURN_IF_ERROR(editor_.Undelete(item, *existing));
-  }
-  if (existing.has_value() && existing->version == item.version) {
+  const bool is_hidden =
+      existing.has_value() && existing->deleted_us.has_value();
+  if (is_hidden) RETURN_IF_ERROR(editor_.Undelete(item, *existing));
+  if (existing.has_value() && !is_hidden && existing->version == item.version) {
     Fill(*existing, v1::WriteResult::OUTCOME_UNCHANGED, result);
     return absl::OkStatus();
   }
@@ -292,12 +294,16 @@ absl::Status BatchWriter::RestoreVersion(const RecordItem& item,
         existing.has_value() ? existing->values[place] : ColumnValue();
   }
   FillComputed(collection, now_us, record_);
+  if (!existing.has_value()) editor_.BeginRollups(collection, record_);
   record_.expires_us =
       ExpiryOf(collection, record_.values, record_.created_us, now_us);
   CheckValues(collection, record_.values, item.FieldsPath(), violations_);
   CheckMade(item, nullptr);
-  return existing.has_value() ? StoreChanged(item, *existing, result)
-                              : AddRecord(item, result);
+  if (!existing.has_value()) return AddRecord(item, result);
+  RETURN_IF_ERROR(StoreChanged(item, *existing, result));
+  // It was brought back, if with the fields that it had.
+  if (is_hidden) result.set_outcome(v1::WriteResult::OUTCOME_UPDATED);
+  return absl::OkStatus();
 }
 
 }  // namespace engram::storage

@@ -245,7 +245,7 @@ void LinkReferrers(
              .select = absl::StrCat("SELECT ", collection->columns, " FROM ",
                                     QuoteIdentifier(collection->name()),
                                     " WHERE ", QuoteIdentifier(field.name),
-                                    " = ? ORDER BY _row LIMIT ?")});
+                                    " = ? ORDER BY _row")});
       }
     }
   }

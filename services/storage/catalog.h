@@ -83,13 +83,13 @@ struct Referrer {
   // The field's place there.
   int field = 0;
   schema::OnDelete on_delete = schema::OnDelete::kRestrict;
-  // Id of the target, most rows: Collection::columns of that collection, the
-  // deleted ones included, in the order of _row.
+  // Id of the target: Collection::columns of that collection, the deleted ones
+  // included, in the order of _row.
   std::string select;
 };
 
 // The elements of a strings field that is indexed, in a table of their own: of
-// live records only, as with full text.
+// deleted records that are kept too, as purges look for them.
 struct ElementTable {
   // The field's place.
   int field = 0;

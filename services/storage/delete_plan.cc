@@ -50,8 +50,6 @@ absl::Status DeletePlan::Follow(size_t victim, const Referrer& referrer) {
   ASSIGN_OR_RETURN(sqlite::Statement select,
                    transaction_.connection().Cached(referrer.select));
   select.BindText(1, id);
-  // One more than may be there tells that there are too many.
-  select.BindInt(2, max_rows_ + static_cast<int64_t>(asked_) + 1);
   StoredRecord child;
   while (true) {
     ASSIGN_OR_RETURN(const bool found, select.Step());

@@ -119,6 +119,7 @@ absl::Status RecordArchiver::Write(RecordEditor& editor,
     ChangeRecord(item, *before, editor.now_us(), after, violations);
   } else {
     MakeRecord(item, editor.now_us(), after, violations);
+    editor.BeginRollups(*archive_, after);
   }
   CheckValues(*archive_, after.values, path_, violations);
   CheckRecord(*archive_, before.has_value() ? &*before : nullptr, after, path_,

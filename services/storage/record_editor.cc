@@ -114,7 +114,6 @@ absl::StatusOr<bool> RecordEditor::Create(const RecordItem& item,
              !absl::SimpleAtoi(record.id, &number)) {
     return absl::InternalError("an id that is no number was let through");
   }
-  rollups_.Begin(collection, record);
   ASSIGN_OR_RETURN(const bool inserted,
                    store_.Insert(collection, record, item.vectors));
   if (!inserted) {
@@ -230,8 +229,11 @@ absl::StatusOr<size_t> RecordEditor::ClearRefs(
     if (collection.spec.fields[i].on_update_now) after.values[i] = now_us();
   }
   FillComputed(collection, now_us(), after);
-  after.expires_us =
-      ExpiryOf(collection, after.values, after.created_us, now_us());
+  // What has expired stays so.
+  if (!before->HasExpiredAt(now_us())) {
+    after.expires_us =
+        ExpiryOf(collection, after.values, after.created_us, now_us());
+  }
   ASSIGN_OR_RETURN(const bool updated,
                    store_.Update(collection, *before, after, {}));
   if (!updated) {
@@ -266,23 +268,22 @@ absl::Status RecordEditor::Undelete(const RecordItem& item,
         ASSIGN_OR_RETURN(sqlite::Statement select,
                          transaction_.connection().Cached(referrer.select));
         select.BindText(1, id);
-        select.BindInt(2, limits_.max_cascade_rows);
         while (true) {
           ASSIGN_OR_RETURN(const bool found, select.Step());
           if (!found) break;
           StoredRecord child = ReadStoredRecord(select);
           if (child.deleted_us == deleted_us && !child.HasExpiredAt(now_us())) {
             children.push_back(std::move(child));
+            if (++restored > limits_.max_cascade_rows) {
+              return absl::ResourceExhaustedError(absl::StrCat(
+                  "more than ", limits_.max_cascade_rows,
+                  " records were deleted with this one; raise the limit"));
+            }
           }
         }
       }
       for (StoredRecord& child : children) {
         RETURN_IF_ERROR(Unhide(item, *collection, child));
-        if (++restored > limits_.max_cascade_rows) {
-          return absl::ResourceExhaustedError(absl::StrCat(
-              "more than ", limits_.max_cascade_rows,
-              " records were deleted with this one; raise the limit"));
-        }
         targets.emplace_back(collection, std::move(child.id));
       }
     }

@@ -83,6 +83,12 @@ class RecordEditor {
       const Collection& collection, const UniqueKey& key,
       absl::Span<const ColumnValue> values);
 
+  // Gives a record that MakeRecord made what roll-ups keep of no children. To
+  // be called before it is checked.
+  void BeginRollups(const Collection& collection, StoredRecord& record) const {
+    rollups_.Begin(collection, record);
+  }
+
   // Adds a record that MakeRecord made of `item`, which must live until Finish;
   // an empty id is replaced by a new one. Sets row, sequence and times. Returns
   // false, and has changed nothing, if the id or a unique key is taken.

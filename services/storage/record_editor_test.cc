@@ -315,6 +315,56 @@ constexpr char kPages[] =
     "{collection: pages, history: {versions: 3}, fields: {text: {type: text}, "
     "n: {type: int}}}";
 
+TEST_F(RecordEditorTest, HiddenReferrersDoNotConcealLiveOnes) {
+  ASSERT_OK(database_.Apply(
+      {"{collection: docs, soft_delete: true, fields: {n: {type: int}}}",
+       "{collection: parts, soft_delete: true, fields: {doc: {type: ref(docs), "
+       "on_delete: restrict}}}"}));
+  ASSERT_OK(Create("docs", "d"));
+  // More than the limit of a cascade.
+  for (int i = 0; i < 60; ++i) {
+    const std::string id = absl::StrCat("p", i);
+    ASSERT_OK(Create("parts", id, R"("doc": "d")"));
+    ASSERT_OK(Delete("parts", id));
+  }
+  ASSERT_OK(Create("parts", "live", R"("doc": "d")"));
+  EXPECT_EQ(ReasonOf(Delete("docs", "d").status()),
+            common::v1::ERROR_REASON_RECORD_REFERENCED);
+}
+
+TEST_F(RecordEditorTest, ARestoreFindsItsOwnAmongManyDeleted) {
+  ASSERT_OK(database_.Apply(
+      {"{collection: docs, soft_delete: true, fields: {n: {type: int}}}",
+       "{collection: parts, soft_delete: true, fields: {doc: {type: ref(docs), "
+       "on_delete: cascade}}}"}));
+  ASSERT_OK(Create("docs", "d"));
+  for (int i = 0; i < 60; ++i) {
+    const std::string id = absl::StrCat("p", i);
+    ASSERT_OK(Create("parts", id, R"("doc": "d")"));
+    ASSERT_OK(Delete("parts", id));
+  }
+  ASSERT_OK(Create("parts", "last", R"("doc": "d")"));
+  database_.clock().Advance(absl::Seconds(1));
+  ASSERT_OK(Delete("docs", "d"));
+  EXPECT_FALSE(Exists("parts", "last"));
+  ASSERT_OK(Restore("docs", "d"));
+  EXPECT_TRUE(Exists("parts", "last"));
+  EXPECT_FALSE(Exists("parts", "p0"));
+}
+
+TEST_F(RecordEditorTest, ARestoredVersionOfAHiddenRecordIsAnUpdate) {
+  ASSERT_OK(database_.Apply(
+      {"{collection: pages, soft_delete: true, history: true, fields: {n: "
+       "{type: int}}}"}));
+  ASSERT_OK(Create("pages", "p", R"("n": 1)"));
+  ASSERT_OK(Delete("pages", "p"));
+  EXPECT_EQ(Restore("pages", "p", 1)->outcome(), Result::OUTCOME_UPDATED);
+  ASSERT_OK(Delete("pages", "p"));
+  // Not a version that it gets by being restored.
+  EXPECT_EQ(ReasonOf(Restore("pages", "p", 3).status()),
+            common::v1::ERROR_REASON_VERSION_UNKNOWN);
+}
+
 TEST_F(RecordEditorTest, AVersionCanBeRestored) {
   ASSERT_OK(database_.Apply({kPages}));
   ASSERT_OK(Create("pages", "p", R"("text": "one", "n": 1)"));
@@ -405,6 +455,17 @@ TEST_F(RecordEditorTest, ParentsFollowTheirChildren) {
   ASSERT_OK(Delete("messages", "n"));
   EXPECT_EQ(*database_.Fields("sessions", "s"),
             R"({"messages":0,"questions":0,"tokens":0})");
+}
+
+TEST_F(RecordEditorTest, ARequiredFieldMayBeKeptByARollUp) {
+  ASSERT_OK(database_.Apply(
+      {"{collection: sessions, fields: {n: {type: int, required: true}}}",
+       "{collection: messages, fields: {session: {type: ref(sessions)}}, "
+       "rollups: {parent: session, set: {n: count}}}"}));
+  ASSERT_OK(Create("sessions", "s"));
+  ASSERT_OK(database_.WriteOne(
+      R"({"collection": "sessions", "upsert": {"id": "u", "fields": {}}})"));
+  EXPECT_EQ(*database_.Fields("sessions", "u"), R"({"n":0})");
 }
 
 TEST_F(RecordEditorTest, AParentIsWrittenOnceABatch) {
@@ -528,6 +589,33 @@ TEST_F(RecordEditorTest, ARefToAnExpiredRecordIsRefused) {
   EXPECT_FALSE(Exists("messages", "m"));
 }
 
+TEST_F(RecordEditorTest, ARollUpDoesNotBringBackAnExpiredParent) {
+  ASSERT_OK(database_.Apply(
+      {"{collection: sessions, expire: {after: 1h, sliding: true}, fields: {n: "
+       "{type: int}}}",
+       "{collection: messages, fields: {session: {type: ref(sessions), "
+       "on_delete: cascade}}, rollups: {parent: session, set: {n: count}}}"}));
+  ASSERT_OK(Create("sessions", "s"));
+  ASSERT_OK(Create("messages", "m", R"("session": "s")"));
+  ASSERT_OK(Create("messages", "n", R"("session": "s")"));
+  database_.clock().Advance(absl::Hours(2));
+  ASSERT_OK(Delete("messages", "m"));
+  EXPECT_FALSE(Exists("sessions", "s"));
+  EXPECT_EQ(database_.SweepAll()->expired, 2);
+}
+
+TEST_F(RecordEditorTest, AClearedRefDoesNotBringBackAnExpiredRecord) {
+  ASSERT_OK(database_.Apply(
+      {kSessions,
+       "{collection: messages, expire: {after: 1h, sliding: true}, fields: "
+       "{session: {type: ref(sessions), on_delete: set_null}}}"}));
+  ASSERT_OK(Create("sessions", "s"));
+  ASSERT_OK(Create("messages", "m", R"("session": "s")"));
+  database_.clock().Advance(absl::Hours(2));
+  ASSERT_OK(Delete("sessions", "s"));
+  EXPECT_FALSE(Exists("messages", "m"));
+}
+
 // Sweeps.
 
 TEST_F(RecordEditorTest, ASweepDeletesWhatHasExpired) {
@@ -554,6 +642,30 @@ TEST_F(RecordEditorTest, ASweepDeletesWhatHasExpired) {
   EXPECT_EQ(Count("sessions"), 2);
   ASSERT_OK(Delete("holds", "h"));
   EXPECT_EQ(database_.SweepAll()->expired, 1);
+}
+
+TEST_F(RecordEditorTest, ASweepLeavesOutWhatAKeyKeepsFromGoing) {
+  ASSERT_OK(database_.Apply(
+      {"{collection: folders, expire: {field: until}, fields: {until: {type: "
+       "timestamp}}}",
+       "{collection: notes, fields: {folder: {type: ref(folders), on_delete: "
+       "set_null}, title: {type: string}}, unique: [[folder, title]]}",
+       "{collection: tokens, expire: {after: 1h}, fields: {n: {type: int}}}"}));
+  const char* soon = R"("until": "2027-01-15T09:00:00Z")";
+  ASSERT_OK(Create("folders", "a", soon));
+  ASSERT_OK(Create("folders", "b", soon));
+  ASSERT_OK(Create("folders", "c", soon));
+  ASSERT_OK(Create("notes", "x", R"("folder": "a", "title": "t")"));
+  ASSERT_OK(Create("notes", "u", R"("folder": "b", "title": "s")"));
+  ASSERT_OK(Create("notes", "y", R"("folder": "b", "title": "t")"));
+  ASSERT_OK(Create("tokens", "t"));
+  database_.clock().Advance(absl::Hours(2));
+  ASSERT_OK_AND_ASSIGN(const SweepResult swept, database_.SweepAll());
+  EXPECT_EQ(swept.expired, 3);
+  EXPECT_EQ(swept.kept, 1);
+  EXPECT_EQ(Count("folders"), 1);
+  // What could not go has lost nothing.
+  EXPECT_EQ(Count("notes WHERE folder IS NULL"), 1);
 }
 
 TEST_F(RecordEditorTest, ASweepPurgesWhatWasDeletedLongAgo) {
@@ -619,6 +731,23 @@ touch: {on: get, set: {n: "+1", heat: "min(heat + 0.25, 1)", at: now}}
   // No version, no change.
   EXPECT_EQ(database_.Get("memories", "m")->version(), 1);
   EXPECT_EQ(database_.newest_sequence(), before);
+}
+
+TEST_F(RecordEditorTest, ATouchBreaksNoCheck) {
+  ASSERT_OK(database_.Apply({R"yaml(
+collection: memories
+fields:
+  n:     {type: int, default: 0}
+  limit: {type: int, default: 2}
+checks: ["n <= limit"]
+touch: {on: get, set: {n: "+1"}}
+)yaml"}));
+  ASSERT_OK(Create("memories", "m"));
+  const int64_t id = database_.database().catalog().Find("memories")->id;
+  for (int i = 0; i < 5; ++i) database_.database().Touch(id, 1);
+  ASSERT_OK(Create("memories", "other"));
+  ASSERT_OK(database_.Run([](WriteTransaction&) { return absl::OkStatus(); }));
+  EXPECT_EQ(*database_.Fields("memories", "m"), R"({"limit":2,"n":2})");
 }
 
 TEST_F(RecordEditorTest, TouchesGoWithTheNextCommit) {

@@ -215,6 +215,7 @@ absl::Status WhereRun::WriteSlice(WriteTransaction& transaction) {
 absl::StatusOr<std::vector<StoredRecord>> WhereRun::ReadSlice(
     RecordEditor& editor, WhereProgress& progress) {
   std::vector<StoredRecord> records;
+  bool some_went = false;
   const size_t end = std::min(rows_.size(), cursor_ + kMaxSliceRecords);
   size_t bytes = 0;
   for (size_t i = cursor_; i < end && bytes < kMaxSliceBytes; ++i) {
@@ -222,11 +223,22 @@ absl::StatusOr<std::vector<StoredRecord>> WhereRun::ReadSlice(
     progress.after = rows_[i];
     ASSIGN_OR_RETURN(std::optional<StoredRecord> record,
                      editor.FindByRow(*change_->collection(), rows_[i]));
+    some_went |= !record.has_value();
     if (!record.has_value() || !Meets(*record)) continue;
     bytes += BytesOf(*record);
     records.push_back(*std::move(record));
   }
-  return records;
+  if (!some_went) return records;
+  // One that had expired was deleted just now, and may have taken others along
+  // or have changed them.
+  std::vector<StoredRecord> left;
+  for (const StoredRecord& read : records) {
+    ASSIGN_OR_RETURN(std::optional<StoredRecord> record,
+                     editor.FindByRow(*change_->collection(), read.row));
+    if (!record.has_value() || !Meets(*record)) continue;
+    left.push_back(*std::move(record));
+  }
+  return left;
 }
 
 bool WhereRun::Meets(const StoredRecord& record) const {

@@ -388,6 +388,30 @@ TEST_F(RecordWhereTest, ARecordThatChangedSinceTheScanIsLookedAtAgain) {
   EXPECT_EQ(Count("tasks", "state = 'done'"), 1498);
 }
 
+TEST_F(RecordWhereTest, WhatExpiresMeanwhileTakesOthersOfTheSliceAlong) {
+  ASSERT_OK(database_.Apply(
+      {"{collection: tree, expire: {field: until}, fields: {n: {type: int}, "
+       "until: {type: timestamp}, parent: {type: ref(tree), on_delete: "
+       "cascade}}}"}));
+  ASSERT_OK(database_.Write(R"([
+      {"collection":"tree","create":{"id":"child","fields":{"parent":"top"}}},
+      {"collection":"tree","create":{"id":"top","fields":
+        {"until":"2027-01-15T09:00:00Z"}}},
+      {"collection":"tree","create":{"id":"other"}}])"));
+  step_ = [&] { database_.clock().Advance(absl::Hours(2)); };
+  ASSERT_OK_AND_ASSIGN(const v1::UpdateWhereResponse response,
+                       Update(R"pb(collection: "tree"
+                                   filter: "true"
+                                   fields {
+                                     fields {
+                                       key: "n"
+                                       value { number_value: 1 }
+                                     }
+                                   })pb"));
+  EXPECT_EQ(response.matched(), 1);
+  EXPECT_EQ(Count("tree", "true"), 1);
+}
+
 TEST_F(RecordWhereTest, ARepeatGetsTheFirstAnswer) {
   WriteTasks(1, 3);
   const std::string request = R"pb(

@@ -243,8 +243,11 @@ absl::Status RollupKeeper::WriteParent(const Collection& target,
     }
   }
   FillComputed(target, transaction_.now_us(), after);
-  after.expires_us =
-      ExpiryOf(target, after.values, after.created_us, transaction_.now_us());
+  // What has expired stays so.
+  if (!before->HasExpiredAt(transaction_.now_us())) {
+    after.expires_us =
+        ExpiryOf(target, after.values, after.created_us, transaction_.now_us());
+  }
   ASSIGN_OR_RETURN(const bool updated,
                    store_.Update(target, *before, after, {}));
   if (!updated) {

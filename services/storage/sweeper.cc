@@ -27,28 +27,51 @@ std::string DueSql(const Collection& collection, absl::string_view column) {
 bool CannotBeDeleted(const absl::Status& status) {
   const ErrorReason reason = ReasonOf(status);
   return reason == common::v1::ERROR_REASON_RECORD_REFERENCED ||
-         reason == common::v1::ERROR_REASON_CASCADE_TOO_LARGE;
+         reason == common::v1::ERROR_REASON_CASCADE_TOO_LARGE ||
+         // By a record whose ref would be cleared.
+         reason == common::v1::ERROR_REASON_UNIQUE_KEY_TAKEN;
 }
 
-// Deletes the records for good; those that must stay are counted.
-absl::Status Purge(RecordEditor& editor, const Collection& collection,
-                   absl::Span<const StoredRecord> records, DeleteCounts& counts,
-                   int64_t& kept) {
-  const absl::Status together =
-      editor.Delete(collection, records, DeleteMode::kPurge, &counts);
-  if (together.ok() || !CannotBeDeleted(together)) return together;
-  for (const StoredRecord& record : records) {
+// Deletes the records for good, or leaves everything as it was.
+absl::Status PurgeAll(RecordEditor& editor, const Collection& collection,
+                      absl::Span<const StoredRecord> records,
+                      DeleteCounts& counts) {
+  const RecordEditor::Mark mark = editor.NewMark();
+  ASSIGN_OR_RETURN(WriteTransaction::Part part,
+                   WriteTransaction::Part::Begin(editor.transaction()));
+  DeleteCounts deleted;
+  const absl::Status status =
+      editor.Delete(collection, records, DeleteMode::kPurge, &deleted);
+  if (!status.ok()) {
+    editor.Rewind(mark);
+    return status;
+  }
+  counts.deleted += deleted.deleted;
+  counts.cascaded += deleted.cascaded;
+  return part.Keep();
+}
+
+// Deletes the records for good; those that must stay are counted. Returns how
+// many were dealt with: those that have to go one by one may take many along.
+absl::StatusOr<size_t> Purge(RecordEditor& editor, const Collection& collection,
+                             absl::Span<const StoredRecord> records,
+                             DeleteCounts& counts, int64_t& kept) {
+  const absl::Status together = PurgeAll(editor, collection, records, counts);
+  if (together.ok()) return records.size();
+  if (!CannotBeDeleted(together)) return together;
+  for (size_t i = 0; i < records.size(); ++i) {
+    if (counts.deleted + counts.cascaded >= Sweep::kSliceRows) return i;
     // One before may have taken it along.
-    ASSIGN_OR_RETURN(const bool is_there, editor.Has(collection, record.row));
+    ASSIGN_OR_RETURN(const bool is_there,
+                     editor.Has(collection, records[i].row));
     if (!is_there) continue;
     const absl::Status alone =
-        editor.Delete(collection, absl::MakeConstSpan(&record, 1),
-                      DeleteMode::kPurge, &counts);
+        PurgeAll(editor, collection, records.subspan(i, 1), counts);
     if (alone.ok()) continue;
     if (!CannotBeDeleted(alone)) return alone;
     ++kept;
   }
-  return absl::OkStatus();
+  return records.size();
 }
 
 }  // namespace
@@ -150,6 +173,7 @@ absl::StatusOr<int> Sweep::DeleteSome(WriteTransaction& transaction,
     column = "_deleted_us";
   }
   std::vector<StoredRecord> records;
+  std::vector<int64_t> times_us;
   {
     ASSIGN_OR_RETURN(sqlite::Statement select, transaction.connection().Cached(
                                                    DueSql(collection, column)));
@@ -162,21 +186,23 @@ absl::StatusOr<int> Sweep::DeleteSome(WriteTransaction& transaction,
       if (!found) break;
       records.push_back(
           {.row = select.Int(0), .id = std::string(select.Text(1))});
-      next_.time_us = select.Int(2);
-      next_.row = select.Int(0);
+      times_us.push_back(select.Int(2));
     }
   }
   if (records.empty()) return 0;
   RecordEditor editor(transaction, database_.catalog(),
                       {.max_cascade_rows = database_.max_cascade_rows()});
   DeleteCounts counts;
-  RETURN_IF_ERROR(
-      Purge(editor, collection, records, counts, next_.result.kept));
+  ASSIGN_OR_RETURN(const size_t done, Purge(editor, collection, records, counts,
+                                            next_.result.kept));
   RETURN_IF_ERROR(editor.Finish());
   (next_.phase == Phase::kExpired ? next_.result.expired
                                   : next_.result.purged) +=
       counts.deleted + counts.cascaded;
-  return static_cast<int>(records.size());
+  next_.time_us = times_us[done - 1];
+  next_.row = records[done - 1].row;
+  // The rest is another slice's.
+  return done < records.size() ? limit : static_cast<int>(done);
 }
 
 }  // namespace engram::storage

@@ -27,6 +27,8 @@ bool TouchOnce(const Collection& collection, int64_t now_us,
         [&](int place) -> const ColumnValue& { return ValueAt(record, place); },
         now_us));
   }
+  std::optional<StoredRecord> before;
+  if (!collection.checks.empty()) before = record;
   bool changed = false;
   for (size_t i = 0; i < sets.size(); ++i) {
     const int place = collection.spec.FieldIndex(sets[i].field);
@@ -37,7 +39,18 @@ bool TouchOnce(const Collection& collection, int64_t now_us,
     record.values[place] = std::move(results[i]);
     changed = true;
   }
-  return changed;
+  if (!changed || !before.has_value()) return changed;
+  FillComputed(collection, now_us, record);
+  const auto value_at = [&](int place) -> const ColumnValue& {
+    return ValueAt(record, place);
+  };
+  const bool breaks_any =
+      std::any_of(collection.checks.begin(), collection.checks.end(),
+                  [&](const filter::Node& check) {
+                    return !filter::Matches(check, value_at, now_us);
+                  });
+  if (breaks_any) record = *std::move(before);
+  return !breaks_any;
 }
 
 // Returns how many touches were not made.

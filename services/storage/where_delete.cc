@@ -23,9 +23,9 @@ bool IsReferenced(const absl::Status& status) {
 
 absl::Status WhereDelete::Prepare(absl::string_view database,
                                   const Catalog& catalog) {
-  schema_version_ = catalog.schema_version();
   ASSIGN_OR_RETURN(collection_,
                    FindCollection(database, catalog, request_.collection()));
+  schema_version_ = collection_->schema_version;
   deleted_ = request_.purge() ? WhereScan::Deleted::kIncluded
                               : WhereScan::Deleted::kHidden;
   SharedParameters parameters(request_.parameters());

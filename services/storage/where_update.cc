@@ -16,9 +16,9 @@ namespace engram::storage {
 
 absl::Status WhereUpdate::Prepare(absl::string_view database,
                                   const Catalog& catalog) {
-  schema_version_ = catalog.schema_version();
   ASSIGN_OR_RETURN(collection_,
                    FindCollection(database, catalog, request_.collection()));
+  schema_version_ = collection_->schema_version;
   const WritableCollection target(collection_, catalog);
   SharedParameters parameters(request_.parameters());
   FieldViolations violations;
