@@ -341,12 +341,12 @@ class SchemaApplier {
 absl::StatusOr<SchemaRequest> DecodeSchema(
     const v1::SchemaTarget& target,
     const google::protobuf::RepeatedPtrField<v1::SchemaDocument>& documents) {
-  const bool is_short = documents.size() > 0;
+  const bool is_short = !documents.empty();
   SchemaRequest request;
   request.version = target.version();
   request.goal.prune = target.prune();
   const int given =
-      is_short + (target.documents_size() > 0) + (target.version() != 0);
+      is_short + !target.documents().empty() + (target.version() != 0);
   // Nothing but `prune` drops everything.
   if (given > 1 || (given == 0 && !target.prune())) {
     return InvalidField("target",

@@ -25,8 +25,9 @@ SELECT version, applied_us, steps
 FROM _schema_migrations WHERE version < ? ORDER BY version DESC LIMIT ?)sql";
 
 constexpr absl::string_view kDeleteOfCollection[] = {
-    "DELETE FROM _outbox WHERE generation IN "
-    "(SELECT generation FROM _generations WHERE collection = ?)",
+    R"sql(
+DELETE FROM _outbox WHERE generation IN
+  (SELECT generation FROM _generations WHERE collection = ?))sql",
     "DELETE FROM _generations WHERE collection = ?",
     "DELETE FROM _fields WHERE collection = ?",
     "DELETE FROM _versions WHERE collection = ?",
