@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/filter/filter.h"
@@ -138,6 +139,8 @@ class ChangePlanner {
       const FieldSpec* const origin = Origin(place);
       if (origin == nullptr || after_.fields[place].generated.empty()) continue;
       if (SameGenerated(place)) continue;
+      refilled_.insert(static_cast<int>(place));
+      if (!rebuilds_) dropped_columns_.insert(origin->name);
       if (!origin->generated.empty()) {
         Changed({.summary = Named("compute anew generated field", origin->name),
                  .sql = Unless(rebuilds_, DropColumn(origin->name))});
@@ -409,7 +412,7 @@ class ChangePlanner {
       const bool is_new =
           std::find(before_.checks.begin(), before_.checks.end(),
                     after_.checks[i]) == before_.checks.end();
-      if (!is_new && !converts) continue;
+      if (!is_new && !converts && refilled_.empty()) continue;
       Verify({.kind = Kind::kVerify,
               .summary = absl::StrCat("verify the check ", after_.checks[i]),
               .check = static_cast<int>(i)});
@@ -450,14 +453,14 @@ class ChangePlanner {
           });
     };
     for (const SideObject& object : before) {
-      if (has(after, object)) continue;
+      if (has(after, object) && !IsOfDroppedColumn(object)) continue;
       steps_.dropped.push_back(
           {.summary = absl::StrCat("drop ", object.summary),
            .sql = {object.drop}});
     }
     for (const SideObject& object : after) {
-      const bool exists =
-          has(before, object) && !(rebuilds_ && object.belongs_to_table());
+      const bool exists = has(before, object) && !IsOfDroppedColumn(object) &&
+                          !(rebuilds_ && object.belongs_to_table());
       if (exists && !HoldsOldValues(object)) continue;
       SchemaStep step = {.kind = Kind::kBuild,
                          .summary = absl::StrCat("build ", object.summary),
@@ -468,6 +471,17 @@ class ChangePlanner {
       if (!object.fill.empty()) step.sql.push_back(object.fill);
       steps_.checked.push_back(std::move(step));
     }
+  }
+
+  // Whether a column that is dropped and added again keeps the index from
+  // staying. It may be said of too many: they are built once more.
+  bool IsOfDroppedColumn(const SideObject& object) const {
+    return object.belongs_to_table() &&
+           std::any_of(dropped_columns_.begin(), dropped_columns_.end(),
+                       [&](const std::string& name) {
+                         return absl::StrContains(object.create,
+                                                  QuoteIdentifier(name));
+                       });
   }
 
   // Whether what stands in a table of its own was made of values that a step
@@ -574,6 +588,8 @@ class ChangePlanner {
   bool rebuilds_ = false;
   // Places of fields that get other values.
   std::set<int> refilled_;
+  // Names of columns that are dropped and added again.
+  std::set<std::string> dropped_columns_;
   CollectionSteps steps_;
 };
 

@@ -184,11 +184,11 @@ class SideObjectLister {
                                 "PRIMARY KEY (value, row)) "
                                 "STRICT, WITHOUT ROWID"),
          .drop = absl::StrCat("DROP TABLE ", name),
-         .fill =
-             absl::StrCat("INSERT OR IGNORE INTO ", name,
-                          " (value, row) SELECT e.value, t._row FROM ", table_,
-                          " AS t, json_each(t.", QuoteIdentifier(field.name),
-                          ") AS e", LiveRecords(spec_, " WHERE t."))});
+         .fill = absl::StrCat("INSERT OR IGNORE INTO ", name,
+                              " (value, row) SELECT e.value, t._row FROM ",
+                              table_, " AS t, json_each(t.",
+                              QuoteIdentifier(field.name), ") AS e"),
+         .places = {static_cast<int>(place)}});
   }
 
   void AddText() {

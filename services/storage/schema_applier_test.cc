@@ -403,6 +403,79 @@ rollups: {parent: p, where: 'v < 50', set: {n: count, t: sum(v)}}
             1);
 }
 
+TEST_F(SchemaApplierTest, AComputedRollUpSetsWhenItsParentExpires) {
+  ASSERT_OK(
+      Apply({"{collection: p, expire: {field: until}, fields: {until: "
+             "{type: timestamp}}}",
+             "{collection: c, fields: {p: {type: ref(p)}, at: {type: "
+             "timestamp}}}"}));
+  Put("p", "one", "{}");
+  Put("c", "a", R"({"p": "one", "at": "2027-01-15T09:00:00Z"})");
+  ASSERT_OK(
+      Apply({"{collection: c, fields: {p: {type: ref(p)}, at: {type: "
+             "timestamp}}, rollups: {parent: p, set: {until: max(at)}}}"}));
+  EXPECT_EQ(Fields("p", "one"), R"({"until":"2027-01-15T09:00:00Z"})");
+  db_.clock().Advance(absl::Hours(2));
+  EXPECT_THAT(Fields("p", "one"), HasSubstr("no such record"));
+}
+
+TEST_F(SchemaApplierTest, OtherGeneratedValuesAreRolledUpAndChecked) {
+  const auto child = [](absl::string_view expression, absl::string_view more) {
+    return absl::StrCat(
+        "{collection: c, fields: {p: {type: ref(p)}, v: {type: "
+        "int}, g: {type: int, generated: '",
+        expression, "'}}, ", more, "rollups: {parent: p, set: {t: sum(g)}}}");
+  };
+  ASSERT_OK(
+      Apply({"{collection: p, fields: {t: {type: int}}}", child("v + 1", "")}));
+  Put("p", "one", "{}");
+  Put("c", "a", R"({"p": "one", "v": 3})");
+  EXPECT_EQ(Fields("p", "one"), R"({"t":4})");
+  ASSERT_OK(Apply({child("v * 10", "")}));
+  EXPECT_EQ(Fields("p", "one"), R"({"t":30})");
+  ASSERT_OK(Apply({child("v * 10", "checks: ['g < 50'], ")}));
+  const auto applied = Apply({child("v * 20", "checks: ['g < 50'], ")});
+  EXPECT_EQ(ReasonOf(applied.status()),
+            common::v1::ERROR_REASON_RECORDS_INVALID);
+}
+
+TEST_F(SchemaApplierTest, AnIndexedGeneratedFieldMayBeComputedAnew) {
+  const auto schema = [](absl::string_view expression) {
+    return absl::StrCat(
+        "{collection: c, fields: {v: {type: int}, g: {type: "
+        "int, index: true, generated: '",
+        expression, "'}}}");
+  };
+  ASSERT_OK(Apply({schema("v + 1")}));
+  Put("c", "a", R"({"v": 3})");
+  ASSERT_OK(Apply({schema("v * 10")}));
+  EXPECT_EQ(Fields("c", "a"), R"({"g":30,"v":3})");
+  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM sqlite_schema WHERE type = "
+                         "'index' AND sql LIKE '%(\"g\")%'"),
+            1);
+}
+
+TEST_F(SchemaApplierTest, ElementsAreOfDefaultsAndOfHiddenRecordsToo) {
+  ASSERT_OK(
+      Apply({"{collection: c, soft_delete: true, fields: {tags: {type: "
+             "strings}}}"}));
+  Put("c", "hidden", R"({"tags": ["x"]})");
+  ASSERT_OK(db_.WriteOne(R"({"collection": "c", "delete": {"id": "hidden"}})"));
+  Put("c", "bare", "{}");
+  ASSERT_OK(
+      Apply({"{collection: c, soft_delete: true, fields: {tags: {type: "
+             "strings, index: true}}}"}));
+  ASSERT_OK(
+      db_.WriteOne(R"({"collection": "c", "restore": {"id": "hidden"}})"));
+  EXPECT_EQ(db_.QueryText("SELECT group_concat(value) FROM _elements_1_1"),
+            "x");
+  ASSERT_OK(
+      Apply({"{collection: c, soft_delete: true, fields: {tags: {type: "
+             "strings, index: true, required: true, default: [y]}}}"}));
+  EXPECT_EQ(db_.QueryText("SELECT group_concat(value) FROM _elements_1_1"),
+            "x,y");
+}
+
 TEST_F(SchemaApplierTest, ExpiryIsSetForRecordsThatExist) {
   ASSERT_OK(Apply({"{collection: c, fields: {a: {type: int}}}"}));
   Put("c", "a", "{}");

@@ -414,7 +414,35 @@ absl::Status SchemaExecutor::RollUp(const SchemaStep& step) {
       BindColumn(update, ++parameter, value);
     }
   }
-  return update.Run();
+  RETURN_IF_ERROR(update.Run());
+  return SetExpiry(child.spec.FindField(rollup.parent)->target, rollup);
+}
+
+absl::Status SchemaExecutor::SetExpiry(const std::string& collection,
+                                       const schema::RollupSpec& rollup) {
+  std::optional<schema::ExpireSpec> expire;
+  bool is_planned = false;
+  for (const CollectionChange& change : plan_.changes) {
+    if (change.after == nullptr || change.after->name() != collection) continue;
+    is_planned = true;
+    expire = change.after->spec.expire;
+  }
+  if (!is_planned) {
+    // One that stays as it is.
+    ASSIGN_OR_RETURN(const auto collections, ReadCollections(connection_));
+    for (const CollectionPtr& known : collections) {
+      if (known->name() == collection) expire = known->spec.expire;
+    }
+  }
+  if (!expire.has_value() ||
+      std::none_of(rollup.set.begin(), rollup.set.end(), [&](const auto& set) {
+        return set.field == expire->field;
+      })) {
+    return absl::OkStatus();
+  }
+  return connection_.Execute(
+      absl::StrCat("UPDATE ", QuoteIdentifier(collection),
+                   " SET _expires_us = ", QuoteIdentifier(expire->field)));
 }
 
 }  // namespace engram::storage

@@ -35,6 +35,9 @@ class SchemaExecutor {
   absl::Status Build(const SchemaStep& step);
   absl::Status Embed(const SchemaStep& step);
   absl::Status RollUp(const SchemaStep& step);
+  // Where a roll-up says when the parents in `collection` expire.
+  absl::Status SetExpiry(const std::string& collection,
+                         const schema::RollupSpec& rollup);
   // Runs `sql`, which counts records and names one; `problem` is what is wrong
   // with them.
   absl::Status RefuseIfAny(const SchemaStep& step, absl::string_view sql,
