@@ -468,6 +468,17 @@ TEST_F(RecordEditorTest, ARequiredFieldMayBeKeptByARollUp) {
   EXPECT_EQ(*database_.Fields("sessions", "u"), R"({"n":0})");
 }
 
+TEST_F(RecordEditorTest, ASumThatNoIntHoldsIsRefused) {
+  ASSERT_OK(database_.Apply({kRollupParent, kRollups}));
+  ASSERT_OK(Create("sessions", "s"));
+  const char* large = R"("session": "s", "tokens": "9000000000000000000")";
+  ASSERT_OK(Create("messages", "a", large));
+  EXPECT_THAT(Create("messages", "b", large),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       "larger than an int can be"));
+  EXPECT_FALSE(Exists("messages", "b"));
+}
+
 TEST_F(RecordEditorTest, AParentIsWrittenOnceABatch) {
   ASSERT_OK(database_.Apply({kRollupParent, kRollups}));
   ASSERT_OK(Create("sessions", "s"));

@@ -1,5 +1,7 @@
 #include "services/storage/rollup_keeper.h"
 
+#include <sqlite3.h>
+
 #include <algorithm>
 #include <tuple>
 #include <utility>
@@ -316,7 +318,14 @@ absl::Status RollupKeeper::Recompute(const Collection& child,
   for (size_t i = 0; i < sql.parameters.size(); ++i) {
     BindColumn(select, static_cast<int>(i) + 2, sql.parameters[i]);
   }
-  RETURN_IF_ERROR(select.Step().status());
+  const absl::Status computed = select.Step().status();
+  if (!computed.ok()) {
+    // What SQLite says of a sum that no int holds.
+    if (transaction_.connection().last_error() != SQLITE_ERROR) return computed;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "collection \"", target.name(), "\": a sum that record \"", parent.id,
+        "\" keeps of its \"", child.name(), "\" is larger than an int can be"));
+  }
   const schema::RollupSpec& spec = child.spec.rollups[entry.rollup];
   for (size_t i = 0; i < spec.set.size(); ++i) {
     const int place = target.spec.FieldIndex(spec.set[i].field);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "libs/filter/evaluate.h"
 #include "libs/status/status_macros.h"
@@ -13,6 +14,24 @@ namespace {
 
 // Of one record in one commit: some milliseconds of the writer's time.
 constexpr int64_t kMaxRounds = 10'000;
+
+// Whether the record is one that its collection's checks let be. Generated
+// values, which the checks may read, are computed first.
+bool MeetsChecks(const Collection& collection, int64_t now_us,
+                 StoredRecord& record) {
+  if (collection.checks.empty()) return true;
+  if (std::any_of(collection.generated.begin(), collection.generated.end(),
+                  [](const auto& field) { return field.has_value(); })) {
+    FillComputed(collection, now_us, record);
+  }
+  const auto value_at = [&](int place) -> const ColumnValue& {
+    return ValueAt(record, place);
+  };
+  return std::all_of(collection.checks.begin(), collection.checks.end(),
+                     [&](const filter::Node& check) {
+                       return filter::Matches(check, value_at, now_us);
+                     });
+}
 
 // What one touch makes of the record. False if it changes nothing, as then none
 // after it does.
@@ -27,30 +46,20 @@ bool TouchOnce(const Collection& collection, int64_t now_us,
         [&](int place) -> const ColumnValue& { return ValueAt(record, place); },
         now_us));
   }
-  std::optional<StoredRecord> before;
-  if (!collection.checks.empty()) before = record;
-  bool changed = false;
+  std::vector<std::pair<int, ColumnValue>> before;
   for (size_t i = 0; i < sets.size(); ++i) {
     const int place = collection.spec.FieldIndex(sets[i].field);
     if (record.values[place] == results[i] ||
         !schema::CheckValue(collection.spec.fields[place], results[i]).ok()) {
       continue;
     }
-    record.values[place] = std::move(results[i]);
-    changed = true;
+    before.emplace_back(
+        place, std::exchange(record.values[place], std::move(results[i])));
   }
-  if (!changed || !before.has_value()) return changed;
-  FillComputed(collection, now_us, record);
-  const auto value_at = [&](int place) -> const ColumnValue& {
-    return ValueAt(record, place);
-  };
-  const bool breaks_any =
-      std::any_of(collection.checks.begin(), collection.checks.end(),
-                  [&](const filter::Node& check) {
-                    return !filter::Matches(check, value_at, now_us);
-                  });
-  if (breaks_any) record = *std::move(before);
-  return !breaks_any;
+  if (before.empty()) return false;
+  if (MeetsChecks(collection, now_us, record)) return true;
+  for (auto& [place, value] : before) record.values[place] = std::move(value);
+  return false;
 }
 
 // Returns how many touches were not made.
