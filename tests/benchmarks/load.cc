@@ -27,15 +27,18 @@ double Median(std::vector<double> values) {
 
 class Load {
  public:
-  Load(int clients, absl::Duration duration, StartCall start)
+  Load(const LoadEnd& end, StartCall start)
       : start_(std::move(start)),
-        under_way_(clients),
         begin_(absl::Now()),
-        end_(begin_ + duration) {}
+        end_(begin_ + end.duration),
+        calls_left_(end.calls) {}
 
-  LoadResult Run() {
-    const int clients = under_way_;
-    for (int client = 0; client < clients; ++client) Next(client);
+  LoadResult Run(int clients) {
+    {
+      absl::MutexLock lock(&mutex_);
+      under_way_ = clients;
+    }
+    for (int client = 0; client < clients; ++client) Next();
     absl::MutexLock lock(&mutex_);
     mutex_.Await(absl::Condition(
         +[](Load* self) ABSL_EXCLUSIVE_LOCKS_REQUIRED(self->mutex_) {
@@ -50,19 +53,25 @@ class Load {
   }
 
  private:
-  void Next(int client) {
+  // A client's next call, or its end.
+  void Next() {
     const absl::Time start = absl::Now();
-    start_(client, [=, this] {
-      const absl::Time now = absl::Now();
+    int call = 0;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (calls_left_ == 0 || start >= end_) {
+        --under_way_;
+        return;
+      }
+      --calls_left_;
+      call = calls_begun_++;
+    }
+    start_(call, [=, this] {
       {
         absl::MutexLock lock(&mutex_);
-        latencies_.push_back(now - start);
-        if (now >= end_) {
-          --under_way_;
-          return;
-        }
+        latencies_.push_back(absl::Now() - start);
       }
-      Next(client);
+      Next();
     });
   }
 
@@ -72,11 +81,13 @@ class Load {
   }
 
   const StartCall start_;
-  absl::Mutex mutex_;
-  int under_way_ ABSL_GUARDED_BY(mutex_);
-  std::vector<absl::Duration> latencies_ ABSL_GUARDED_BY(mutex_);
   const absl::Time begin_;
   const absl::Time end_;
+  absl::Mutex mutex_;
+  int under_way_ ABSL_GUARDED_BY(mutex_) = 0;
+  int calls_begun_ ABSL_GUARDED_BY(mutex_) = 0;
+  int calls_left_ ABSL_GUARDED_BY(mutex_);
+  std::vector<absl::Duration> latencies_ ABSL_GUARDED_BY(mutex_);
 };
 
 std::string ProcessorName() {
@@ -104,8 +115,8 @@ std::string FileSystem(const std::string& directory) {
 
 }  // namespace
 
-LoadResult RunLoad(int clients, absl::Duration duration, StartCall start) {
-  return Load(clients, duration, std::move(start)).Run();
+LoadResult RunLoad(int clients, const LoadEnd& end, StartCall start) {
+  return Load(end, std::move(start)).Run(clients);
 }
 
 Comparison Compare(int rounds, absl::FunctionRef<double()> ours,

@@ -4,6 +4,7 @@
 #define ENGRAM_TESTS_BENCHMARKS_LOAD_H_
 
 #include <functional>
+#include <limits>
 #include <string>
 
 #include "absl/functional/function_ref.h"
@@ -18,12 +19,18 @@ struct LoadResult {
   absl::Duration p99;
 };
 
-// Begins one call of client number `client`, and calls `done` at its end, from
-// any thread. A call that fails ends the program.
-using StartCall = std::function<void(int client, std::function<void()> done)>;
+// When a load ends: no call is begun after either.
+struct LoadEnd {
+  absl::Duration duration = absl::InfiniteDuration();
+  int calls = std::numeric_limits<int>::max();
+};
 
-// Keeps one call of each of `clients` under way for `duration`.
-LoadResult RunLoad(int clients, absl::Duration duration, StartCall start);
+// Begins call number `call`, from 0, and calls `done` at its end, from any
+// thread. A call that fails ends the program.
+using StartCall = std::function<void(int call, std::function<void()> done)>;
+
+// Keeps as many calls under way as there are clients.
+LoadResult RunLoad(int clients, const LoadEnd& end, StartCall start);
 
 // One program's measure, such as calls a second, and the other's.
 struct Comparison {
