@@ -160,6 +160,15 @@ class ReferenceCheck {
               absl::StrCat("uses the field \"", field,
                            "\", which reading changes (touch); remove one"));
     }
+    const FieldSpec* known = spec.FindField(field);
+    if (known == nullptr || known->generated.empty()) return;
+    // Generated fields are made of others, and of no generated ones.
+    const auto expression = filter::ParseExpression(
+        known->generated, RecordScope(spec), known->type, {});
+    if (!expression.ok()) return;
+    for (const int place : filter::PlacesUsed(*expression)) {
+      if (place >= 0) CheckSource(spec, spec.fields[place].name, path);
+    }
   }
 
   const ReportMistake report_;

@@ -142,6 +142,17 @@ TEST(CheckReferencesTest, ReportsARollupOverWhatReadingChanges) {
                             HasSubstr("\"n\", which reading changes"))));
 }
 
+TEST(CheckReferencesTest, ReportsARollupOverWhatIsMadeOfWhatReadingChanges) {
+  const std::string child =
+      "{collection: messages, fields: {p: {type: ref(sessions)}, n: {type: "
+      "int}, g: {type: int, generated: 'n * 2'}}, touch: {on: get, set: {n: "
+      "+1}}, rollups: {parent: p, where: 'g > 3', set: {messages: count}}}";
+  EXPECT_THAT(
+      MistakesIn({kParent, child}),
+      ElementsAre(FieldsAre("messages", "rollups[0].where",
+                            HasSubstr("\"n\", which reading changes"))));
+}
+
 TEST(CheckReferencesTest, ReportsTwoRollupsOfOneField) {
   const std::string other =
       "{collection: notes, fields: {s: {type: ref(sessions)}}, rollups: "
