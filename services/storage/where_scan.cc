@@ -5,7 +5,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "libs/filter/sql.h"
-#include "libs/schema/record_scope.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/collection_table.h"
 #include "services/storage/column_io.h"
@@ -47,23 +46,6 @@ class StatementGuard {
   const CallBounds& bounds_;
 };
 
-std::string ColumnOf(const Collection& collection, int place) {
-  switch (place) {
-    case schema::kIdPlace:
-      return "id";
-    case schema::kVersionPlace:
-      return "_version";
-    case schema::kCreateTimePlace:
-      return "_created_us";
-    case schema::kUpdateTimePlace:
-      return "_updated_us";
-    case schema::kExpireTimePlace:
-      return collection.expires() ? "_expires_us" : "NULL";
-    default:
-      return QuoteIdentifier(collection.spec.fields[place].name);
-  }
-}
-
 std::string RowsWithElement(const Collection& collection, int place) {
   for (const ElementTable& elements : collection.elements) {
     if (elements.field == place) {
@@ -103,7 +85,9 @@ absl::Status CallBounds::Check() const {
 WhereScan::WhereScan(const Collection& collection, const filter::Node& filter,
                      Deleted deleted, int64_t now_us)
     : table_(QuoteIdentifier(collection.name())) {
-  const auto column = [&](int place) { return ColumnOf(collection, place); };
+  const auto column = [&](int place) {
+    return PlaceColumn(collection.spec, "", place);
+  };
   const auto rows = [&](int place) {
     return RowsWithElement(collection, place);
   };
