@@ -64,6 +64,7 @@ std::string Rounded(double value, const char* format = "%.0f") {
 
 std::vector<Note> NewNotes(int count) {
   std::vector<Note> notes;
+  notes.reserve(count);
   for (int i = 0; i < count; ++i) notes.push_back(NewNote());
   return notes;
 }
@@ -95,6 +96,7 @@ double WriteOneByOne(HandWrittenStore& store) {
 // call is the client's work, and not measured.
 double WriteInBulk(Clients& clients, Body body) {
   std::vector<std::shared_ptr<storage::v1::WriteRequest>> requests;
+  requests.reserve(kBulkRound);
   for (int i = 0; i < kBulkRound; ++i) {
     requests.push_back(std::make_shared<storage::v1::WriteRequest>(
         MakeRequest(NewNotes(kBulkRecords), body)));
@@ -109,6 +111,7 @@ double WriteInBulk(Clients& clients, Body body) {
 
 double WriteInBulk(HandWrittenStore& store) {
   std::vector<std::vector<Note>> calls;
+  calls.reserve(kBulkRound);
   for (int i = 0; i < kBulkRound; ++i) calls.push_back(NewNotes(kBulkRecords));
   const absl::Time start = absl::Now();
   for (const std::vector<Note>& notes : calls) store.Write(notes);
