@@ -118,18 +118,6 @@ absl::Status CheckBounds(const FieldSpec& field, const FieldValue& value) {
 
 }  // namespace
 
-absl::string_view MetricName(Metric metric) {
-  switch (metric) {
-    case Metric::kCosine:
-      return "cosine";
-    case Metric::kDot:
-      return "dot";
-    case Metric::kL2:
-      return "l2";
-  }
-  return "";
-}
-
 int CollectionSpec::FieldIndex(absl::string_view field) const {
   for (size_t i = 0; i < fields.size(); ++i) {
     if (fields[i].name == field) return static_cast<int>(i);

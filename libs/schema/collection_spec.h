@@ -18,9 +18,6 @@ namespace engram::schema {
 
 enum class Metric { kCosine, kDot, kL2 };
 
-// The name that schemas use, such as "cosine".
-absl::string_view MetricName(Metric metric);
-
 // What becomes of a record whose ref's target is deleted.
 enum class OnDelete {
   kRestrict,  // the delete is refused

@@ -418,11 +418,6 @@ absl::StatusOr<std::vector<CollectionChange>> DiffSchema(
   return Differ(state, goal, models).Run();
 }
 
-std::string NameBefore(const CollectionChange& change, int place) {
-  const int origin = change.origins[place];
-  return origin < 0 ? "" : change.before->spec.fields[origin].name;
-}
-
 int PlaceAfter(const CollectionChange& change, int place) {
   const auto found =
       std::find(change.origins.begin(), change.origins.end(), place);

@@ -27,8 +27,6 @@ absl::StatusOr<std::vector<CollectionChange>> DiffSchema(
     const SchemaState& state, const SchemaGoal& goal,
     absl::Span<const common::v1::Model> models);
 
-// The name that the field at `place` of `after` had; empty if it is new.
-std::string NameBefore(const CollectionChange& change, int place);
 // The place in `after` of what was the field at `place` of `before`; -1 if it
 // goes.
 int PlaceAfter(const CollectionChange& change, int place);
