@@ -97,6 +97,28 @@ class StreamReactor : public grpc::ServerWriteReactor<Response> {
   std::atomic<bool> stopped_ = false;
 };
 
+// Starts a stream; returns it, for gRPC.
+template <typename Stream>
+Stream* BeginStream(Stream* stream) {
+  stream->Begin();
+  return stream;
+}
+
+// A stream that ends before it begins.
+template <typename Response>
+grpc::ServerWriteReactor<Response>* FailStream(absl::Status status) {
+  class FailedStream : public StreamReactor<Response> {
+   public:
+    explicit FailedStream(absl::Status status) : status_(std::move(status)) {}
+
+   private:
+    void Next() override { this->End(status_); }
+
+    const absl::Status status_;
+  };
+  return BeginStream(new FailedStream(std::move(status)));
+}
+
 }  // namespace engram::rpc
 
 #endif  // ENGRAM_LIBS_RPC_REACTORS_H_

@@ -19,24 +19,6 @@ absl::Status Closed() {
   return absl::UnavailableError("the database is closed");
 }
 
-// A stream that ends before it begins.
-template <typename Response>
-class FailedStream : public rpc::StreamReactor<Response> {
- public:
-  explicit FailedStream(absl::Status status) : status_(std::move(status)) {}
-
- private:
-  void Next() override { this->End(status_); }
-
-  const absl::Status status_;
-};
-
-template <typename Stream>
-Stream* Begin(Stream* stream) {
-  stream->Begin();
-  return stream;
-}
-
 class SnapshotStream : public rpc::StreamReactor<v1::StreamSnapshotResponse> {
  public:
   SnapshotStream(Database* database, rpc::ThreadPool* pool)
@@ -141,24 +123,22 @@ FeedService::StreamSnapshot(grpc::CallbackServerContext*,
   const absl::StatusOr<Database*> database =
       registry_->Find(request->database());
   if (!database.ok()) {
-    return Begin(
-        new FailedStream<v1::StreamSnapshotResponse>(database.status()));
+    return rpc::FailStream<v1::StreamSnapshotResponse>(database.status());
   }
-  return Begin(new SnapshotStream(*database, pool_));
+  return rpc::BeginStream(new SnapshotStream(*database, pool_));
 }
 
 grpc::ServerWriteReactor<v1::WatchChangesResponse>* FeedService::WatchChanges(
     grpc::CallbackServerContext*, const v1::WatchChangesRequest* request) {
-  using Failed = FailedStream<v1::WatchChangesResponse>;
+  const auto fail = rpc::FailStream<v1::WatchChangesResponse>;
   absl::StatusOr<Position> after = Position::Parse(request->after_position());
   if (!after.ok()) {
-    return Begin(
-        new Failed(InvalidField("after_position", after.status().message())));
+    return fail(InvalidField("after_position", after.status().message()));
   }
   const absl::StatusOr<Database*> database = registry_->Find(after->database);
-  if (!database.ok()) return Begin(new Failed(database.status()));
-  return Begin(new ChangeStream(*database, pool_, clock_, *std::move(after),
-                                request->checksum()));
+  if (!database.ok()) return fail(database.status());
+  return rpc::BeginStream(new ChangeStream(
+      *database, pool_, clock_, *std::move(after), request->checksum()));
 }
 
 }  // namespace engram::storage

@@ -33,6 +33,8 @@ absl::StatusOr<std::vector<int>> DecodeReadMask(
   std::set<int> places;
   FieldViolations violations;
   for (int i = 0; i < mask.paths_size(); ++i) {
+    // What every answer has.
+    if (mask.paths(i) == "id") continue;
     const int place = spec.FieldIndex(mask.paths(i));
     if (place < 0) {
       violations.Add(absl::StrCat("read_mask.paths[", i, "]"),

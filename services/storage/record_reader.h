@@ -17,7 +17,7 @@ namespace engram::storage {
 
 // The fields to read, as places in CollectionSpec::fields, in the order of the
 // schema. `InvalidArgument` naming each path of `mask` that is no field; an
-// empty mask is every field.
+// empty mask is every field, one of only `id` is none.
 absl::StatusOr<std::vector<int>> DecodeReadMask(
     const Collection& collection, const google::protobuf::FieldMask& mask);
 

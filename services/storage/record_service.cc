@@ -10,7 +10,7 @@
 #include "libs/rpc/reactors.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
-#include "services/storage/change_log.h"
+#include "services/storage/read_target.h"
 #include "services/storage/record_batch.h"
 #include "services/storage/record_id.h"
 #include "services/storage/record_reader.h"
@@ -47,38 +47,33 @@ RecordReader::Body BodyOf(bool typed) {
   return typed ? RecordReader::Body::kTyped : RecordReader::Body::kFields;
 }
 
-// What every read needs first.
+// Which records a read is about, and how they are answered.
 struct Target {
-  Database* database;
-  ReadView view;
-  CollectionPtr collection;
+  ReadTarget read;
   std::vector<int> fields;
   RecordReader::Body body;
 
   // For the time of the call; this object must stay where it is.
   RecordReader NewReader() const {
-    return RecordReader(view.connection(), *collection, fields, body,
-                        database->now_us());
+    return RecordReader(read.connection(), *read.collection, fields, body,
+                        read.database->now_us());
   }
 };
 
 template <typename Request>
 absl::StatusOr<Target> FindTarget(const DatabaseRegistry& registry,
                                   const Request& request) {
-  ASSIGN_OR_RETURN(Database * database, registry.Find(request.database()));
-  ASSIGN_OR_RETURN(ReadView view, database->BeginRead());
-  ASSIGN_OR_RETURN(CollectionPtr collection, view.Get(request.collection()));
+  ASSIGN_OR_RETURN(ReadTarget read, FindReadTarget(registry, request.database(),
+                                                   request.collection()));
   ASSIGN_OR_RETURN(std::vector<int> fields,
-                   DecodeReadMask(*collection, request.read_mask()));
-  return Target{.database = database,
-                .view = std::move(view),
-                .collection = std::move(collection),
+                   DecodeReadMask(*read.collection, request.read_mask()));
+  return Target{.read = std::move(read),
                 .fields = std::move(fields),
                 .body = BodyOf(request.typed())};
 }
 
 // Notes a touch if the collection wants it.
-void TouchOnGet(const Target& target, int64_t row) {
+void TouchOnGet(const ReadTarget& target, int64_t row) {
   const auto& touch = target.collection->spec.touch;
   if (!touch.has_value() || !touch->on_get) return;
   target.database->Touch(target.collection->id, row);
@@ -142,7 +137,7 @@ absl::Status GetRecord(const DatabaseRegistry& registry,
       const std::optional<int64_t> row,
       target.NewReader().ReadById(request.id(), response->mutable_record()));
   if (!row.has_value()) return RecordUnknown(request);
-  TouchOnGet(target, *row);
+  TouchOnGet(target.read, *row);
   return absl::OkStatus();
 }
 
@@ -164,15 +159,13 @@ absl::Status GetRecords(const DatabaseRegistry& registry,
     ASSIGN_OR_RETURN(const std::optional<int64_t> row,
                      records.ReadById(id, record));
     if (row.has_value()) {
-      TouchOnGet(target, *row);
+      TouchOnGet(target.read, *row);
       continue;
     }
     response->mutable_records()->RemoveLast();
     response->add_missing_ids(id);
   }
-  ASSIGN_OR_RETURN(const LogHead head, ReadHead(target.view.connection(),
-                                                target.database->epoch()));
-  response->set_position(target.database->PositionAt(head.sequence).ToString());
+  ASSIGN_OR_RETURN(*response->mutable_position(), target.read.ReadPosition());
   return absl::OkStatus();
 }
 
@@ -181,8 +174,9 @@ absl::Status ListRecords(const DatabaseRegistry& registry,
                          v1::RecordServiceListResponse* response) {
   ASSIGN_OR_RETURN(const Target target, FindTarget(registry, request));
   ASSIGN_OR_RETURN(const int limit, DecodePageSize(request.page_size()));
-  const std::string list = absl::StrCat("records/", target.database->name(),
-                                        "/", target.collection->name());
+  const std::string list =
+      absl::StrCat("records/", target.read.database->name(), "/",
+                   target.read.collection->name());
   ASSIGN_OR_RETURN(const std::string token,
                    DecodePageToken(list, request.page_token()));
   int64_t row = 0;

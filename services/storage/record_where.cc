@@ -243,7 +243,7 @@ absl::StatusOr<std::vector<StoredRecord>> WhereRun::ReadSlice(
 
 bool WhereRun::Meets(const StoredRecord& record) const {
   if (record.deleted_us.has_value() &&
-      change_->deleted() == WhereScan::Deleted::kHidden) {
+      change_->deleted() == Deleted::kHidden) {
     return false;
   }
   return filter::Matches(

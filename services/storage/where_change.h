@@ -33,14 +33,14 @@ class WhereChange {
   // Of the request as prepared.
   const CollectionPtr& collection() const { return collection_; }
   const filter::Node& filter() const { return filter_; }
-  WhereScan::Deleted deleted() const { return deleted_; }
+  Deleted deleted() const { return deleted_; }
   // Collection::schema_version of the time.
   int64_t schema_version() const { return schema_version_; }
 
  protected:
   CollectionPtr collection_;
   filter::Node filter_;
-  WhereScan::Deleted deleted_ = WhereScan::Deleted::kHidden;
+  Deleted deleted_ = Deleted::kHidden;
   int64_t schema_version_ = 0;
 };
 
