@@ -30,6 +30,7 @@
 #include "tests/benchmarks/hand_written_store.h"
 #include "tests/benchmarks/load.h"
 #include "tests/benchmarks/local_storage.h"
+#include "tests/benchmarks/report.h"
 #include "tests/e2e/process.h"
 
 namespace engram::benchmarks {
@@ -46,21 +47,6 @@ constexpr int kBulkRecords = 1000;
 constexpr int kBulkCalls = 4;
 // Calls of one round.
 constexpr int kBulkRound = 100;
-
-void PrintRow(absl::string_view what, absl::string_view ours,
-              absl::string_view theirs, absl::string_view result,
-              absl::string_view goal) {
-  std::printf("| %s |\n", absl::StrCat(what, " | ", ours, " | ", theirs, " | ",
-                                       result, " | ", goal)
-                              .c_str());
-  std::fflush(stdout);
-}
-
-std::string Rounded(double value, const char* format = "%.0f") {
-  char text[64];
-  std::snprintf(text, sizeof(text), format, value);
-  return text;
-}
 
 std::vector<Note> NewNotes(int count) {
   std::vector<Note> notes;
