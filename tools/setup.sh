@@ -16,7 +16,7 @@ build_packages=(
   g++ cmake ninja-build pkg-config ccache mold
   # RPC. The Go package is there for the google/rpc .proto files that it ships.
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
-  golang-github-gogo-googleapis-dev grpc-proto libabsl-dev libre2-dev libssl-dev
+  libprotoc-dev golang-github-gogo-googleapis-dev grpc-proto libabsl-dev libre2-dev libssl-dev
   # Store, vectors, metrics.
   libsqlite3-dev libfaiss-dev libopenblas-dev prometheus-cpp-dev
   # Text, configuration, logs, command line.
