@@ -82,7 +82,9 @@ edges: {source: source, target: target}
 absl::Duration SoakTime() {
   const char* const seconds = std::getenv("ENGRAM_SOAK_SECONDS");
   int value = 10;
-  if (seconds != nullptr) EXPECT_TRUE(absl::SimpleAtoi(seconds, &value));
+  if (seconds != nullptr) {
+    EXPECT_TRUE(absl::SimpleAtoi(seconds, &value));
+  }
   return absl::Seconds(value);
 }
 
