@@ -66,6 +66,8 @@ void CompileGeneration(Generation& generation) {
       absl::StrCat("SELECT content_hash FROM ", table, " WHERE _key = ?");
   generation.select = absl::StrCat("SELECT sequence, vector FROM ", table,
                                    " WHERE _key BETWEEN ? AND ? ORDER BY _key");
+  generation.scan = absl::StrCat("SELECT _key, sequence, vector FROM ", table,
+                                 " WHERE _key >= ? ORDER BY _key");
   generation.count_outdated = absl::StrCat(
       "SELECT count(*) FROM _outbox WHERE generation = ", generation.id,
       " AND EXISTS (SELECT 1 FROM ", table, " WHERE _key = _outbox.row * ",
@@ -226,6 +228,8 @@ void CompileStatements(Collection& collection) {
                                  tells_expiry ? "_expires_us" : "NULL",
                                  " FROM ", table, " WHERE _row > ?",
                                  LiveRecords(spec, " AND "), " ORDER BY _row");
+  collection.scan_records = absl::StrCat(
+      select, "_row > ?", LiveRecords(spec, " AND "), " ORDER BY _row");
 }
 
 // Notes every ref of `collections` at the collection that it names.

@@ -48,6 +48,8 @@ struct Generation {
   std::string select_hash;
   // First key, last key: sequence, vector, in the order of the chunks.
   std::string select;
+  // First key: key, sequence, vector, in the order of the keys.
+  std::string scan;
   // How many pending records have outdated vectors.
   std::string count_outdated;
 };
@@ -166,6 +168,8 @@ struct Collection {
   // After row: _row, id, _sequence, expires (NULL where there is none, or it
   // slides), in the order of _row, without what is deleted.
   std::string scan;
+  // The same: `columns`.
+  std::string scan_records;
 
   const std::string& name() const { return spec.name; }
   bool expires() const { return spec.expire.has_value(); }

@@ -13,12 +13,13 @@ constexpr absl::string_view kSelectEpoch =
 constexpr absl::string_view kInsertEpoch =
     "INSERT INTO _meta (name, value) VALUES ('epoch', ?)";
 constexpr absl::string_view kSelectHead = R"sql(
-SELECT sequence, checksum, committed_us
+SELECT sequence, checksum, committed_us, bytes_through
 FROM _changes ORDER BY sequence DESC LIMIT 1)sql";
 constexpr absl::string_view kInsertChange = R"sql(
 INSERT INTO _changes
-  (sequence, kind, collection, row, id, payload, checksum, committed_us)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?))sql";
+  (sequence, kind, collection, row, id, payload, checksum, committed_us,
+   bytes_through)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?))sql";
 constexpr absl::string_view kSelectChanges = R"sql(
 SELECT sequence, kind, collection, row, id, payload, checksum, committed_us
 FROM _changes WHERE sequence > ? ORDER BY sequence)sql";
@@ -26,13 +27,8 @@ constexpr absl::string_view kSelectChecksum =
     "SELECT checksum FROM _changes WHERE sequence = ?";
 constexpr absl::string_view kSelectOldest =
     "SELECT coalesce(min(sequence), 1) FROM _changes";
-// Ordered by sequence, time never runs backwards, so the old ones come first.
-constexpr absl::string_view kSelectLastToPrune = R"sql(
-SELECT coalesce(max(sequence), 0) FROM (
-  SELECT sequence, committed_us FROM _changes ORDER BY sequence LIMIT ?)
-WHERE committed_us < ? AND sequence < ?)sql";
-constexpr absl::string_view kDeleteThrough =
-    "DELETE FROM _changes WHERE sequence <= ?";
+// About what a change takes beside its id and payload.
+constexpr int64_t kChangeBytes = 48;
 
 void AppendNumber(uint64_t value, std::string& bytes) {
   char little_endian[8];
@@ -89,11 +85,15 @@ absl::StatusOr<ChangeLog> ChangeLog::Open(sqlite::Connection& connection) {
 absl::StatusOr<int64_t> ChangeLog::Append(ChangeKind kind, int64_t collection,
                                           int64_t row, absl::string_view id,
                                           absl::string_view payload,
-                                          int64_t committed_us) {
+                                          int64_t committed_us,
+                                          int64_t image_bytes) {
   const int64_t sequence = head_.sequence + 1;
   const uint64_t checksum =
       NextChecksum(head_.checksum, sequence, kind, collection, row,
                    committed_us, id, payload);
+  const int64_t bytes_through =
+      head_.bytes_through + kChangeBytes +
+      static_cast<int64_t>(id.size() + payload.size()) + image_bytes;
   ASSIGN_OR_RETURN(sqlite::Statement insert,
                    connection_->Cached(kInsertChange));
   insert.BindInt(1, sequence);
@@ -104,29 +104,13 @@ absl::StatusOr<int64_t> ChangeLog::Append(ChangeKind kind, int64_t collection,
   insert.BindBlob(6, payload);
   insert.BindInt(7, static_cast<int64_t>(checksum));
   insert.BindInt(8, committed_us);
+  insert.BindInt(9, bytes_through);
   RETURN_IF_ERROR(insert.Run());
-  head_ = {
-      .sequence = sequence, .checksum = checksum, .committed_us = committed_us};
+  head_ = {.sequence = sequence,
+           .checksum = checksum,
+           .committed_us = committed_us,
+           .bytes_through = bytes_through};
   return sequence;
-}
-
-absl::StatusOr<int64_t> ChangeLog::Prune(int64_t oldest_us, int limit) {
-  int64_t last = 0;
-  {
-    ASSIGN_OR_RETURN(sqlite::Statement select,
-                     connection_->Cached(kSelectLastToPrune));
-    select.BindInt(1, limit);
-    select.BindInt(2, oldest_us);
-    select.BindInt(3, head_.sequence);
-    RETURN_IF_ERROR(select.Step().status());
-    last = select.Int(0);
-  }
-  if (last == 0) return 0;
-  ASSIGN_OR_RETURN(sqlite::Statement remove,
-                   connection_->Cached(kDeleteThrough));
-  remove.BindInt(1, last);
-  RETURN_IF_ERROR(remove.Run());
-  return connection_->changes();
 }
 
 absl::Status VisitChanges(
@@ -134,17 +118,21 @@ absl::Status VisitChanges(
     absl::FunctionRef<absl::StatusOr<bool>(const Change&)> visit) {
   ASSIGN_OR_RETURN(sqlite::Statement select, connection.Cached(kSelectChanges));
   select.BindInt(1, sequence);
+  // One for all, so that its strings keep their memory.
+  Change change;
   while (true) {
     ASSIGN_OR_RETURN(const bool found, select.Step());
     if (!found) return absl::OkStatus();
-    const Change change = {.sequence = select.Int(0),
-                           .kind = static_cast<ChangeKind>(select.Int(1)),
-                           .collection = select.Int(2),
-                           .row = select.Int(3),
-                           .id = std::string(select.Text(4)),
-                           .payload = std::string(select.Blob(5)),
-                           .checksum = static_cast<uint64_t>(select.Int(6)),
-                           .committed_us = select.Int(7)};
+    change.sequence = select.Int(0);
+    change.kind = static_cast<ChangeKind>(select.Int(1));
+    change.collection = select.Int(2);
+    change.row = select.Int(3);
+    const absl::string_view id = select.Text(4);
+    change.id.assign(id.data(), id.size());
+    const absl::string_view payload = select.Blob(5);
+    change.payload.assign(payload.data(), payload.size());
+    change.checksum = static_cast<uint64_t>(select.Int(6));
+    change.committed_us = select.Int(7);
     ASSIGN_OR_RETURN(const bool goes_on, visit(change));
     if (!goes_on) return absl::OkStatus();
   }
@@ -157,13 +145,18 @@ absl::StatusOr<LogHead> ReadHead(sqlite::Connection& connection,
   if (!found) return LogHead{.checksum = epoch};
   return LogHead{.sequence = select.Int(0),
                  .checksum = static_cast<uint64_t>(select.Int(1)),
-                 .committed_us = select.Int(2)};
+                 .committed_us = select.Int(2),
+                 .bytes_through = select.Int(3)};
+}
+
+absl::StatusOr<int64_t> ReadOldestSequence(sqlite::Connection& connection) {
+  return connection.QueryInt(kSelectOldest);
 }
 
 absl::StatusOr<std::optional<uint64_t>> ReadChecksum(
     sqlite::Connection& connection, uint64_t epoch, int64_t sequence) {
   if (sequence == 0) {
-    ASSIGN_OR_RETURN(const int64_t oldest, connection.QueryInt(kSelectOldest));
+    ASSIGN_OR_RETURN(const int64_t oldest, ReadOldestSequence(connection));
     if (oldest != 1) return std::nullopt;
     return epoch;
   }

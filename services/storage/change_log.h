@@ -50,6 +50,8 @@ struct LogHead {
   uint64_t checksum = 0;
   // When it was written; the log's time never runs backwards.
   int64_t committed_us = 0;
+  // Bytes of every change so far, the images kept with them included.
+  int64_t bytes_through = 0;
 };
 
 // One database's changes, append-only, ordered by sequence: the writer's side.
@@ -60,20 +62,15 @@ class ChangeLog {
   // `connection` must outlive this object.
   static absl::StatusOr<ChangeLog> Open(sqlite::Connection& connection);
 
-  // Adds a change within the transaction that is open. Returns its sequence,
-  // one more than the last.
+  // Adds a change within the transaction that is open; `image_bytes` are those
+  // of the image kept with it. Returns its sequence, one more than the last.
   absl::StatusOr<int64_t> Append(ChangeKind kind, int64_t collection,
                                  int64_t row, absl::string_view id,
                                  absl::string_view payload,
-                                 int64_t committed_us);
+                                 int64_t committed_us, int64_t image_bytes = 0);
 
   // Puts the head back to where it was before a part that was rolled back.
   void Rewind(const LogHead& head) { head_ = head; }
-
-  // Removes changes older than `oldest_us`, at most `limit`, within the
-  // transaction that is open; the newest one stays in any case. Returns how
-  // many.
-  absl::StatusOr<int64_t> Prune(int64_t oldest_us, int limit);
 
   const LogHead& head() const { return head_; }
   uint64_t epoch() const { return epoch_; }
@@ -96,6 +93,16 @@ absl::Status VisitChanges(
 // Returns where the log ends.
 absl::StatusOr<LogHead> ReadHead(sqlite::Connection& connection,
                                  uint64_t epoch);
+
+// Returns the oldest change that is kept; 1 where there was none yet.
+absl::StatusOr<int64_t> ReadOldestSequence(sqlite::Connection& connection);
+
+// The oldest position that can be followed from, if `oldest` is the oldest
+// change that is kept: the checksum that a follower proves itself with is in
+// the change at its position.
+inline int64_t OldestPosition(int64_t oldest) {
+  return oldest == 1 ? 0 : oldest;
+}
 
 // Returns the running checksum at `sequence`, or nothing if that change has
 // been pruned or does not exist. At 0, before the first change, it is the

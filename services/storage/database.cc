@@ -3,12 +3,14 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "absl/memory/memory.h"
 #include "libs/log/log.h"
 #include "libs/sqlite/migrator.h"
 #include "libs/status/status_macros.h"
+#include "services/storage/change_pruner.h"
 #include "services/storage/migrations/migrations.h"
 #include "services/storage/sweeper.h"
 #include "services/storage/version.h"
@@ -17,9 +19,6 @@ namespace engram::storage {
 namespace {
 
 constexpr absl::string_view kCountOutbox = "SELECT count(*) FROM _outbox";
-
-// Changes that one pruning removes: a bounded part of a commit.
-constexpr int kMaxPruned = 10'000;
 
 // How long a touch may wait for a commit to go with.
 constexpr int64_t kTouchPatienceUs = 1'000'000;
@@ -60,6 +59,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
           }));
   database->newest_sequence_ = database->committer_->first_head().sequence;
   database->committed_us_ = database->committer_->first_head().committed_us;
+  database->log_bytes_ = database->committer_->first_head().bytes_through;
   return database;
 }
 
@@ -87,6 +87,11 @@ absl::Status Database::Load(sqlite::Connection& connection) {
   catalog_.Publish(collections, version);
   ASSIGN_OR_RETURN(const int64_t pending, connection.QueryInt(kCountOutbox));
   outbox_pending_ = pending;
+  RETURN_IF_ERROR(followers_.Load(connection));
+  ASSIGN_OR_RETURN(const int64_t oldest_bytes, ReadOldestBytes(connection));
+  pruned_bytes_ = oldest_bytes;
+  ASSIGN_OR_RETURN(const int64_t oldest, ReadOldestSequence(connection));
+  oldest_sequence_ = oldest;
   metrics_->outbox_pending.Increment(static_cast<double>(pending));
   return absl::OkStatus();
 }
@@ -149,6 +154,7 @@ int64_t Database::SizeBytes() const {
 void Database::OnCommit(const GroupCommitter::Commit& commit) {
   newest_sequence_ = commit.head.sequence;
   committed_us_ = commit.head.committed_us;
+  log_bytes_ = commit.head.bytes_through;
   wal_bytes_ = commit.wal_bytes;
   outbox_pending_ += commit.effects.outbox_growth;
   if (commit.effects.has_new_entries) outbox_.NoteNewEntries();
@@ -209,21 +215,39 @@ absl::Status Database::CheckpointIfLarge() {
   return checkpointer_->CheckpointPassive();
 }
 
+ChangeRetention Database::RetentionNow(int64_t oldest) const {
+  ChangeRetention retention = {.oldest_us = absl::ToUnixMicros(
+                                   clock_->Now() - options_.change_retention),
+                               .max_bytes = options_.change_max_bytes};
+  const std::optional<int64_t> slowest = followers_.Slowest(epoch(), oldest);
+  if (slowest.has_value()) retention.follower_sequence = *slowest;
+  return retention;
+}
+
 void Database::PruneChanges() {
   if (pruning_.exchange(true)) return;
-  const int64_t oldest_us =
-      absl::ToUnixMicros(clock_->Now() - options_.change_retention);
-  Submit({.run =
-              [oldest_us](WriteTransaction& transaction) {
-                return transaction.log().Prune(oldest_us, kMaxPruned).status();
-              },
-          .done =
-              [this](absl::Status status) {
-                pruning_ = false;
-                if (status.ok()) return;
-                log::Warning("change log not pruned",
-                             {{"database", name_}, {"error", status}});
-              }});
+  ChangePruner::Start(*this, [this](absl::StatusOr<PrunedLog> left) {
+    if (left.ok()) {
+      pruned_bytes_ = left->oldest_bytes;
+      oldest_sequence_ = left->oldest;
+    } else {
+      log::Warning("change log not pruned",
+                   {{"database", name_}, {"error", left.status()}});
+    }
+    pruning_ = false;
+  });
+}
+
+void Database::PruneChangesIfLarge() {
+  // A little more, so that the log is not pruned change by change.
+  const int64_t limit = options_.change_max_bytes;
+  if (ChangeLogBytes() > limit + limit / 16) PruneChanges();
+}
+
+int64_t Database::FollowerLag() const {
+  const std::optional<int64_t> slowest =
+      followers_.Slowest(epoch(), oldest_sequence_);
+  return slowest.has_value() ? newest_sequence_ - *slowest : 0;
 }
 
 void Database::SweepExpired() {

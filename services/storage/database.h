@@ -18,7 +18,9 @@
 #include "libs/sqlite/connection.h"
 #include "libs/sqlite/transaction.h"
 #include "services/storage/catalog.h"
+#include "services/storage/change_retention.h"
 #include "services/storage/embedding_outbox.h"
+#include "services/storage/follower_table.h"
 #include "services/storage/group_committer.h"
 #include "services/storage/read_pool.h"
 #include "services/storage/storage_metrics.h"
@@ -70,8 +72,10 @@ class Database {
     size_t max_idle_readers = 4;
     // From this size on the write-ahead log is checkpointed.
     int64_t checkpoint_bytes = int64_t{32} << 20;
-    // How long a change stays in the log.
+    // How long a change stays in the log; longer if a follower needs it.
     absl::Duration change_retention = absl::Hours(24 * 7);
+    // The most bytes of changes that stay in any case.
+    int64_t change_max_bytes = int64_t{4} << 30;
     // The most records that one delete may take along.
     int64_t max_cascade_rows = 100'000;
     // Where backups go that are taken before a schema is applied; empty is
@@ -130,6 +134,7 @@ class Database {
   absl::StatusOr<ReadView> BeginRead();
 
   Catalog& catalog() { return catalog_; }
+  FollowerTable& followers() { return followers_; }
   EmbeddingOutbox& outbox() { return outbox_; }
   // Notified after each commit.
   WaitList& commits() { return commits_; }
@@ -138,8 +143,17 @@ class Database {
   // by one thread.
   absl::Status CheckpointIfLarge();
 
-  // Queues the removal of changes that are past their time.
+  // Which changes may go now, if `oldest` is the oldest that there is.
+  ChangeRetention RetentionNow(int64_t oldest) const;
+  // Removes changes that may go (change_pruner.h), unless that is under way.
   void PruneChanges();
+  // The same if the log is notably larger than it may be.
+  void PruneChangesIfLarge();
+  // The size of the log, images included.
+  int64_t ChangeLogBytes() const { return log_bytes_ - pruned_bytes_; }
+  // How many changes the slowest follower that is not cut off is behind; 0 if
+  // there is none.
+  int64_t FollowerLag() const;
 
   // Queues a sweep (sweeper.h) of all collections, unless one is under way.
   void SweepExpired();
@@ -165,6 +179,7 @@ class Database {
 
   Catalog catalog_;
   EmbeddingOutbox outbox_;
+  FollowerTable followers_;
   TouchBuffer touches_;
   WaitList commits_;
   ReadPool readers_;
@@ -173,6 +188,11 @@ class Database {
   std::atomic<int64_t> committed_us_ = 0;
   std::atomic<int64_t> wal_bytes_ = 0;
   std::atomic<int64_t> outbox_pending_ = 0;
+  // Of the log through its newest and its oldest change.
+  std::atomic<int64_t> log_bytes_ = 0;
+  std::atomic<int64_t> pruned_bytes_ = 0;
+  // The oldest change when it was last looked at.
+  std::atomic<int64_t> oldest_sequence_ = 1;
   std::atomic<bool> pruning_ = false;
   std::atomic<bool> sweeping_ = false;
   absl::Mutex close_mutex_;

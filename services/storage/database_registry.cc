@@ -388,7 +388,12 @@ std::vector<Model> DatabaseRegistry::Models() const {
 void DatabaseRegistry::Tick() {
   const absl::Time now = clock_->Now();
   bool has_pending = false;
+  int64_t change_log_bytes = 0;
+  int64_t follower_lag = 0;
   for (Database* database : List()) {
+    change_log_bytes += database->ChangeLogBytes();
+    follower_lag = std::max(follower_lag, database->FollowerLag());
+    database->PruneChangesIfLarge();
     has_pending |= database->outbox().ExpireLeases(now);
     database->commits().Tick(now);
     database->FlushTouches();
@@ -398,6 +403,8 @@ void DatabaseRegistry::Tick() {
                    {{"database", database->name()}, {"error", status}});
     }
   }
+  metrics_->change_log_bytes.Set(static_cast<double>(change_log_bytes));
+  metrics_->follower_lag.Set(static_cast<double>(follower_lag));
   if (has_pending) pending_.Notify();
   commits_.Tick(now);
   pending_.Tick(now);

@@ -66,10 +66,11 @@ class DatabaseRegistry {
   // Notified when there may be text to embed.
   WaitList& pending() { return pending_; }
 
-  // Does what is due: ends leases and waits, checkpoints. Called regularly, by
+  // Does what is due: ends leases and waits, checkpoints, prunes logs that are
+  // too large, measures. Called regularly, by
   // one thread.
   void Tick();
-  // Drops changes that are past their time. As Tick, but seldom.
+  // Drops changes that may go. As Tick, but seldom.
   void Prune();
   // Deletes records that have expired, and the like. As Prune.
   void Sweep();

@@ -23,6 +23,20 @@ class FeedService : public v1::FeedService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::WatchChangesRequest* request) override;
 
+  // In feed_service_followers.cc.
+  grpc::ServerUnaryReactor* AcknowledgeChanges(
+      grpc::CallbackServerContext* context,
+      const v1::AcknowledgeChangesRequest* request,
+      v1::AcknowledgeChangesResponse* response) override;
+  grpc::ServerUnaryReactor* ListFollowers(
+      grpc::CallbackServerContext* context,
+      const v1::ListFollowersRequest* request,
+      v1::ListFollowersResponse* response) override;
+  grpc::ServerUnaryReactor* RemoveFollower(
+      grpc::CallbackServerContext* context,
+      const v1::RemoveFollowerRequest* request,
+      v1::RemoveFollowerResponse* response) override;
+
  private:
   DatabaseRegistry* const registry_;
   rpc::ThreadPool* const pool_;

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/clock/testing/fake_clock.h"
+#include "libs/sqlite/connection.h"
 #include "libs/status/errors.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/testing/status_matchers.h"
@@ -42,6 +43,9 @@ class Follower {
     request.set_checksum(checksum);
     reader_ = storage.feed().WatchChanges(&context_, request);
   }
+  Follower(testing::TestStorage& storage,
+           const v1::WatchChangesRequest& request)
+      : reader_(storage.feed().WatchChanges(&context_, request)) {}
   ~Follower() {
     context_.TryCancel();
     if (!finished_) Finish().IgnoreError();
@@ -108,14 +112,51 @@ class FeedServiceTest : public ::testing::Test {
         created_position_.substr(0, created_position_.rfind('.')), ".0");
   }
 
-  std::vector<v1::StreamSnapshotResponse> Snapshot() {
+  std::vector<v1::StreamSnapshotResponse> Snapshot(
+      const v1::StreamSnapshotRequest& request = {}) {
     grpc::ClientContext context;
-    const auto reader = storage_.feed().StreamSnapshot(&context, {});
+    const auto reader = storage_.feed().StreamSnapshot(&context, request);
     std::vector<v1::StreamSnapshotResponse> messages;
     v1::StreamSnapshotResponse message;
     while (reader->Read(&message)) messages.push_back(message);
     EXPECT_OK(FromGrpcStatus(reader->Finish()));
     return messages;
+  }
+
+  absl::Status SnapshotError(const v1::StreamSnapshotRequest& request) {
+    grpc::ClientContext context;
+    const auto reader = storage_.feed().StreamSnapshot(&context, request);
+    v1::StreamSnapshotResponse message;
+    while (reader->Read(&message)) continue;
+    return FromGrpcStatus(reader->Finish());
+  }
+
+  absl::Status Acknowledge(const std::string& follower,
+                           const std::string& position) {
+    grpc::ClientContext context;
+    v1::AcknowledgeChangesRequest request;
+    request.set_follower(follower);
+    request.set_position(position);
+    v1::AcknowledgeChangesResponse response;
+    return FromGrpcStatus(
+        storage_.feed().AcknowledgeChanges(&context, request, &response));
+  }
+
+  std::vector<v1::Follower> Followers() {
+    grpc::ClientContext context;
+    v1::ListFollowersResponse response;
+    EXPECT_OK(
+        FromGrpcStatus(storage_.feed().ListFollowers(&context, {}, &response)));
+    return {response.followers().begin(), response.followers().end()};
+  }
+
+  absl::Status Remove(const std::string& follower) {
+    grpc::ClientContext context;
+    v1::RemoveFollowerRequest request;
+    request.set_follower(follower);
+    v1::RemoveFollowerResponse response;
+    return FromGrpcStatus(
+        storage_.feed().RemoveFollower(&context, request, &response));
   }
 
   FakeClock clock_;
@@ -341,6 +382,230 @@ TEST_F(FeedServiceTest, LongHistoriesComeInBoundedMessages) {
   }
   EXPECT_GT(messages, 2);
   EXPECT_GT(Snapshot().size(), 4);
+}
+
+TEST_F(FeedServiceTest, TellsApplicationsRecordsAndNoVectors) {
+  Upsert("a", R"({"title": "x"})");
+  Embed({3, 4});
+  Upsert("a", R"({"title": "y"})");
+  v1::WatchChangesRequest request;
+  request.set_after_position(created_position_);
+  request.set_view(v1::FEED_VIEW_RECORD);
+  Follower follower(storage_, request);
+  const std::vector<v1::Change> changes = follower.Read(2);
+  ASSERT_EQ(changes.size(), 2);
+  EXPECT_EQ(changes[0].sequence(), 2);
+  EXPECT_EQ(changes[1].sequence(), 4);
+  const v1::RecordChanged& changed = changes[1].record_changed();
+  const auto title = [](const v1::Record& record) {
+    return record.fields().fields().at("title").string_value();
+  };
+  EXPECT_EQ(title(changed.before()), "x");
+  EXPECT_EQ(title(changed.after()), "y");
+  EXPECT_THAT(changed.pending_generations(), IsEmpty());
+}
+
+TEST_F(FeedServiceTest, WithoutAPositionItBeginsAtTheNewest) {
+  const std::string newest = Upsert("a", R"({"title": "x"})");
+  Follower follower(storage_, v1::WatchChangesRequest());
+  EXPECT_EQ(follower.Next().position(), newest);
+  Upsert("b", R"({"title": "y"})");
+  EXPECT_EQ(follower.Read(1)[0].record_changed().id(), "b");
+}
+
+TEST_F(FeedServiceTest, AKnownFollowerBeginsWhereItWas) {
+  const std::string position = Upsert("a", R"({"title": "x"})");
+  Upsert("b", R"({"title": "y"})");
+  ASSERT_OK(Acknowledge("mirror", position));
+  storage_.Restart();
+  v1::WatchChangesRequest request;
+  request.set_follower("mirror");
+  Follower follower(storage_, request);
+  EXPECT_EQ(follower.Read(1)[0].record_changed().id(), "b");
+  // A position that is given counts more.
+  request.set_after_position(created_position_);
+  Follower other(storage_, request);
+  EXPECT_EQ(other.Read(1)[0].record_changed().id(), "a");
+}
+
+TEST_F(FeedServiceTest, FollowersAreListedAndRemoved) {
+  const std::string first = Upsert("a", R"({"title": "x"})");
+  const std::string second = Upsert("b", R"({"title": "y"})");
+  ASSERT_OK(Acknowledge("slow", created_position_));
+  clock_.Advance(absl::Seconds(5));
+  ASSERT_OK(Acknowledge("fast", first));
+  ASSERT_OK(Acknowledge("fast", second));
+  std::vector<v1::Follower> followers = Followers();
+  ASSERT_EQ(followers.size(), 2);
+  EXPECT_EQ(followers[0].name(), "fast");
+  EXPECT_EQ(followers[0].position(), second);
+  EXPECT_EQ(followers[0].lag(), 0);
+  EXPECT_EQ(followers[1].lag(), 2);
+  EXPECT_FALSE(followers[1].pruned());
+  EXPECT_EQ(followers[0].acknowledge_time().seconds(),
+            followers[1].acknowledge_time().seconds() + 5);
+  ASSERT_OK(Remove("slow"));
+  EXPECT_EQ(Followers().size(), 1);
+  const absl::Status status = Remove("slow");
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kNotFound, "slow"));
+  EXPECT_EQ(ReasonOf(status), common::v1::ERROR_REASON_FOLLOWER_UNKNOWN);
+}
+
+TEST_F(FeedServiceTest, BadAcknowledgementsAreRefused) {
+  const auto refused = [](const char* field) {
+    return StatusIs(absl::StatusCode::kInvalidArgument, field);
+  };
+  EXPECT_THAT(Acknowledge("", created_position_), refused("follower"));
+  EXPECT_THAT(Acknowledge("No", created_position_), refused("follower"));
+  EXPECT_THAT(Acknowledge("f", ""), refused("position"));
+  EXPECT_THAT(Acknowledge("f", "default@0000000000000001.1"),
+              refused("position: is of an epoch"));
+  EXPECT_THAT(Acknowledge("f", absl::StrCat(created_position_, "7")),
+              refused("newest change"));
+  EXPECT_THAT(Acknowledge("f", "nowhere@0000000000000001.1"),
+              StatusIs(absl::StatusCode::kNotFound, "nowhere"));
+  ASSERT_OK(Acknowledge("f", created_position_));
+  EXPECT_THAT(Acknowledge("f", Start()), refused("acknowledged 1"));
+  EXPECT_EQ(Followers().size(), 1);
+}
+
+TEST_F(FeedServiceTest, BadRequestsAreRefused) {
+  const auto refused = [](const char* field) {
+    return StatusIs(absl::StatusCode::kInvalidArgument, field);
+  };
+  v1::WatchChangesRequest watch;
+  watch.set_view(static_cast<v1::FeedView>(9));
+  EXPECT_THAT(Follower(storage_, watch).Finish(), refused("view"));
+  watch.set_view(v1::FEED_VIEW_INDEX);
+  watch.set_typed(true);
+  EXPECT_THAT(Follower(storage_, watch).Finish(), refused("typed"));
+  watch.set_typed(false);
+  watch.set_follower("a follower");
+  EXPECT_THAT(Follower(storage_, watch).Finish(), refused("follower"));
+  watch.clear_follower();
+  watch.set_after_position(created_position_);
+  watch.set_database("other");
+  EXPECT_THAT(Follower(storage_, watch).Finish(), refused("database"));
+  v1::StreamSnapshotRequest snapshot;
+  snapshot.set_resume_token("x");
+  EXPECT_THAT(SnapshotError(snapshot), refused("resume_token"));
+  snapshot.clear_resume_token();
+  snapshot.add_collections("nothing");
+  EXPECT_THAT(SnapshotError(snapshot),
+              StatusIs(absl::StatusCode::kNotFound, "nothing"));
+}
+
+// Followers of few collections hear where the log stands all the same.
+TEST_F(FeedServiceTest, ALongRunOfOtherChangesIsToldByItsPosition) {
+  v1::WatchChangesRequest request;
+  request.set_after_position(Start());
+  request.add_collections("others");
+  Follower follower(storage_, request);
+  EXPECT_EQ(follower.Next().changes_size(), 0);
+  // The clock stands still, so that no sign of life is due.
+  constexpr int kBatch = 10'000;
+  for (int written = 0; written < 110'000; written += kBatch) {
+    v1::WriteRequest write;
+    for (int i = 0; i < kBatch; ++i) {
+      v1::WriteItem& item = *write.add_items();
+      item.set_collection("notes");
+      item.mutable_create();
+    }
+    ASSERT_OK(storage_.Write(write));
+  }
+  const v1::WatchChangesResponse response = follower.Next();
+  EXPECT_EQ(response.changes_size(), 0);
+  EXPECT_NE(response.position(), Start());
+}
+
+TEST_F(FeedServiceTest, ABrokenSnapshotGoesOn) {
+  const std::string filler(1000, 't');
+  v1::WriteRequest write;
+  for (int i = 0; i < 3000; ++i) {
+    v1::WriteItem& item = *write.add_items();
+    item.set_collection("notes");
+    (*item.mutable_create()->mutable_fields()->mutable_fields())["title"]
+        .set_string_value(absl::StrCat(i, filler));
+  }
+  ASSERT_OK(storage_.Write(write));
+  v1::StreamSnapshotRequest request;
+  request.set_view(v1::FEED_VIEW_RECORD);
+  std::set<std::string> titles;
+  const auto take = [&](const v1::StreamSnapshotResponse& message) {
+    for (const auto& record : message.records().records()) {
+      EXPECT_TRUE(
+          titles
+              .insert(
+                  record.record().fields().fields().at("title").string_value())
+              .second);
+    }
+  };
+  {
+    grpc::ClientContext context;
+    const auto reader = storage_.feed().StreamSnapshot(&context, request);
+    v1::StreamSnapshotResponse message;
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(reader->Read(&message));
+      take(message);
+    }
+    request.set_resume_token(message.records().resume_token());
+    context.TryCancel();
+    while (reader->Read(&message)) continue;
+    EXPECT_FALSE(reader->Finish().ok());
+  }
+  for (const auto& part : Snapshot(request)) take(part);
+  EXPECT_EQ(titles.size(), 3000);
+}
+
+// A reader that takes nothing keeps two messages waiting, and no transaction.
+TEST_F(FeedServiceTest, AStalledSnapshotDoesNotHoldTheLog) {
+  const std::string filler(100'000, 't');
+  for (int part = 0; part < 20; ++part) {
+    v1::WriteRequest write;
+    for (int i = 0; i < 20; ++i) {
+      v1::WriteItem& item = *write.add_items();
+      item.set_collection("notes");
+      (*item.mutable_create()->mutable_fields()->mutable_fields())["title"]
+          .set_string_value(absl::StrCat(part, " ", i, filler));
+    }
+    ASSERT_OK(storage_.Write(write));
+  }
+  v1::StreamSnapshotRequest request;
+  request.set_view(v1::FEED_VIEW_RECORD);
+  grpc::ClientContext context;
+  const auto reader = storage_.feed().StreamSnapshot(&context, request);
+  v1::StreamSnapshotResponse message;
+  ASSERT_TRUE(reader->Read(&message));
+  Upsert("new", R"({"title": "x"})");
+  const auto file = sqlite::Connection::Open(storage_.DatabaseFile(),
+                                             sqlite::Access::kReadWrite);
+  ASSERT_OK(file);
+  // It is read on until the window is full; from then on no transaction is
+  // open, so that one of the next attempts succeeds.
+  absl::Status emptied = absl::UnknownError("");
+  for (int attempt = 0; attempt < 100 && !emptied.ok(); ++attempt) {
+    emptied = (*file)->CheckpointTruncate();
+  }
+  EXPECT_OK(emptied);
+  int records = 0;
+  while (reader->Read(&message)) records += message.records().records_size();
+  EXPECT_OK(FromGrpcStatus(reader->Finish()));
+  EXPECT_EQ(records, 401);
+}
+
+TEST_F(FeedServiceTest, MetricsTellTheLogsSizeAndTheSlowestFollower) {
+  Upsert("a", R"({"title": "x"})");
+  Upsert("a", R"({"title": "y"})");
+  ASSERT_OK(Acknowledge("slow", created_position_));
+  storage_.server().RunOnce();
+  const auto gauge = [&](const std::string& name) {
+    for (const auto& family : storage_.metrics().Collect()) {
+      if (family.name == name) return family.metric[0].gauge.value;
+    }
+    return -1.0;
+  };
+  EXPECT_EQ(gauge("engram_storage_follower_lag_changes"), 2);
+  EXPECT_GT(gauge("engram_storage_change_log_bytes"), 100);
 }
 
 }  // namespace

@@ -333,26 +333,5 @@ TEST_F(GroupCommitterTest, ChecksumsDependOnEveryEarlierChange) {
   EXPECT_NE(**ReadChecksum(**reader, committer_->epoch(), 2), checksum);
 }
 
-TEST_F(GroupCommitterTest, PruningKeepsTheNewestAndWhatIsYoung) {
-  ASSERT_OK(Wait(Insert(1)));
-  ASSERT_OK(Wait(Insert(2)));
-  clock_.Advance(absl::Hours(2));
-  ASSERT_OK(Wait(Insert(3)));
-  const auto prune = [&](absl::Duration age) {
-    return Wait([&](WriteTransaction& transaction) {
-      return transaction.log()
-          .Prune(absl::ToUnixMicros(clock_.Now() - age), 100)
-          .status();
-    });
-  };
-  ASSERT_OK(prune(absl::Hours(1)));
-  EXPECT_THAT(LoggedRows(), ElementsAre(3));
-  clock_.Advance(absl::Hours(9));
-  ASSERT_OK(prune(absl::Hours(1)));
-  EXPECT_THAT(LoggedRows(), ElementsAre(3));
-  ASSERT_OK(Wait(Insert(4)));
-  EXPECT_EQ(commits_.back(), 4);
-}
-
 }  // namespace
 }  // namespace engram::storage

@@ -72,7 +72,7 @@ TEST_P(OldFileTest, ItsFollowersGoOn) {
                           static_cast<uint64_t>(checksum)));
   ASSERT_OK(db_.WriteOne(R"({"collection": "notes", "delete": {"id": "b"}})"));
   v1::WatchChangesResponse feed;
-  ASSERT_OK(ReadFeed(database, 0, &feed));
+  ASSERT_OK(ReadFeed(database, 0, {}, &feed));
   ASSERT_EQ(feed.changes_size(), sequence + 1);
   EXPECT_EQ(feed.changes(0).collection_created().name(), "notes");
   EXPECT_EQ(feed.changes(sequence).record_deleted().id(), "b");

@@ -3,10 +3,8 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "libs/schema/typed_codec.h"
-#include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
+#include "services/storage/record_body.h"
 
 namespace engram::storage {
 namespace {
@@ -32,56 +30,14 @@ DELETE FROM _versions WHERE (collection, row, version) IN (
   SELECT collection, row, version FROM _versions
   WHERE collection = ? AND replaced_us < ? LIMIT ?))sql";
 
-// The places of the fields that a version holds: those that SQLite does not
-// compute.
-std::vector<int> KeptPlaces(const schema::CollectionSpec& spec) {
-  std::vector<int> places;
-  for (size_t i = 0; i < spec.fields.size(); ++i) {
-    if (spec.fields[i].generated.empty()) places.push_back(static_cast<int>(i));
-  }
-  return places;
-}
-
-absl::StatusOr<std::string> EncodeBody(const Collection& collection,
-                                       const StoredRecord& record) {
-  const std::vector<int> places = KeptPlaces(collection.spec);
-  std::vector<ColumnValue> values;
-  values.reserve(places.size());
-  for (const int place : places) values.push_back(record.values[place]);
-  std::string body;
-  RETURN_IF_ERROR(schema::EncodeTyped(collection.spec, collection.typed, places,
-                                      values, &body));
-  return body;
-}
-
-absl::StatusOr<std::vector<ColumnValue>> DecodeBody(
-    const Collection& collection, absl::string_view body) {
-  std::vector<ColumnValue> values(collection.spec.fields.size());
-  absl::Status status;
-  RETURN_IF_ERROR(schema::DecodeTyped(
-      collection.spec, collection.typed, body,
-      [&](int place, absl::StatusOr<ColumnValue> value) {
-        // A field's type may have changed since.
-        if (value.ok()) {
-          values[place] = *std::move(value);
-        } else {
-          status.Update(WithContext(
-              value.status(),
-              absl::StrCat("field \"", collection.spec.fields[place].name,
-                           "\" of the old version")));
-        }
-      }));
-  RETURN_IF_ERROR(status);
-  return values;
-}
-
 }  // namespace
 
 absl::Status KeepVersion(WriteTransaction& transaction,
                          const Collection& collection,
                          const StoredRecord& record, VersionEnd end) {
   if (!collection.spec.history.has_value()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const std::string body, EncodeBody(collection, record));
+  std::string body;
+  RETURN_IF_ERROR(EncodeBody(collection, record, BodyFields::kStored, &body));
   {
     ASSIGN_OR_RETURN(sqlite::Statement insert,
                      transaction.connection().Cached(kInsert));
@@ -118,7 +74,8 @@ absl::StatusOr<std::optional<OldVersion>> FindOldVersion(
     select.BindInt(3, version);
     ASSIGN_OR_RETURN(const bool found, select.Step());
     if (!found) return std::nullopt;
-    ASSIGN_OR_RETURN(old.values, DecodeBody(collection, select.Blob(0)));
+    ASSIGN_OR_RETURN(old.values, DecodeBody(collection, select.Blob(0),
+                                            UnreadableFields::kRefuse));
     old.created_us = select.Int(1);
   }
   ASSIGN_OR_RETURN(sqlite::Statement select,

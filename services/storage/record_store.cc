@@ -11,6 +11,7 @@
 #include "services/storage/collection_table.h"
 #include "services/storage/column_io.h"
 #include "services/storage/record_history.h"
+#include "services/storage/record_images.h"
 #include "services/storage/record_index.h"
 #include "services/storage/record_vectors.h"
 
@@ -118,7 +119,7 @@ absl::StatusOr<bool> RecordStore::Insert(
   v1::RecordChanged change;
   RETURN_IF_ERROR(
       UpdateTextVectors(transaction_, collection, nullptr, record, change));
-  RETURN_IF_ERROR(AppendChanged(collection, record, change));
+  RETURN_IF_ERROR(AppendChanged(collection, record, change, /*image_bytes=*/0));
   RETURN_IF_ERROR(StoreSupplied(transaction_, collection, record, vectors));
   return true;
 }
@@ -134,6 +135,8 @@ absl::StatusOr<bool> RecordStore::Update(
   if (!updated) return false;
   RETURN_IF_ERROR(
       KeepVersion(transaction_, collection, before, VersionEnd::kChange));
+  ASSIGN_OR_RETURN(const int64_t image_bytes,
+                   KeepImage(transaction_, collection, before));
   RETURN_IF_ERROR(UpdateElements(connection, collection, after.row,
                                  before.values, after.values));
   RETURN_IF_ERROR(UpdateText(connection, collection, after.row, before.values,
@@ -143,7 +146,7 @@ absl::StatusOr<bool> RecordStore::Update(
       UpdateTextVectors(transaction_, collection, &before, after, change));
   RETURN_IF_ERROR(
       ClearSupplied(transaction_, collection, after.row, vectors, change));
-  RETURN_IF_ERROR(AppendChanged(collection, after, change));
+  RETURN_IF_ERROR(AppendChanged(collection, after, change, image_bytes));
   RETURN_IF_ERROR(StoreSupplied(transaction_, collection, after, vectors));
   return true;
 }
@@ -242,11 +245,13 @@ absl::Status RecordStore::Hide(const Collection& collection,
   }
   RETURN_IF_ERROR(
       KeepVersion(transaction_, collection, record, VersionEnd::kDelete));
+  ASSIGN_OR_RETURN(const int64_t image_bytes,
+                   KeepImage(transaction_, collection, record));
   RETURN_IF_ERROR(RemoveText(transaction_.connection(), collection, record.row,
                              record.values));
   RETURN_IF_ERROR(HideVectors(transaction_, collection, record));
   transaction_.CountRecords(collection.id, -1);
-  return AppendDeleted(collection, record);
+  return AppendDeleted(collection, record, image_bytes);
 }
 
 absl::StatusOr<bool> RecordStore::Unhide(const Collection& collection,
@@ -280,7 +285,8 @@ absl::StatusOr<bool> RecordStore::Unhide(const Collection& collection,
   transaction_.CountRecords(collection.id, 1);
   v1::RecordChanged change;
   RETURN_IF_ERROR(UnhideVectors(transaction_, collection, record, change));
-  RETURN_IF_ERROR(AppendChanged(collection, record, change));
+  // No image: for followers it was gone, and comes like a new one.
+  RETURN_IF_ERROR(AppendChanged(collection, record, change, /*image_bytes=*/0));
   RETURN_IF_ERROR(TellVectors(transaction_, collection, record, change));
   return true;
 }
@@ -289,12 +295,15 @@ absl::Status RecordStore::Remove(const Collection& collection,
                                  const StoredRecord& record, History history) {
   sqlite::Connection& connection = transaction_.connection();
   const bool is_hidden = record.deleted_us.has_value();
+  int64_t image_bytes = 0;
   if (history == History::kForget) {
     RETURN_IF_ERROR(ForgetVersions(transaction_, collection, record.id));
+    RETURN_IF_ERROR(ForgetImages(transaction_, collection, record.id));
   } else if (!is_hidden) {
-    // A hidden record's last version was kept when it was hidden.
+    // A hidden record's last version and image were kept when it was hidden.
     RETURN_IF_ERROR(
         KeepVersion(transaction_, collection, record, VersionEnd::kDelete));
+    ASSIGN_OR_RETURN(image_bytes, KeepImage(transaction_, collection, record));
   }
   RETURN_IF_ERROR(
       RemoveElements(connection, collection, record.row, record.values));
@@ -312,12 +321,13 @@ absl::Status RecordStore::Remove(const Collection& collection,
   // Followers know nothing of a hidden record any more.
   if (is_hidden) return absl::OkStatus();
   transaction_.CountRecords(collection.id, -1);
-  return AppendDeleted(collection, record);
+  return AppendDeleted(collection, record, image_bytes);
 }
 
 absl::Status RecordStore::AppendChanged(const Collection& collection,
                                         const StoredRecord& record,
-                                        v1::RecordChanged& change) {
+                                        v1::RecordChanged& change,
+                                        int64_t image_bytes) {
   ++transaction_.effects().records_written;
   // Where reading a record keeps it alive, followers cannot know how long it
   // lives: they show what they have, and storage leaves out what has expired.
@@ -327,15 +337,17 @@ absl::Status RecordStore::AppendChanged(const Collection& collection,
   }
   return transaction_
       .Append(ChangeKind::kRecordChanged, collection.id, record.row, record.id,
-              change.SerializeAsString())
+              change.SerializeAsString(), image_bytes)
       .status();
 }
 
 absl::Status RecordStore::AppendDeleted(const Collection& collection,
-                                        const StoredRecord& record) {
+                                        const StoredRecord& record,
+                                        int64_t image_bytes) {
   ++transaction_.effects().records_written;
   return transaction_
-      .Append(ChangeKind::kRecordDeleted, collection.id, record.row, record.id)
+      .Append(ChangeKind::kRecordDeleted, collection.id, record.row, record.id,
+              /*payload=*/{}, image_bytes)
       .status();
 }
 

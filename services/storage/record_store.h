@@ -19,14 +19,16 @@
 namespace engram::storage {
 
 // The rows of collections, and all that is kept with a row in the same
-// transaction: elements, full text, old versions, outbox, vectors, counts, and
-// the entry in the change log. Nothing else writes to a collection's table.
+// transaction: elements, full text, old versions, outbox, vectors, counts, the
+// entry in the change log, and the image that is kept with it. Nothing else
+// writes to a collection's table.
 //
 // Knows no rules: what refs, roll-ups and merge rules ask for is
 // RecordEditor's. For one write, on the writer's thread.
 class RecordStore {
  public:
-  // Whether a removed record's old versions, the last one among them, stay.
+  // Whether a removed record's old versions and images, the last ones among
+  // them, stay.
   enum class History { kKeep, kForget };
 
   // `transaction` must outlive this object.
@@ -100,9 +102,9 @@ class RecordStore {
                                  const StoredRecord& after);
   absl::Status AppendChanged(const Collection& collection,
                              const StoredRecord& record,
-                             v1::RecordChanged& change);
+                             v1::RecordChanged& change, int64_t image_bytes);
   absl::Status AppendDeleted(const Collection& collection,
-                             const StoredRecord& record);
+                             const StoredRecord& record, int64_t image_bytes);
 
   WriteTransaction& transaction_;
   UpdateStatement update_;

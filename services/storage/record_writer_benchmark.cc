@@ -17,6 +17,7 @@
 #include "services/storage/record_batch.h"
 #include "services/storage/record_writer.h"
 #include "services/storage/schema_applier.h"
+#include "services/storage/snapshot_reader.h"
 #include "services/storage/vector_writer.h"
 
 namespace engram::storage {
@@ -216,11 +217,12 @@ void BM_ReadSnapshot(benchmark::State& state) {
   BenchDatabase bench;
   for (int i = 0; i < 20; ++i) bench.Write(bench.NewRequest(500));
   for (auto unused : state) {
-    SnapshotReader reader(&bench.database());
+    SnapshotReader reader(&bench.database(), {});
     while (true) {
-      auto message = reader.Next();
-      CheckOk(message.status());
-      if (!message->has_value()) break;
+      v1::StreamSnapshotResponse message;
+      auto has_more = reader.Next(&message);
+      CheckOk(has_more.status());
+      if (!*has_more) break;
     }
   }
   state.SetItemsProcessed(state.iterations() * 10'000);
@@ -234,9 +236,9 @@ void BM_ReadChanges(benchmark::State& state) {
   for (auto unused : state) {
     for (int64_t sequence = 0; sequence < newest;) {
       v1::WatchChangesResponse response;
-      auto next = ReadFeed(bench.database(), sequence, &response);
+      auto next = ReadFeed(bench.database(), sequence, {}, &response);
       CheckOk(next.status());
-      sequence = *next;
+      sequence = next->sequence;
     }
   }
   state.SetItemsProcessed(state.iterations() * newest);

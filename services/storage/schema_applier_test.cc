@@ -8,6 +8,7 @@
 #include "services/storage/feed.h"
 #include "services/storage/record_batch.h"
 #include "services/storage/record_writer.h"
+#include "services/storage/snapshot_reader.h"
 #include "services/storage/testing/schema_applier_fixture.h"
 
 namespace engram::storage {
@@ -283,15 +284,17 @@ vectors: {text: {source: [title], metric: )",
                          "WHERE name = '_vectors_1'"),
             0);
   // The backfill holds no position back.
-  SnapshotReader snapshot(&db_.database());
-  ASSERT_OK(snapshot.Next());
-  ASSERT_OK_AND_ASSIGN(const auto records, snapshot.Next());
-  for (const auto& record : records->records().records()) {
+  SnapshotReader snapshot(&db_.database(), {});
+  v1::StreamSnapshotResponse start, part;
+  ASSERT_OK(snapshot.Next(&start));
+  ASSERT_OK(snapshot.Next(&part));
+  ASSERT_EQ(part.records().records_size(), 3);
+  for (const auto& record : part.records().records()) {
     EXPECT_EQ(record.pending_size(), 0);
   }
   // Followers learn of it; earlier changes speak of what is gone.
   v1::WatchChangesResponse feed;
-  ASSERT_OK(ReadFeed(db_.database(), written, &feed));
+  ASSERT_OK(ReadFeed(db_.database(), written, {}, &feed));
   ASSERT_EQ(feed.changes_size(), 1);
   const v1::CollectionChanged& changed = feed.changes(0).collection_changed();
   EXPECT_EQ(changed.collection().vector_fields(0).generation().id(), 2);
@@ -307,7 +310,7 @@ TEST_F(SchemaApplierTest, TheFeedTellsEachNameInItsTime) {
   Put("b", "2", "{}");
   ASSERT_OK(Apply({}, {.prune = true}));
   v1::WatchChangesResponse feed;
-  ASSERT_OK(ReadFeed(db_.database(), 0, &feed));
+  ASSERT_OK(ReadFeed(db_.database(), 0, {}, &feed));
   ASSERT_EQ(feed.changes_size(), 5);
   EXPECT_EQ(feed.changes(0).collection_created().name(), "a");
   EXPECT_EQ(feed.changes(1).record_changed().collection(), "a");
@@ -317,15 +320,29 @@ TEST_F(SchemaApplierTest, TheFeedTellsEachNameInItsTime) {
   EXPECT_EQ(feed.changes(4).collection_dropped().collection(), "b");
 }
 
+TEST_F(SchemaApplierTest, ADroppedCollectionTakesItsImagesAlong) {
+  ASSERT_OK(Apply({"{collection: a, fields: {x: {type: int}}}",
+                   "{collection: b, fields: {x: {type: int}}}"}));
+  for (const char* collection : {"a", "b"}) {
+    Put(collection, "1", R"({"x": 1})");
+    Put(collection, "1", R"({"x": 2})");
+  }
+  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _images"), 2);
+  ASSERT_OK(
+      Apply({"{collection: b, fields: {x: {type: int}}}"}, {.prune = true}));
+  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _images"), 1);
+}
+
 TEST_F(SchemaApplierTest, ASnapshotIsOfOneSchema) {
   ASSERT_OK(Apply({"{collection: a, fields: {x: {type: int}}}"}));
   Put("a", "1", "{}");
-  SnapshotReader snapshot(&db_.database());
-  ASSERT_OK(snapshot.Next());
+  SnapshotReader snapshot(&db_.database(), {});
+  v1::StreamSnapshotResponse start, part;
+  ASSERT_OK(snapshot.Next(&start));
   ASSERT_OK(
       Apply({"{collection: b, renamed_from: a, fields: {x: {type: "
              "int}}}"}));
-  const absl::Status ended = snapshot.Next().status();
+  const absl::Status ended = snapshot.Next(&part).status();
   EXPECT_THAT(ended, StatusIs(absl::StatusCode::kAborted, "take another one"));
   EXPECT_EQ(ReasonOf(ended), common::v1::ERROR_REASON_SCHEMA_CHANGED);
 }

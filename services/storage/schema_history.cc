@@ -31,6 +31,7 @@ DELETE FROM _outbox WHERE generation IN
     "DELETE FROM _generations WHERE collection = ?",
     "DELETE FROM _fields WHERE collection = ?",
     "DELETE FROM _versions WHERE collection = ?",
+    "DELETE FROM _images WHERE collection = ?",
     "DELETE FROM _collections WHERE collection = ?",
 };
 constexpr absl::string_view kInsertCollection = R"sql(

@@ -59,6 +59,12 @@ StorageMetrics::StorageMetrics(prometheus::Registry& registry)
       outbox_pending(AddGauge(registry, "engram_storage_outbox_pending",
                               "Texts that wait to be embedded.")),
       wal_bytes(AddGauge(registry, "engram_storage_wal_bytes",
-                         "Bytes in write-ahead logs.")) {}
+                         "Bytes in write-ahead logs.")),
+      change_log_bytes(AddGauge(
+          registry, "engram_storage_change_log_bytes",
+          "Bytes of changes that are kept, with records as they were before.")),
+      follower_lag(AddGauge(registry, "engram_storage_follower_lag_changes",
+                            "Changes that the slowest known follower has not "
+                            "acknowledged, among those it can still get.")) {}
 
 }  // namespace engram::storage

@@ -32,6 +32,10 @@ struct StorageMetrics {
   prometheus::Gauge& outbox_pending;
   // Bytes in write-ahead logs.
   prometheus::Gauge& wal_bytes;
+  // Bytes of changes that are kept, images included.
+  prometheus::Gauge& change_log_bytes;
+  // Changes that the slowest of all followers has not acknowledged.
+  prometheus::Gauge& follower_lag;
 };
 
 }  // namespace engram::storage

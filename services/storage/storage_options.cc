@@ -42,6 +42,9 @@ void StorageOptions::Declare(config::Flags& flags) {
             "the file; larger ones slow the next start");
   flags.Add("change-retention", &change_retention,
             "how long a change can be followed; longer costs disk");
+  flags.Add("change-max-bytes", &change_max_bytes,
+            "bytes of changes that a database keeps, even for its followers; "
+            "more cost disk");
   flags.Add("max-cascade-rows", &max_cascade_rows,
             "records that one delete may take along; a larger cascade holds "
             "the writer for longer");
@@ -79,6 +82,8 @@ absl::Status StorageOptions::Validate() const {
       CheckRange("max-queued-writes", max_queued_writes, 1, 1'000'000));
   RETURN_IF_ERROR(CheckRange("max-queued-write-bytes", max_queued_write_bytes,
                              1 << 20, int64_t{1} << 40));
+  RETURN_IF_ERROR(CheckRange("change-max-bytes", change_max_bytes, 1 << 20,
+                             int64_t{1} << 50));
   return CheckRange("checkpoint-bytes", checkpoint_bytes, 1 << 20,
                     int64_t{1} << 40);
 }

@@ -35,9 +35,13 @@ struct StorageOptions {
   // The size of a write-ahead log, in bytes, from which it is moved into the
   // file. A larger log makes fewer, longer checkpoints and slower starts.
   int64_t checkpoint_bytes = int64_t{32} << 20;
-  // How long a change can be followed. Followers away for longer read a
-  // snapshot; longer retention costs disk.
+  // How long a change can be followed; longer while a known follower needs it.
+  // Others away for longer read a snapshot; longer retention costs disk.
   absl::Duration change_retention = absl::Hours(24 * 7);
+  // The most bytes of changes that a database keeps, records as they were
+  // before included; the oldest go, even if a follower needs them. More let
+  // followers be away for longer, and cost disk.
+  int64_t change_max_bytes = int64_t{4} << 30;
 
   // The most records that one delete may take along because they refer to what
   // is deleted. A larger cascade holds the writer for longer.

@@ -26,6 +26,7 @@ Database::Options DatabaseOptions(const StorageOptions& options) {
   database.max_idle_readers = options.threads;
   database.checkpoint_bytes = options.checkpoint_bytes;
   database.change_retention = options.change_retention;
+  database.change_max_bytes = options.change_max_bytes;
   database.max_cascade_rows = options.max_cascade_rows;
   return database;
 }

@@ -41,12 +41,10 @@ void WriteEffects::Add(const WriteEffects& other) {
   has_new_entries |= other.has_new_entries;
 }
 
-absl::StatusOr<int64_t> WriteTransaction::Append(ChangeKind kind,
-                                                 int64_t collection,
-                                                 int64_t row,
-                                                 absl::string_view id,
-                                                 absl::string_view payload) {
-  return log_.Append(kind, collection, row, id, payload, now_us_);
+absl::StatusOr<int64_t> WriteTransaction::Append(
+    ChangeKind kind, int64_t collection, int64_t row, absl::string_view id,
+    absl::string_view payload, int64_t image_bytes) {
+  return log_.Append(kind, collection, row, id, payload, now_us_, image_bytes);
 }
 
 absl::StatusOr<int64_t*> WriteTransaction::NextNumber(int64_t collection) {

@@ -50,10 +50,11 @@ class WriteTransaction {
   // while a write runs.
   int64_t schema_version() const { return schema_version_; }
 
-  // Appends to the change log; returns the change's sequence.
+  // Appends to the change log; see ChangeLog::Append.
   absl::StatusOr<int64_t> Append(ChangeKind kind, int64_t collection,
                                  int64_t row, absl::string_view id,
-                                 absl::string_view payload = {});
+                                 absl::string_view payload = {},
+                                 int64_t image_bytes = 0);
 
   // Notes that a collection, or a generation, has more or fewer records.
   void CountRecords(int64_t collection, int64_t growth) {

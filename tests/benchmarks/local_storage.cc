@@ -134,9 +134,12 @@ LocalStorage::LocalStorage(HandWrittenStore::FullText full_text) {
   endpoint_ = CheckOk(lifecycle::GrpcEndpoint::Start(
       {.listen = "127.0.0.1:0"}, registry_, server_->services()));
   CheckOk(server_->Start());
-  clients_ =
-      std::make_unique<Clients>(absl::StrCat("127.0.0.1:", endpoint_->port()));
+  clients_ = std::make_unique<Clients>(address());
   ApplySchema(clients_->channel(), NotesSchema(full_text));
+}
+
+std::string LocalStorage::address() const {
+  return absl::StrCat("127.0.0.1:", endpoint_->port());
 }
 
 LocalStorage::~LocalStorage() {

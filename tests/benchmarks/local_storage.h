@@ -60,6 +60,11 @@ class LocalStorage {
   ~LocalStorage();
 
   Clients& clients() { return *clients_; }
+  // Where it listens, and a channel to it that takes no network.
+  std::string address() const;
+  std::shared_ptr<grpc::Channel> InProcessChannel() {
+    return endpoint_->InProcessChannel();
+  }
   // The default database's file.
   std::string DatabaseFile() const;
 

@@ -71,6 +71,7 @@ class GrpcurlTest(processes.ProcessTest):
         self.databases_and_schema()
         position = self.records()
         self.vectors_and_feed()
+        self.followers(position)
         self.queries(position)
         self.operations()
         declared = {f"{service}/{method}"
@@ -140,6 +141,16 @@ class GrpcurlTest(processes.ProcessTest):
         beginning = re.sub(r"\d+$", "0", start)
         self.stream("storage", "FeedService/WatchChanges", {"after_position": beginning},
                     "record_changed")
+
+    def followers(self, position):
+        self.call("storage", "FeedService/AcknowledgeChanges",
+                  {"follower": "grpcurl", "position": position})
+        follower, = self.call("storage", "FeedService/ListFollowers")["followers"]
+        self.assertEqual((follower["name"], follower["position"]), ("grpcurl", position))
+        self.stream("storage", "FeedService/WatchChanges",
+                    {"after_position": re.sub(r"\d+$", "0", position),
+                     "view": "FEED_VIEW_RECORD", "collections": ["notes"]}, '"after"')
+        self.call("storage", "FeedService/RemoveFollower", {"follower": "grpcurl"})
 
     def queries(self, position):
         self.call("search", "IndexService/WaitForPosition", {"position": position})

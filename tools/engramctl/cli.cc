@@ -85,6 +85,8 @@ int RunCommandLine(const std::vector<std::string>& arguments,
   AddReadCommands(app, context);
   AddWriteCommands(app, context);
   AddUpdateCommand(app, context);
+  AddWatchCommand(app, context);
+  AddFollowerCommand(app, context);
   AddStatusCommand(app, context);
   AddIndexCommand(app, context);
   AddModelCommand(app, context);

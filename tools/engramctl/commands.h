@@ -12,6 +12,7 @@
 namespace engram::engramctl {
 
 void AddDatabaseCommand(CLI::App& app, Context& context);
+void AddFollowerCommand(CLI::App& app, Context& context);
 void AddImportCommand(CLI::App& app, Context& context);
 void AddIndexCommand(CLI::App& app, Context& context);
 void AddModelCommand(CLI::App& app, Context& context);
@@ -21,6 +22,7 @@ void AddSchemaCommand(CLI::App& app, Context& context);
 void AddSearchCommand(CLI::App& app, Context& context);
 void AddStatusCommand(CLI::App& app, Context& context);
 void AddUpdateCommand(CLI::App& app, Context& context);
+void AddWatchCommand(CLI::App& app, Context& context);
 // put, delete, restore, sweep.
 void AddWriteCommands(CLI::App& app, Context& context);
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -66,6 +67,33 @@ class Connection {
     const grpc::Status status = (stub.*method)(&context, request, &response);
     if (status.ok()) return response;
     return Explain(role, FromGrpcStatus(status));
+  }
+
+  // Calls a method that streams, and `visit` with each response until it says
+  // false; then the call is over and nobody's fault. Ends with
+  // `DeadlineExceeded` at `deadline`.
+  template <typename Stub, typename Request, typename Response>
+  absl::Status Stream(
+      absl::Time deadline, Role role,
+      std::unique_ptr<grpc::ClientReader<Response>> (Stub::*method)(
+          grpc::ClientContext*, const Request&),
+      const Request& request,
+      absl::FunctionRef<absl::StatusOr<bool>(const Response&)> visit) {
+    Stub stub(channel(role));
+    grpc::ClientContext context;
+    if (deadline != absl::InfiniteFuture()) {
+      context.set_deadline(absl::ToChronoTime(deadline));
+    }
+    const auto reader = (stub.*method)(&context, request);
+    Response response;
+    while (reader->Read(&response)) {
+      const absl::StatusOr<bool> goes_on = visit(response);
+      if (goes_on.ok() && *goes_on) continue;
+      context.TryCancel();
+      reader->Finish();
+      return goes_on.status();
+    }
+    return Explain(role, FromGrpcStatus(reader->Finish()));
   }
 
   absl::Duration call_timeout() const {

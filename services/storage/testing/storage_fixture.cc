@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "google/protobuf/util/json_util.h"
 #include "libs/status/grpc_status.h"
@@ -33,6 +34,15 @@ TestStorage::~TestStorage() { Shutdown(); }
 void TestStorage::Restart() {
   Shutdown();
   Start();
+}
+
+std::string TestStorage::DatabaseFile() const {
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(directory_.path())) {
+    if (entry.path().filename() == "engram.db") return entry.path();
+  }
+  AbortUnlessOk(absl::NotFoundError("no engram.db"));
+  return "";
 }
 
 void TestStorage::Start() {

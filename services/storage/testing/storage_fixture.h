@@ -40,6 +40,8 @@ class TestStorage {
   StorageServer& server() { return *server_; }
   prometheus::Registry& metrics() { return *metrics_; }
   const std::string& data_dir() const { return directory_.path(); }
+  // The default database's file.
+  std::string DatabaseFile() const;
 
   v1::DatabaseService::Stub& databases() { return *databases_; }
   v1::CatalogService::Stub& catalog() { return *catalog_; }

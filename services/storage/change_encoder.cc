@@ -1,0 +1,185 @@
+#include "services/storage/change_encoder.h"
+
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/time_util.h"
+#include "libs/status/status_macros.h"
+
+namespace engram::storage {
+namespace {
+
+using ::google::protobuf::util::TimeUtil;
+
+// The next change of a collection's name after a change. Kinds 5 and 6 are
+// kCollectionChanged, whose payload is the name before it, and
+// kCollectionDropped.
+constexpr absl::string_view kSelectNextNaming = R"sql(
+SELECT kind, id, payload, sequence FROM _changes
+WHERE collection = ? AND sequence > ? AND kind IN (5, 6)
+ORDER BY sequence LIMIT 1)sql";
+
+absl::Status Unreadable(const Change& change) {
+  return absl::DataLossError(
+      absl::StrCat("change ", change.sequence, " cannot be read"));
+}
+
+// As it is now, but under the name that it had; nothing else is known of one
+// that is gone.
+void FillCollection(const Collection* collection, const std::string& name,
+                    v1::Collection* out) {
+  if (collection != nullptr) *out = ToProto(*collection);
+  out->set_name(name);
+}
+
+// Of the payload, which holds the rest.
+template <typename Message>
+absl::Status FillPlace(const Change& change, const std::string& collection,
+                       Message* out) {
+  if (!out->ParseFromString(change.payload)) return Unreadable(change);
+  out->set_collection(collection);
+  out->set_row(change.row);
+  out->set_id(change.id);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<bool> ChangeEncoder::Encode(const Change& change,
+                                           v1::WatchChangesResponse& response) {
+  if (change.kind == ChangeKind::kVectorsStored &&
+      scope_.view == FeedScope::View::kRecord) {
+    return false;
+  }
+  ASSIGN_OR_RETURN(const Known* const known, Find(change));
+  if (!IsWanted(change, *known)) return false;
+  v1::Change* const out = response.add_changes();
+  out->set_sequence(change.sequence);
+  out->set_checksum(change.checksum);
+  *out->mutable_commit_time() =
+      TimeUtil::MicrosecondsToTimestamp(change.committed_us);
+  RETURN_IF_ERROR(Fill(change, *known, out));
+  return true;
+}
+
+// Followers learn of names in the order of the changes: so each change tells
+// the name that its collection had right after it.
+absl::StatusOr<const ChangeEncoder::Known*> ChangeEncoder::Find(
+    const Change& change) {
+  Known& known = known_[change.collection];
+  if (change.sequence < known.until) return &known;
+  ASSIGN_OR_RETURN(known.collection, view_.FindById(change.collection));
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   view_.connection().Cached(kSelectNextNaming));
+  select.BindInt(1, change.collection);
+  select.BindInt(2, change.sequence);
+  ASSIGN_OR_RETURN(const bool found, select.Step());
+  if (!found) {
+    known.name =
+        known.collection == nullptr ? change.id : known.collection->name();
+    known.until = std::numeric_limits<int64_t>::max();
+    return &known;
+  }
+  const auto kind = static_cast<ChangeKind>(select.Int(0));
+  known.name = kind == ChangeKind::kCollectionDropped
+                   ? std::string(select.Text(1))
+                   : std::string(select.Blob(2));
+  known.until = select.Int(3);
+  return &known;
+}
+
+bool ChangeEncoder::IsWanted(const Change& change, const Known& known) const {
+  switch (change.kind) {
+    case ChangeKind::kCollectionChanged:
+      // Also for those who knew it by the name before.
+      return scope_.Includes(change.id) || scope_.Includes(change.payload);
+    case ChangeKind::kCollectionDropped:
+      return scope_.Includes(change.id);
+    default:
+      return scope_.Includes(known.name);
+  }
+}
+
+absl::Status ChangeEncoder::Fill(const Change& change, const Known& known,
+                                 v1::Change* out) {
+  switch (change.kind) {
+    case ChangeKind::kCollectionCreated:
+      FillCollection(known.collection.get(), known.name,
+                     out->mutable_collection_created());
+      return absl::OkStatus();
+    case ChangeKind::kRecordChanged:
+      return FillRecordChanged(change, known, out->mutable_record_changed());
+    case ChangeKind::kRecordDeleted:
+      return FillRecordDeleted(change, known, out->mutable_record_deleted());
+    case ChangeKind::kVectorsStored:
+      return FillVectors(change, known, out->mutable_vectors_stored());
+    case ChangeKind::kCollectionChanged:
+      FillCollection(known.collection.get(), change.id,
+                     out->mutable_collection_changed()->mutable_collection());
+      out->mutable_collection_changed()->set_previous_name(change.payload);
+      return absl::OkStatus();
+    case ChangeKind::kCollectionDropped:
+      out->mutable_collection_dropped()->set_collection(change.id);
+      return absl::OkStatus();
+  }
+  return Unreadable(change);
+}
+
+absl::Status ChangeEncoder::FillRecordChanged(const Change& change,
+                                              const Known& known,
+                                              v1::RecordChanged* out) {
+  RETURN_IF_ERROR(FillPlace(change, known.name, out));
+  if (scope_.view == FeedScope::View::kIndex) return absl::OkStatus();
+  out->clear_pending_generations();
+  out->clear_cleared_generations();
+  if (known.collection == nullptr) return absl::OkStatus();
+  const Collection& collection = *known.collection;
+  ASSIGN_OR_RETURN(
+      const bool had_before,
+      records_.ReadBefore(collection, change, out->mutable_before()));
+  if (!had_before) out->clear_before();
+  ASSIGN_OR_RETURN(
+      const bool has_after,
+      records_.ReadAfter(collection, change, out->mutable_after()));
+  if (!has_after) out->clear_after();
+  return absl::OkStatus();
+}
+
+absl::Status ChangeEncoder::FillRecordDeleted(const Change& change,
+                                              const Known& known,
+                                              v1::RecordDeleted* out) {
+  RETURN_IF_ERROR(FillPlace(change, known.name, out));
+  if (scope_.view == FeedScope::View::kIndex || known.collection == nullptr) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(
+      const bool had_before,
+      records_.ReadBefore(*known.collection, change, out->mutable_before()));
+  if (!had_before) out->clear_before();
+  return absl::OkStatus();
+}
+
+absl::Status ChangeEncoder::FillVectors(const Change& change,
+                                        const Known& known,
+                                        v1::VectorsStored* out) {
+  RETURN_IF_ERROR(FillPlace(change, known.name, out));
+  const VectorField* const field =
+      known.collection == nullptr
+          ? nullptr
+          : FindGeneration(*known.collection, out->generation());
+  // Gone with its generation.
+  if (field == nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   view_.connection().Cached(field->generation.select));
+  select.BindInt(1, VectorKey(change.row, 0));
+  select.BindInt(2, VectorKey(change.row, kMaxChunks - 1));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    // Those of a later change come with it.
+    if (!found || select.Int(0) != change.sequence) return absl::OkStatus();
+    const absl::string_view vector = select.Blob(1);
+    out->add_chunks()->set_values(vector.data(), vector.size());
+  }
+}
+
+}  // namespace engram::storage

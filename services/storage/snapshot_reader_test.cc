@@ -1,0 +1,286 @@
+#include "services/storage/snapshot_reader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/status/errors.h"
+#include "libs/status/testing/status_matchers.h"
+#include "services/storage/change_retention.h"
+#include "services/storage/testing/database_fixture.h"
+
+namespace engram::storage {
+namespace {
+
+using ::engram::testing::StatusIs;
+using ::testing::ElementsAre;
+
+constexpr char kNotes[] = R"(
+collection: notes
+fields:
+  title: {type: string}
+vectors:
+  text: {source: [title], model: test}
+  mine: {supplied: 2}
+)";
+constexpr char kPlain[] =
+    "{collection: plain, fields: {x: {type: string}}, expire: {after: 1h}}";
+
+class SnapshotReaderTest : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_OK(db_.Apply({kNotes, kPlain})); }
+
+  void Create(const std::string& collection, int count,
+              const std::string& fields = "{}") {
+    std::vector<std::string> items;
+    for (int i = 0; i < count; ++i) {
+      items.push_back(absl::StrCat(R"({"collection": ")", collection,
+                                   R"(", "create": {"id": "r)", ++records_,
+                                   R"(", "fields": )", fields, "}}"));
+    }
+    ASSERT_OK(db_.Write(absl::StrCat("[", absl::StrJoin(items, ","), "]")));
+  }
+
+  // Records whose messages are many.
+  void CreateMany(int count = 1000) {
+    Create("plain", count,
+           absl::StrCat(R"({"x": ")", std::string(4000, 'x'), "\"}"));
+  }
+
+  static std::vector<v1::StreamSnapshotResponse> ReadAll(
+      SnapshotReader reader) {
+    std::vector<v1::StreamSnapshotResponse> messages;
+    while (true) {
+      v1::StreamSnapshotResponse message;
+      const auto has_more = reader.Next(&message);
+      EXPECT_OK(has_more);
+      if (!has_more.ok() || !*has_more) return messages;
+      messages.push_back(std::move(message));
+    }
+  }
+  SnapshotReader Reader(FeedScope scope = {}, const std::string& token = "") {
+    if (token.empty()) return SnapshotReader(&db_.database(), scope);
+    auto decoded = SnapshotToken::Decode(token);
+    EXPECT_OK(decoded);
+    return SnapshotReader(&db_.database(), scope, *decoded);
+  }
+  static absl::Status Begin(SnapshotReader reader) {
+    v1::StreamSnapshotResponse message;
+    return reader.Next(&message).status();
+  }
+  static std::vector<std::string> Ids(
+      const std::vector<v1::StreamSnapshotResponse>& messages) {
+    std::vector<std::string> ids;
+    for (const auto& message : messages) {
+      for (const auto& record : message.records().records()) {
+        ids.push_back(record.id());
+      }
+    }
+    return ids;
+  }
+  static FeedScope Records() { return {.view = FeedScope::View::kRecord}; }
+
+  testing::TestDatabase db_;
+  int records_ = 0;
+};
+
+TEST_F(SnapshotReaderTest, ReadsVectorsBesideTheirRecords) {
+  ASSERT_OK(db_.Write(R"([
+    {"collection": "notes", "create": {"id": "none"}},
+    {"collection": "notes", "create": {"id": "waits",
+        "fields": {"title": "x"}}},
+    {"collection": "notes", "create": {"id": "two", "vectors": [
+        {"vectorField": "mine", "chunks": [{"values": "AACAPwAAAAA="},
+                                           {"values": "AAAAAAAAgD8="}]}]}},
+    {"collection": "notes", "create": {"id": "both",
+        "fields": {"title": "y"}, "vectors": [
+        {"vectorField": "mine", "chunks": [{"values": "AACAPwAAAAA="}]}]}},
+    {"collection": "notes", "create": {"id": "last"}}])"));
+  std::vector<std::string> shown;
+  for (const auto& message : ReadAll(Reader())) {
+    for (const auto& record : message.records().records()) {
+      std::string text = record.id();
+      for (const auto& vectors : record.vectors()) {
+        absl::StrAppend(&text, " ", vectors.generation(), ":",
+                        vectors.chunks_size());
+      }
+      for (const auto& pending : record.pending()) {
+        absl::StrAppend(&text, " waits:", pending.generation());
+        EXPECT_EQ(pending.sequence(), record.sequence());
+      }
+      shown.push_back(text);
+    }
+  }
+  EXPECT_THAT(shown, ElementsAre("none", "waits waits:1", "two 2:2",
+                                 "both 2:1 waits:1", "last"));
+}
+
+TEST_F(SnapshotReaderTest, VectorsOfHiddenRecordsAreLeftOut) {
+  ASSERT_OK(db_.Apply({R"(
+collection: kept
+fields:
+  title: {type: string}
+vectors:
+  mine: {supplied: 2}
+soft_delete: true
+)"}));
+  for (const char* id : {"a", "b", "c"}) {
+    ASSERT_OK(db_.WriteOne(
+        absl::StrCat(R"({"collection": "kept", "create": {"id": ")", id,
+                     R"(", "vectors": [{"vectorField": "mine", "chunks":
+            [{"values": "AACAPwAAAAA="}]}]}})")));
+  }
+  ASSERT_OK(db_.WriteOne(R"({"collection": "kept", "delete": {"id": "b"}})"));
+  const auto messages = ReadAll(Reader());
+  ASSERT_EQ(messages.size(), 3);
+  const auto& records = messages[1].records().records();
+  ASSERT_EQ(records.size(), 2);
+  EXPECT_EQ(records[1].id(), "c");
+  EXPECT_EQ(records[1].vectors_size(), 1);
+}
+
+TEST_F(SnapshotReaderTest, TheRecordViewHasFieldsAndNoVectors) {
+  Create("notes", 1, R"({"title": "x"})");
+  Create("plain", 1);
+  const auto messages = ReadAll(Reader(Records()));
+  ASSERT_EQ(messages.size(), 3);
+  const v1::SnapshotRecord& note = messages[1].records().records(0);
+  EXPECT_EQ(note.record().fields().fields().at("title").string_value(), "x");
+  EXPECT_EQ(note.record().id(), note.id());
+  EXPECT_EQ(note.record().version(), 1);
+  EXPECT_EQ(note.pending_size(), 0);
+  EXPECT_FALSE(note.has_expire_time());
+  EXPECT_TRUE(messages[1].records().records(1).has_expire_time());
+}
+
+TEST_F(SnapshotReaderTest, WhatHasExpiredIsNoRecord) {
+  Create("plain", 2);
+  db_.clock().Advance(absl::Hours(2));
+  Create("plain", 1);
+  EXPECT_THAT(Ids(ReadAll(Reader(Records()))), ElementsAre("r3"));
+}
+
+TEST_F(SnapshotReaderTest, OnlyTheCollectionsAskedFor) {
+  Create("notes", 2);
+  Create("plain", 3);
+  FeedScope scope;
+  scope.collections = {"notes"};
+  const auto messages = ReadAll(Reader(scope));
+  EXPECT_THAT(Ids(messages), ElementsAre("r1", "r2"));
+  EXPECT_EQ(messages[0].start().records(), 2);
+  ASSERT_EQ(messages[0].start().collections_size(), 1);
+  scope.collections = {"notes", "nothing"};
+  EXPECT_THAT(Begin(Reader(scope)),
+              StatusIs(absl::StatusCode::kNotFound, "nothing"));
+}
+
+TEST_F(SnapshotReaderTest, AnotherStreamGoesOnAfterAnyMessage) {
+  Create("notes", 3);
+  CreateMany();
+  const auto whole = ReadAll(Reader(Records()));
+  ASSERT_GT(whole.size(), 5);
+  for (size_t broken = 1; broken + 1 < whole.size(); ++broken) {
+    std::vector<v1::StreamSnapshotResponse> parts(whole.begin(),
+                                                  whole.begin() + broken + 1);
+    const auto rest =
+        ReadAll(Reader(Records(), whole[broken].records().resume_token()));
+    EXPECT_EQ(rest[0].start().position(), whole[0].start().position());
+    EXPECT_EQ(rest[0].start().checksum(), whole[0].start().checksum());
+    parts.insert(parts.end(), rest.begin() + 1, rest.end());
+    EXPECT_EQ(Ids(parts), Ids(whole));
+    EXPECT_TRUE(parts.back().has_end());
+  }
+}
+
+TEST_F(SnapshotReaderTest, AResumedStreamTellsTheFirstOnesStart) {
+  CreateMany();
+  const auto whole = ReadAll(Reader(Records()));
+  Create("plain", 1);
+  const auto rest =
+      ReadAll(Reader(Records(), whole[1].records().resume_token()));
+  EXPECT_EQ(rest[0].start().position(), whole[0].start().position());
+  EXPECT_EQ(rest.back().end().position(),
+            db_.database().NewestPosition().ToString());
+}
+
+TEST_F(SnapshotReaderTest, ATokenIsForTheSameQuestion) {
+  CreateMany();
+  const std::string token =
+      ReadAll(Reader(Records()))[1].records().resume_token();
+  FeedScope fewer = Records();
+  fewer.collections = {"plain"};
+  FeedScope typed = Records();
+  typed.body = FeedScope::Body::kTyped;
+  for (const FeedScope& scope : {FeedScope{}, fewer, typed}) {
+    EXPECT_THAT(Begin(Reader(scope, token)),
+                StatusIs(absl::StatusCode::kInvalidArgument, "resume_token"));
+  }
+}
+
+TEST_F(SnapshotReaderTest, ATokenThatNobodyGaveIsRefused) {
+  for (const std::string& text :
+       {std::string("x"), std::string("!!"), absl::WebSafeBase64Escape("a b"),
+        absl::WebSafeBase64Escape("snapshot1 default@00000000000000ab.1 1 1 1 "
+                                  "1 x"),
+        absl::WebSafeBase64Escape("snapshot9 default@00000000000000ab.1 1 1 1 "
+                                  "1 1")}) {
+    EXPECT_THAT(SnapshotToken::Decode(text),
+                StatusIs(absl::StatusCode::kInvalidArgument, "resume_token"))
+        << text;
+  }
+}
+
+TEST_F(SnapshotReaderTest, NoSnapshotGoesOnOverAnotherSchema) {
+  CreateMany();
+  const std::string token =
+      ReadAll(Reader(Records()))[1].records().resume_token();
+  ASSERT_OK(db_.Apply({"{collection: other, fields: {x: {type: int}}}"}));
+  const absl::Status status = Begin(Reader(Records(), token));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kAborted));
+  EXPECT_EQ(ReasonOf(status), common::v1::ERROR_REASON_SCHEMA_CHANGED);
+}
+
+TEST_F(SnapshotReaderTest, NoSnapshotGoesOnWithoutTheChangesSince) {
+  CreateMany();
+  const std::string token =
+      ReadAll(Reader(Records()))[1].records().resume_token();
+  Create("plain", 5);
+  ASSERT_OK(db_.Run([&](WriteTransaction& transaction) {
+    return RemoveChanges(transaction.connection(), 1,
+                         transaction.log().head().sequence - 1);
+  }));
+  const absl::Status status = Begin(Reader(Records(), token));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kOutOfRange));
+  EXPECT_EQ(ReasonOf(status), common::v1::ERROR_REASON_POSITION_PRUNED);
+}
+
+// Between two messages nothing keeps the write-ahead log from being emptied.
+TEST_F(SnapshotReaderTest, HoldsNoTransactionBetweenMessages) {
+  CreateMany();
+  ASSERT_OK_AND_ASSIGN(
+      const auto other,
+      sqlite::Connection::Open(
+          db_.QueryText("SELECT file FROM pragma_database_list"),
+          sqlite::Access::kReadWrite));
+  SnapshotReader reader = Reader();
+  v1::StreamSnapshotResponse message;
+  int messages = 0;
+  while (true) {
+    message.Clear();
+    ASSERT_OK_AND_ASSIGN(const bool has_more, reader.Next(&message));
+    if (!has_more) break;
+    ++messages;
+    Create("plain", 1);
+    EXPECT_OK(other->CheckpointTruncate());
+  }
+  EXPECT_GT(messages, 1);
+}
+
+}  // namespace
+}  // namespace engram::storage

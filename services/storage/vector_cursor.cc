@@ -1,0 +1,73 @@
+#include "services/storage/vector_cursor.h"
+
+#include <limits>
+#include <utility>
+
+#include "libs/status/status_macros.h"
+
+namespace engram::storage {
+namespace {
+
+constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
+
+// An entry of sequence 0 is of a backfill, which holds no position back.
+constexpr absl::string_view kScanPending = R"sql(
+SELECT row, sequence FROM _outbox
+WHERE generation = ? AND row >= ? AND sequence > 0 ORDER BY row)sql";
+
+}  // namespace
+
+absl::StatusOr<VectorCursor> VectorCursor::Begin(sqlite::Connection& connection,
+                                                 const Generation& generation,
+                                                 int64_t row) {
+  ASSIGN_OR_RETURN(sqlite::Statement vectors,
+                   connection.Cached(generation.scan));
+  vectors.BindInt(1, VectorKey(row, 0));
+  ASSIGN_OR_RETURN(sqlite::Statement pending, connection.Cached(kScanPending));
+  pending.BindInt(1, generation.id);
+  pending.BindInt(2, row);
+  VectorCursor cursor(generation.id, std::move(vectors), std::move(pending));
+  RETURN_IF_ERROR(cursor.NextVector());
+  RETURN_IF_ERROR(cursor.NextPending());
+  return cursor;
+}
+
+absl::StatusOr<int64_t> VectorCursor::Read(int64_t row,
+                                           v1::SnapshotRecord* record) {
+  // Those of deleted records that are kept lie between.
+  while (key_ < VectorKey(row, 0)) RETURN_IF_ERROR(NextVector());
+  int64_t bytes = 0;
+  if (key_ < VectorKey(row + 1, 0)) {
+    v1::StoredVectors& stored = *record->add_vectors();
+    stored.set_generation(generation_);
+    stored.set_sequence(vectors_.Int(1));
+    do {
+      const absl::string_view vector = vectors_.Blob(2);
+      // From SQLite's page, with no copy between.
+      stored.add_chunks()->set_values(vector.data(), vector.size());
+      bytes += static_cast<int64_t>(vector.size());
+      RETURN_IF_ERROR(NextVector());
+    } while (key_ < VectorKey(row + 1, 0));
+  }
+  while (pending_row_ < row) RETURN_IF_ERROR(NextPending());
+  if (pending_row_ == row) {
+    v1::PendingVector& pending = *record->add_pending();
+    pending.set_generation(generation_);
+    pending.set_sequence(pending_.Int(1));
+  }
+  return bytes;
+}
+
+absl::Status VectorCursor::NextVector() {
+  ASSIGN_OR_RETURN(const bool found, vectors_.Step());
+  key_ = found ? vectors_.Int(0) : kEnd;
+  return absl::OkStatus();
+}
+
+absl::Status VectorCursor::NextPending() {
+  ASSIGN_OR_RETURN(const bool found, pending_.Step());
+  pending_row_ = found ? pending_.Int(0) : kEnd;
+  return absl::OkStatus();
+}
+
+}  // namespace engram::storage
