@@ -17,6 +17,7 @@
 #include "libs/position/position.h"
 #include "libs/sqlite/connection.h"
 #include "libs/sqlite/transaction.h"
+#include "services/storage/cache_state.h"
 #include "services/storage/catalog.h"
 #include "services/storage/embedding_outbox.h"
 #include "services/storage/group_committer.h"
@@ -74,6 +75,8 @@ class Database {
     absl::Duration change_retention = absl::Hours(24 * 7);
     // The most records that one delete may take along.
     int64_t max_cascade_rows = 100'000;
+    // The most bytes of keys and values in one cache.
+    int64_t max_cache_bytes = int64_t{256} << 20;
     // Where backups go that are taken before a schema is applied; empty is
     // `backups` beside the file.
     std::string backup_directory;
@@ -103,11 +106,14 @@ class Database {
   }
   uint64_t epoch() const { return committer_->epoch(); }
   int64_t max_cascade_rows() const { return options_.max_cascade_rows; }
+  int64_t max_cache_bytes() const { return options_.max_cache_bytes; }
 
   // The time for reads: never before what a write has seen.
   int64_t now_us() const {
     return std::max(absl::ToUnixMicros(clock_->Now()), committed_us_.load());
   }
+
+  StorageMetrics& metrics() { return *metrics_; }
 
   const std::string& backup_directory() const {
     return options_.backup_directory;
@@ -131,6 +137,7 @@ class Database {
 
   Catalog& catalog() { return catalog_; }
   EmbeddingOutbox& outbox() { return outbox_; }
+  CacheState& caches() { return caches_; }
   // Notified after each commit.
   WaitList& commits() { return commits_; }
 
@@ -165,6 +172,7 @@ class Database {
 
   Catalog catalog_;
   EmbeddingOutbox outbox_;
+  CacheState caches_;
   TouchBuffer touches_;
   WaitList commits_;
   ReadPool readers_;

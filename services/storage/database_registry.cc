@@ -391,6 +391,7 @@ void DatabaseRegistry::Tick() {
   for (Database* database : List()) {
     has_pending |= database->outbox().ExpireLeases(now);
     database->commits().Tick(now);
+    database->caches().leases().Tick();
     database->FlushTouches();
     const absl::Status status = database->CheckpointIfLarge();
     if (!status.ok()) {
