@@ -159,13 +159,15 @@ void CacheLeases::Setting::End(bool stored) {
   Tell(std::move(calls));
 }
 
-int64_t CacheLeases::Count(absl::string_view collection) const {
+CacheLeases::Counts CacheLeases::Count(absl::string_view collection) const {
   absl::MutexLock lock(&mutex_);
-  int64_t count = 0;
+  Counts counts;
   for (const auto& [key, state] : states_) {
-    if (!state.lease.empty() && key.collection == collection) ++count;
+    if (key.collection != collection) continue;
+    if (!state.lease.empty()) ++counts.leases;
+    counts.waiting += static_cast<int64_t>(state.waiters.size());
   }
-  return count;
+  return counts;
 }
 
 void CacheLeases::Tick() {

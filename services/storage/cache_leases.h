@@ -132,8 +132,12 @@ class CacheLeases {
     bool counted_ = false;
   };
 
-  // How many leases there are on keys of a collection.
-  int64_t Count(absl::string_view collection) const;
+  // Of the keys of a collection.
+  struct Counts {
+    int64_t leases = 0;
+    int64_t waiting = 0;
+  };
+  Counts Count(absl::string_view collection) const;
 
   // Passes on leases that have ended, and ends waits that are over.
   void Tick();

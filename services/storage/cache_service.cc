@@ -178,8 +178,10 @@ absl::Status ReadStats(const DatabaseRegistry& registry,
   response->set_hits(counters.hits);
   response->set_misses(counters.misses);
   response->set_evictions(counters.evictions);
-  response->set_leases(
-      target.database->caches().leases().Count(target.named.name));
+  const CacheLeases::Counts leases =
+      target.database->caches().leases().Count(target.named.name);
+  response->set_leases(leases.leases);
+  response->set_waiting(leases.waiting);
   if (target.cache() == nullptr) return absl::OkStatus();
   return ReadCacheStats(*target.database, *target.cache(), bounds, response);
 }
