@@ -11,6 +11,7 @@
 #include "libs/schema/record_scope.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
+#include "services/storage/cache_collection.h"
 #include "services/storage/collection_table.h"
 #include "services/storage/spec_expressions.h"
 
@@ -409,6 +410,7 @@ void CompileCollection(Collection& collection) {
   CompileTextIndex(collection);
   CompileExpressions(collection);
   CompileStatements(collection);
+  collection.cache_value = FindCacheValue(collection.spec);
 }
 
 absl::StatusOr<std::vector<CollectionPtr>> ReadCollections(

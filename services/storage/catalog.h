@@ -131,6 +131,9 @@ struct Collection {
   std::optional<TextIndex> text_index;
   // The refs that name this collection's records.
   std::vector<Referrer> referrers;
+  // The place of `value` where the collection can be a cache
+  // (cache_collection.h), so that its bytes are counted; else -1.
+  int cache_value = -1;
 
   // Of the spec's expressions, parsed.
   std::vector<filter::Node> checks;

@@ -72,6 +72,7 @@ Database::Database(std::string name, std::string path, int64_t created_us,
       clock_(clock),
       metrics_(metrics),
       outbox_(name_, &catalog_),
+      caches_(clock),
       readers_(std::move(path), options.max_idle_readers) {}
 
 Database::~Database() { Close(); }
@@ -158,6 +159,7 @@ void Database::OnCommit(const GroupCommitter::Commit& commit) {
   wal_bytes_ = commit.wal_bytes;
   outbox_pending_ += commit.effects.outbox_growth;
   if (commit.effects.has_new_entries) outbox_.NoteNewEntries();
+  caches_.sizes().NoteCommit(commit.head.sequence, commit.effects.cache_bytes);
   commits_.Notify();
   on_commit_(commit.effects.has_new_entries);
 }
@@ -268,6 +270,7 @@ void Database::Close() {
   if (closed_) return;
   closed_ = true;
   commits_.Stop();
+  caches_.leases().Stop();
   readers_.Close();
   if (committer_ != nullptr) {
     SubmitTouches();

@@ -17,6 +17,7 @@
 #include "libs/position/position.h"
 #include "libs/sqlite/connection.h"
 #include "libs/sqlite/transaction.h"
+#include "services/storage/cache_state.h"
 #include "services/storage/catalog.h"
 #include "services/storage/change_retention.h"
 #include "services/storage/embedding_outbox.h"
@@ -78,6 +79,8 @@ class Database {
     int64_t change_max_bytes = int64_t{4} << 30;
     // The most records that one delete may take along.
     int64_t max_cascade_rows = 100'000;
+    // The most bytes of keys and values in one cache.
+    int64_t max_cache_bytes = int64_t{256} << 20;
     // Where backups go that are taken before a schema is applied; empty is
     // `backups` beside the file.
     std::string backup_directory;
@@ -107,11 +110,14 @@ class Database {
   }
   uint64_t epoch() const { return committer_->epoch(); }
   int64_t max_cascade_rows() const { return options_.max_cascade_rows; }
+  int64_t max_cache_bytes() const { return options_.max_cache_bytes; }
 
   // The time for reads: never before what a write has seen.
   int64_t now_us() const {
     return std::max(absl::ToUnixMicros(clock_->Now()), committed_us_.load());
   }
+
+  StorageMetrics& metrics() { return *metrics_; }
 
   const std::string& backup_directory() const {
     return options_.backup_directory;
@@ -136,6 +142,7 @@ class Database {
   Catalog& catalog() { return catalog_; }
   FollowerTable& followers() { return followers_; }
   EmbeddingOutbox& outbox() { return outbox_; }
+  CacheState& caches() { return caches_; }
   // Notified after each commit.
   WaitList& commits() { return commits_; }
 
@@ -180,6 +187,7 @@ class Database {
   Catalog catalog_;
   EmbeddingOutbox outbox_;
   FollowerTable followers_;
+  CacheState caches_;
   TouchBuffer touches_;
   WaitList commits_;
   ReadPool readers_;

@@ -396,6 +396,7 @@ void DatabaseRegistry::Tick() {
     database->PruneChangesIfLarge();
     has_pending |= database->outbox().ExpireLeases(now);
     database->commits().Tick(now);
+    database->caches().leases().Tick();
     database->FlushTouches();
     const absl::Status status = database->CheckpointIfLarge();
     if (!status.ok()) {

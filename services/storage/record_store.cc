@@ -59,6 +59,26 @@ std::vector<int> ChangedPlaces(const Collection& collection,
   return places;
 }
 
+// What a cache's entry takes, as cache_sizes.h counts it.
+int64_t EntryBytes(const Collection& collection, const StoredRecord& record) {
+  const ColumnValue& value = record.values[collection.cache_value];
+  size_t bytes = record.id.size();
+  if (const auto* text = std::get_if<std::string>(&value))
+    bytes += text->size();
+  if (const auto* blob = std::get_if<Blob>(&value)) bytes += blob->bytes.size();
+  return static_cast<int64_t>(bytes);
+}
+
+// Counts an entry that is no longer, or is now; either may be null.
+void CountEntry(WriteTransaction& transaction, const Collection& collection,
+                const StoredRecord* before, const StoredRecord* after) {
+  if (collection.cache_value < 0) return;
+  transaction.CountCacheBytes(
+      collection.id,
+      (after == nullptr ? 0 : EntryBytes(collection, *after)) -
+          (before == nullptr ? 0 : EntryBytes(collection, *before)));
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<StoredRecord>> RecordStore::FindById(
@@ -113,6 +133,7 @@ absl::StatusOr<bool> RecordStore::Insert(
   }
   record.row = connection.last_insert_row();
   transaction_.CountRecords(collection.id, 1);
+  CountEntry(transaction_, collection, nullptr, &record);
   RETURN_IF_ERROR(
       AddElements(connection, collection, record.row, record.values));
   RETURN_IF_ERROR(AddText(connection, collection, record.row, record.values));
@@ -133,6 +154,7 @@ absl::StatusOr<bool> RecordStore::Update(
   after.sequence = NextSequence();
   ASSIGN_OR_RETURN(const bool updated, UpdateRow(collection, before, after));
   if (!updated) return false;
+  CountEntry(transaction_, collection, &before, &after);
   RETURN_IF_ERROR(
       KeepVersion(transaction_, collection, before, VersionEnd::kChange));
   ASSIGN_OR_RETURN(const int64_t image_bytes,
@@ -251,6 +273,7 @@ absl::Status RecordStore::Hide(const Collection& collection,
                              record.values));
   RETURN_IF_ERROR(HideVectors(transaction_, collection, record));
   transaction_.CountRecords(collection.id, -1);
+  CountEntry(transaction_, collection, &record, nullptr);
   return AppendDeleted(collection, record, image_bytes);
 }
 
@@ -283,6 +306,7 @@ absl::StatusOr<bool> RecordStore::Unhide(const Collection& collection,
   RETURN_IF_ERROR(AddText(transaction_.connection(), collection, record.row,
                           record.values));
   transaction_.CountRecords(collection.id, 1);
+  CountEntry(transaction_, collection, nullptr, &record);
   v1::RecordChanged change;
   RETURN_IF_ERROR(UnhideVectors(transaction_, collection, record, change));
   // No image: for followers it was gone, and comes like a new one.
@@ -321,6 +345,7 @@ absl::Status RecordStore::Remove(const Collection& collection,
   // Followers know nothing of a hidden record any more.
   if (is_hidden) return absl::OkStatus();
   transaction_.CountRecords(collection.id, -1);
+  CountEntry(transaction_, collection, &record, nullptr);
   return AppendDeleted(collection, record, image_bytes);
 }
 

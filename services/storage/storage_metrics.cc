@@ -56,6 +56,13 @@ StorageMetrics::StorageMetrics(prometheus::Registry& registry)
           registry, "engram_storage_records_swept_total",
           "Records deleted because they had expired, or for good some time "
           "after they were deleted.")),
+      cache_hits(AddCounter(registry, "engram_storage_cache_hits_total",
+                            "Reads of caches that found an entry.")),
+      cache_misses(AddCounter(registry, "engram_storage_cache_misses_total",
+                              "Reads of caches that found none.")),
+      cache_evictions(
+          AddCounter(registry, "engram_storage_cache_evictions_total",
+                     "Entries that went because their cache was full.")),
       outbox_pending(AddGauge(registry, "engram_storage_outbox_pending",
                               "Texts that wait to be embedded.")),
       wal_bytes(AddGauge(registry, "engram_storage_wal_bytes",

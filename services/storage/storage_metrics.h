@@ -28,6 +28,11 @@ struct StorageMetrics {
   // Records deleted because they had expired, or for good some time after they
   // were deleted.
   prometheus::Counter& records_swept;
+  // Reads of caches that found an entry, those that found none, and entries
+  // that went to make room.
+  prometheus::Counter& cache_hits;
+  prometheus::Counter& cache_misses;
+  prometheus::Counter& cache_evictions;
   // Texts that wait to be embedded.
   prometheus::Gauge& outbox_pending;
   // Bytes in write-ahead logs.

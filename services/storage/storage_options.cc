@@ -48,6 +48,9 @@ void StorageOptions::Declare(config::Flags& flags) {
   flags.Add("max-cascade-rows", &max_cascade_rows,
             "records that one delete may take along; a larger cascade holds "
             "the writer for longer");
+  flags.Add("cache-max-bytes", &cache_max_bytes,
+            "bytes of keys and values that a cache keeps before the entries "
+            "used longest ago go; more cost disk");
   flags.Add("sweep-interval", &sweep_interval,
             "how often what has expired is deleted; nobody sees it in any "
             "case, but it stays on disk until then");
@@ -75,6 +78,8 @@ absl::Status StorageOptions::Validate() const {
   }
   RETURN_IF_ERROR(
       CheckRange("max-cascade-rows", max_cascade_rows, 1, 100'000'000));
+  RETURN_IF_ERROR(CheckRange("cache-max-bytes", cache_max_bytes, 1 << 20,
+                             int64_t{1} << 40));
   RETURN_IF_ERROR(CheckRange("storage-threads", threads, 1, 1024));
   RETURN_IF_ERROR(
       CheckRange("max-queued-calls", max_queued_calls, 1, 1'000'000));

@@ -46,6 +46,10 @@ struct StorageOptions {
   // The most records that one delete may take along because they refer to what
   // is deleted. A larger cascade holds the writer for longer.
   int64_t max_cascade_rows = 100'000;
+  // The most bytes of keys and values that one cache keeps, one collection that
+  // CacheService uses; beyond it the entries used longest ago go. A larger one
+  // costs disk.
+  int64_t cache_max_bytes = int64_t{256} << 20;
   // How often what has expired is deleted; nobody sees it in any case. Longer
   // intervals keep it on disk for longer.
   absl::Duration sweep_interval = absl::Seconds(60);

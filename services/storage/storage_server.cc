@@ -28,6 +28,7 @@ Database::Options DatabaseOptions(const StorageOptions& options) {
   database.change_retention = options.change_retention;
   database.change_max_bytes = options.change_max_bytes;
   database.max_cascade_rows = options.max_cascade_rows;
+  database.max_cache_bytes = options.cache_max_bytes;
   return database;
 }
 
@@ -63,6 +64,7 @@ StorageServer::StorageServer(DataDirectoryLock lock,
       database_service_(databases_.get(), &pool_, &clock),
       catalog_service_(databases_.get(), &pool_),
       record_service_(databases_.get(), &pool_),
+      cache_service_(databases_.get(), &pool_, &clock),
       vector_service_(databases_.get(), &pool_, &clock),
       feed_service_(databases_.get(), &pool_, &clock) {}
 
@@ -70,7 +72,7 @@ StorageServer::~StorageServer() { Stop(); }
 
 std::vector<grpc::Service*> StorageServer::services() {
   return {&database_service_, &catalog_service_, &record_service_,
-          &vector_service_, &feed_service_};
+          &cache_service_,    &vector_service_,  &feed_service_};
 }
 
 absl::Status StorageServer::Start() {

@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "libs/clock/clock.h"
 #include "libs/rpc/thread_pool.h"
+#include "services/storage/cache_service.h"
 #include "services/storage/catalog_service.h"
 #include "services/storage/data_directory_lock.h"
 #include "services/storage/database_registry.h"
@@ -74,6 +75,7 @@ class StorageServer {
   DatabaseService database_service_;
   CatalogService catalog_service_;
   RecordService record_service_;
+  CacheService cache_service_;
   VectorService vector_service_;
   FeedService feed_service_;
   std::atomic<bool> ready_ = false;

@@ -3,13 +3,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/types/span.h"
-#include "libs/log/log.h"
-#include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/collection_table.h"
 #include "services/storage/record_editor.h"
 #include "services/storage/record_history.h"
+#include "services/storage/record_purge.h"
 #include "services/storage/stored_record.h"
 
 namespace engram::storage {
@@ -22,56 +20,6 @@ std::string DueSql(const Collection& collection, absl::string_view column) {
                       QuoteIdentifier(collection.name()), " WHERE (", column,
                       ", _row) > (?, ?) AND ", column, " <= ? ORDER BY ",
                       column, ", _row LIMIT ?");
-}
-
-bool CannotBeDeleted(const absl::Status& status) {
-  const ErrorReason reason = ReasonOf(status);
-  return reason == common::v1::ERROR_REASON_RECORD_REFERENCED ||
-         reason == common::v1::ERROR_REASON_CASCADE_TOO_LARGE ||
-         // By a record whose ref would be cleared.
-         reason == common::v1::ERROR_REASON_UNIQUE_KEY_TAKEN;
-}
-
-// Deletes the records for good, or leaves everything as it was.
-absl::Status PurgeAll(RecordEditor& editor, const Collection& collection,
-                      absl::Span<const StoredRecord> records,
-                      DeleteCounts& counts) {
-  const RecordEditor::Mark mark = editor.NewMark();
-  ASSIGN_OR_RETURN(WriteTransaction::Part part,
-                   WriteTransaction::Part::Begin(editor.transaction()));
-  DeleteCounts deleted;
-  const absl::Status status =
-      editor.Delete(collection, records, DeleteMode::kPurge, &deleted);
-  if (!status.ok()) {
-    editor.Rewind(mark);
-    return status;
-  }
-  counts.deleted += deleted.deleted;
-  counts.cascaded += deleted.cascaded;
-  return part.Keep();
-}
-
-// Deletes the records for good; those that must stay are counted. Returns how
-// many were dealt with: those that have to go one by one may take many along.
-absl::StatusOr<size_t> Purge(RecordEditor& editor, const Collection& collection,
-                             absl::Span<const StoredRecord> records,
-                             DeleteCounts& counts, int64_t& kept) {
-  const absl::Status together = PurgeAll(editor, collection, records, counts);
-  if (together.ok()) return records.size();
-  if (!CannotBeDeleted(together)) return together;
-  for (size_t i = 0; i < records.size(); ++i) {
-    if (counts.deleted + counts.cascaded >= Sweep::kSliceRows) return i;
-    // One before may have taken it along.
-    ASSIGN_OR_RETURN(const bool is_there,
-                     editor.Has(collection, records[i].row));
-    if (!is_there) continue;
-    const absl::Status alone =
-        PurgeAll(editor, collection, records.subspan(i, 1), counts);
-    if (alone.ok()) continue;
-    if (!CannotBeDeleted(alone)) return alone;
-    ++kept;
-  }
-  return records.size();
 }
 
 }  // namespace
@@ -192,13 +140,14 @@ absl::StatusOr<int> Sweep::DeleteSome(WriteTransaction& transaction,
   if (records.empty()) return 0;
   RecordEditor editor(transaction, database_.catalog(),
                       {.max_cascade_rows = database_.max_cascade_rows()});
-  DeleteCounts counts;
-  ASSIGN_OR_RETURN(const size_t done, Purge(editor, collection, records, counts,
-                                            next_.result.kept));
+  PurgeCounts counts;
+  ASSIGN_OR_RETURN(const size_t done, PurgeRecords(editor, collection, records,
+                                                   kSliceRows, counts));
   RETURN_IF_ERROR(editor.Finish());
+  next_.result.kept += counts.kept;
   (next_.phase == Phase::kExpired ? next_.result.expired
                                   : next_.result.purged) +=
-      counts.deleted + counts.cascaded;
+      counts.deleted.deleted + counts.deleted.cascaded;
   next_.time_us = times_us[done - 1];
   next_.row = records[done - 1].row;
   // The rest is another slice's.

@@ -72,6 +72,10 @@ absl::StatusOr<int64_t> WriteTouch(RecordStore& store,
       before->HasExpiredAt(touch.last_us)) {
     return 0;
   }
+  // A cache's entry that was set since it was read: its hits begin anew.
+  if (collection.cache_value >= 0 && touch.last_us < before->updated_us) {
+    return 0;
+  }
   StoredRecord after = *before;
   int64_t left = touch.count;
   for (int64_t round = 0; left > 0 && round < kMaxRounds; ++round) {

@@ -39,6 +39,9 @@ void WriteEffects::Add(const WriteEffects& other) {
   vectors_stored += other.vectors_stored;
   outbox_growth += other.outbox_growth;
   has_new_entries |= other.has_new_entries;
+  for (const auto& [collection, growth] : other.cache_bytes) {
+    cache_bytes[collection] += growth;
+  }
 }
 
 absl::StatusOr<int64_t> WriteTransaction::Append(
@@ -108,7 +111,7 @@ WriteTransaction::Part::Part(Part&& other) noexcept
       head_(other.head_),
       records_(std::move(other.records_)),
       vectors_(std::move(other.vectors_)),
-      effects_(other.effects_) {}
+      effects_(std::move(other.effects_)) {}
 
 WriteTransaction::Part::~Part() {
   // The savepoint, whose own end comes after this, undoes the rows.
@@ -116,7 +119,7 @@ WriteTransaction::Part::~Part() {
   transaction_->log_.Rewind(head_);
   transaction_->records_ = std::move(records_);
   transaction_->vectors_ = std::move(vectors_);
-  transaction_->effects_ = effects_;
+  transaction_->effects_ = std::move(effects_);
 }
 
 absl::Status WriteTransaction::Part::Keep() {

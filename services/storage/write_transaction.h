@@ -26,6 +26,8 @@ struct WriteEffects {
   int64_t outbox_growth = 0;
   // Whether the outbox has new entries.
   bool has_new_entries = false;
+  // By how many bytes caches grew, by collection; see cache_sizes.h.
+  Counts cache_bytes;
 
   void Add(const WriteEffects& other);
 };
@@ -62,6 +64,10 @@ class WriteTransaction {
   }
   void CountVectors(int64_t generation, int64_t growth) {
     vectors_[generation] += growth;
+  }
+  // Notes that what a cache holds takes more or fewer bytes.
+  void CountCacheBytes(int64_t collection, int64_t growth) {
+    effects_.cache_bytes[collection] += growth;
   }
 
   // The number for the next record of a collection that numbers its records,

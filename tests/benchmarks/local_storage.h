@@ -39,6 +39,10 @@ class Clients {
   explicit Clients(const std::string& address);
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channels_[0]; }
+  // Those there are, for stubs of other services.
+  const std::vector<std::shared_ptr<grpc::Channel>>& channels() const {
+    return channels_;
+  }
 
   // Begins a call of a client; `done` follows its success.
   void Write(int client, std::shared_ptr<storage::v1::WriteRequest> request,

@@ -74,6 +74,7 @@ class GrpcurlTest(processes.ProcessTest):
         self.followers(position)
         self.queries(position)
         self.operations()
+        self.caches()
         declared = {f"{service}/{method}"
                     for services in declared_methods().values()
                     for service, methods in services.items() for method in methods}
@@ -159,6 +160,31 @@ class GrpcurlTest(processes.ProcessTest):
         self.assertEqual(found["hits"][0]["id"], "a")
         index, = self.call("search", "IndexService/ListIndexes")["indexes"]
         self.assertEqual(index["vectors"], "2")
+
+    def caches(self):
+        missed = self.call("storage", "CacheService/Get", {"key": "rates"})
+        self.assertEqual(missed, {})
+        leased = self.call("storage", "CacheService/GetOrLease",
+                           {"key": "rates", "lease_duration": "60s", "wait": "0s"})
+        set_ = self.call("storage", "CacheService/Set", {
+            "entry": {"key": "rates", "value": {"usd": 1.09}, "category": "api"},
+            "ttl": "600s", "lease": leased["lease"]})
+        self.assertIn("expire_time", set_)
+        self.call("storage", "CacheService/ReleaseLease",
+                  {"key": "rates", "lease": leased["lease"]})
+        got = self.call("storage", "CacheService/Get", {"key": "rates"})
+        self.assertEqual(got["entry"]["value"], {"usd": 1.09})
+        self.assertEqual(self.call("storage", "CacheService/Has", {"key": "rates"}),
+                         {"found": True})
+        keys = self.call("storage", "CacheService/Keys", {"pattern": {"glob": "r*"}})
+        self.assertEqual(keys["keys"], ["rates"])
+        stats = self.call("storage", "CacheService/Stats")
+        self.assertEqual(stats["hits"], "1")
+        deleted = self.call("storage", "CacheService/DeleteMatching",
+                            {"pattern": {"regex": "^ra"}})
+        self.assertEqual(deleted["deleted"], "1")
+        self.call("storage", "CacheService/Delete", {"key": "rates"})
+        self.call("storage", "CacheService/Clear", {"category": "api"})
 
     def operations(self):
         name = self.call("search", "IndexService/VerifyIndex",

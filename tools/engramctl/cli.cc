@@ -24,8 +24,8 @@ constexpr char kFooter[] = R"(Examples:
   engramctl status
 
 Each command has its own --help with more. Exit codes: 0 done, 1 failed, 2 the
-command line makes no sense, 3 done, with records rejected or with differences
-found.)";
+command line makes no sense, 3 done, with records rejected, with differences
+found or with nothing found.)";
 
 void AddGlobalOptions(CLI::App& app, Context& context) {
   ConnectionOptions& connection = context.connection_options;
@@ -87,6 +87,7 @@ int RunCommandLine(const std::vector<std::string>& arguments,
   AddUpdateCommand(app, context);
   AddWatchCommand(app, context);
   AddFollowerCommand(app, context);
+  AddCacheCommand(app, context);
   AddStatusCommand(app, context);
   AddIndexCommand(app, context);
   AddModelCommand(app, context);

@@ -11,6 +11,8 @@
 
 namespace engram::engramctl {
 
+// cache get, set, has, delete, keys, clear, stats.
+void AddCacheCommand(CLI::App& app, Context& context);
 void AddDatabaseCommand(CLI::App& app, Context& context);
 void AddFollowerCommand(CLI::App& app, Context& context);
 void AddImportCommand(CLI::App& app, Context& context);

@@ -61,6 +61,13 @@ JsonObject& JsonObject::Object(absl::string_view key, const JsonObject& value) {
   return *this;
 }
 
+JsonObject& JsonObject::Value(absl::string_view key,
+                              const google::protobuf::Value& value) {
+  Key(key);
+  json::AppendJson(value, &text_);
+  return *this;
+}
+
 JsonObject& JsonObject::Struct(absl::string_view key,
                                const google::protobuf::Struct& value) {
   Key(key);

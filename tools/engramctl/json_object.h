@@ -21,6 +21,8 @@ class JsonObject {
   JsonObject& Float(absl::string_view key, float value);
   JsonObject& Bool(absl::string_view key, bool value);
   JsonObject& Object(absl::string_view key, const JsonObject& value);
+  JsonObject& Value(absl::string_view key,
+                    const google::protobuf::Value& value);
   JsonObject& Struct(absl::string_view key,
                      const google::protobuf::Struct& value);
   JsonObject& List(absl::string_view key,
