@@ -391,6 +391,8 @@ void DatabaseRegistry::Tick() {
   for (Database* database : List()) {
     has_pending |= database->outbox().ExpireLeases(now);
     database->commits().Tick(now);
+    database->jobs().waiters().Tick(now);
+    database->RunDueJobs();
     database->FlushTouches();
     const absl::Status status = database->CheckpointIfLarge();
     if (!status.ok()) {

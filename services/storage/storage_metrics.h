@@ -6,6 +6,11 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <array>
+#include <cstddef>
+
+#include "services/storage/job_effects.h"
+
 namespace engram::storage {
 
 // What storage measures, over all databases. Thread-safe.
@@ -32,6 +37,16 @@ struct StorageMetrics {
   prometheus::Gauge& outbox_pending;
   // Bytes in write-ahead logs.
   prometheus::Gauge& wal_bytes;
+  // Calls that wait for jobs.
+  prometheus::Gauge& waiting_workers;
+
+  // Jobs that stand there.
+  prometheus::Gauge& jobs(JobState state) const {
+    return *jobs_[static_cast<size_t>(state) - 1];
+  }
+
+ private:
+  std::array<prometheus::Gauge*, kJobStates.size()> jobs_;
 };
 
 }  // namespace engram::storage

@@ -63,13 +63,14 @@ StorageServer::StorageServer(DataDirectoryLock lock,
       catalog_service_(databases_.get(), &pool_),
       record_service_(databases_.get(), &pool_),
       vector_service_(databases_.get(), &pool_, &clock),
-      feed_service_(databases_.get(), &pool_, &clock) {}
+      feed_service_(databases_.get(), &pool_, &clock),
+      job_service_(databases_.get(), &pool_, &clock) {}
 
 StorageServer::~StorageServer() { Stop(); }
 
 std::vector<grpc::Service*> StorageServer::services() {
   return {&database_service_, &catalog_service_, &record_service_,
-          &vector_service_, &feed_service_};
+          &vector_service_,   &feed_service_,    &job_service_};
 }
 
 absl::Status StorageServer::Start() {

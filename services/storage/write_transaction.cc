@@ -39,6 +39,7 @@ void WriteEffects::Add(const WriteEffects& other) {
   vectors_stored += other.vectors_stored;
   outbox_growth += other.outbox_growth;
   has_new_entries |= other.has_new_entries;
+  jobs.Add(other.jobs);
 }
 
 absl::StatusOr<int64_t> WriteTransaction::Append(ChangeKind kind,

@@ -10,6 +10,7 @@
 #include "libs/sqlite/connection.h"
 #include "libs/sqlite/transaction.h"
 #include "services/storage/change_log.h"
+#include "services/storage/job_effects.h"
 
 namespace engram::storage {
 
@@ -26,6 +27,7 @@ struct WriteEffects {
   int64_t outbox_growth = 0;
   // Whether the outbox has new entries.
   bool has_new_entries = false;
+  JobEffects jobs;
 
   void Add(const WriteEffects& other);
 };

@@ -3,14 +3,11 @@
 // client that repeats the one it does not know of changes nothing twice.
 
 #include <gmock/gmock.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
+#include <grpcpp/channel.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -21,10 +18,9 @@
 #include "absl/time/clock.h"
 #include "engram/storage/v1/catalog.grpc.pb.h"
 #include "engram/storage/v1/record.grpc.pb.h"
-#include "libs/sqlite/testing/temp_directory.h"
 #include "libs/status/testing/status_matchers.h"
 #include "tests/e2e/cluster.h"
-#include "tests/e2e/process.h"
+#include "tests/e2e/storage_process.h"
 #include "tests/integration/store_checker.h"
 
 namespace engram::e2e {
@@ -58,53 +54,6 @@ rollups:
   - parent: session_id
     set: {messages: count, tokens: sum(tokens)}
 )yaml";
-
-// The storage process, at an address and in a directory that stay.
-class Storage {
- public:
-  Storage() : address_(absl::StrCat("127.0.0.1:", FreePort())) {}
-
-  void Start() {
-    process_.emplace("engram-storage",
-                     std::vector<std::string>{
-                         "--listen", address_, "--metrics-listen",
-                         "127.0.0.1:0", "--data-dir", directory_.File("data")},
-                     directory_.File("log"));
-    grpc::ChannelArguments arguments;
-    // A start takes less than gRPC's shortest pause between two tries.
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 5);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5);
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    channel_ = grpc::CreateCustomChannel(
-        address_, grpc::InsecureChannelCredentials(), arguments);
-    ASSERT_TRUE(channel_->WaitForConnected(
-        absl::ToChronoTime(absl::Now() + absl::Minutes(1))));
-  }
-
-  void Kill() { process_->Kill(); }
-  int Stop() {
-    channel_.reset();
-    return process_->Terminate();
-  }
-
-  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
-
-  // The default database's file.
-  std::string File() const {
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(
-             directory_.File("data/default"))) {
-      if (entry.path().filename() == "engram.db") return entry.path();
-    }
-    return "";
-  }
-
- private:
-  engram::testing::TempDirectory directory_;
-  const std::string address_;
-  std::optional<Process> process_;
-  std::shared_ptr<grpc::Channel> channel_;
-};
 
 // Writes to a session of its own, and knows what must be there.
 class Writer {
@@ -261,7 +210,7 @@ class Writer {
 };
 
 TEST(StorageKillsTest, AHundredKillsUnderLoadLoseNothingAndLeaveNothingHalf) {
-  Storage storage;
+  StorageProcess storage;
   storage.Start();
   storage::v1::ApplySchemaRequest schema;
   schema.add_documents()->set_yaml(std::string(kSessions));

@@ -14,6 +14,7 @@ namespace engram::engramctl {
 void AddDatabaseCommand(CLI::App& app, Context& context);
 void AddImportCommand(CLI::App& app, Context& context);
 void AddIndexCommand(CLI::App& app, Context& context);
+void AddJobsCommand(CLI::App& app, Context& context);
 void AddModelCommand(CLI::App& app, Context& context);
 // get, list.
 void AddReadCommands(CLI::App& app, Context& context);
