@@ -16,6 +16,8 @@ namespace {
 
 // Left to send the answer before the client's deadline.
 constexpr absl::Duration kAnswerTime = absl::Milliseconds(100);
+// For clients without a deadline: the longest wait, and time to look once more.
+constexpr absl::Duration kLongestCall = absl::Seconds(120);
 
 absl::Status ClientGone() {
   return absl::CancelledError("the client has gone");
@@ -34,7 +36,7 @@ class LeaseCall : public grpc::ServerUnaryReactor,
         clock_(clock),
         wanted_(std::move(decoded.wanted)),
         response_(response),
-        client_deadline_(rpc::DeadlineOf(*context)),
+        client_deadline_(rpc::DeadlineOf(*context, kLongestCall)),
         ticket_(database->jobs().waiters().NewTicket()) {
     const absl::Duration patience =
         client_deadline_ - absl::Now() - kAnswerTime;
