@@ -11,6 +11,7 @@
 #include "libs/sqlite/migrator.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/change_pruner.h"
+#include "services/storage/job_upkeep.h"
 #include "services/storage/migrations/migrations.h"
 #include "services/storage/sweeper.h"
 #include "services/storage/version.h"
@@ -73,6 +74,7 @@ Database::Database(std::string name, std::string path, int64_t created_us,
       metrics_(metrics),
       outbox_(name_, &catalog_),
       caches_(clock),
+      jobs_(metrics),
       readers_(std::move(path), options.max_idle_readers) {}
 
 Database::~Database() { Close(); }
@@ -94,6 +96,8 @@ absl::Status Database::Load(sqlite::Connection& connection) {
   ASSIGN_OR_RETURN(const int64_t oldest, ReadOldestSequence(connection));
   oldest_sequence_ = oldest;
   metrics_->outbox_pending.Increment(static_cast<double>(pending));
+  ASSIGN_OR_RETURN(const JobEffects jobs, ReadJobEffects(connection));
+  jobs_.Note(jobs);
   return absl::OkStatus();
 }
 
@@ -153,6 +157,7 @@ int64_t Database::SizeBytes() const {
 }
 
 void Database::OnCommit(const GroupCommitter::Commit& commit) {
+  const bool has_changes = commit.head.sequence != newest_sequence_;
   newest_sequence_ = commit.head.sequence;
   committed_us_ = commit.head.committed_us;
   log_bytes_ = commit.head.bytes_through;
@@ -160,8 +165,12 @@ void Database::OnCommit(const GroupCommitter::Commit& commit) {
   outbox_pending_ += commit.effects.outbox_growth;
   if (commit.effects.has_new_entries) outbox_.NoteNewEntries();
   caches_.sizes().NoteCommit(commit.head.sequence, commit.effects.cache_bytes);
-  commits_.Notify();
-  on_commit_(commit.effects.has_new_entries);
+  jobs_.Note(commit.effects.jobs);
+  // Work on jobs, which has no changes, would wake followers for nothing.
+  if (has_changes) commits_.Notify();
+  if (has_changes || commit.effects.has_new_entries) {
+    on_commit_(commit.effects.has_new_entries);
+  }
 }
 
 void Database::Submit(Write write) {
@@ -265,18 +274,39 @@ void Database::SweepExpired() {
                });
 }
 
+void Database::RunDueJobs() {
+  if (jobs_.due_us() > now_us() || running_due_jobs_.exchange(true)) return;
+  Submit({.run =
+              [](WriteTransaction& transaction) {
+                return storage::RunDueJobs(transaction);
+              },
+          .done =
+              [this](absl::Status status) {
+                running_due_jobs_ = false;
+                // The rest of what is due.
+                if (status.ok()) return RunDueJobs();
+                // Closing, or told of already.
+                if (absl::IsUnavailable(status)) return;
+                log::Warning("due jobs not seen to",
+                             {{"database", name_}, {"error", status}});
+              },
+          .rows = kMaxDueJobs});
+}
+
 void Database::Close() {
   absl::MutexLock lock(&close_mutex_);
   if (closed_) return;
   closed_ = true;
   commits_.Stop();
   caches_.leases().Stop();
+  jobs_.Stop();
   readers_.Close();
   if (committer_ != nullptr) {
     SubmitTouches();
     committer_->Stop();
   }
   metrics_->outbox_pending.Decrement(static_cast<double>(outbox_pending_));
+  jobs_.Forget();
   checkpointer_.reset();
   if (committer_ == nullptr) return;
   const absl::Status status = committer_->connection().CheckpointTruncate();

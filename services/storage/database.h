@@ -23,6 +23,7 @@
 #include "services/storage/embedding_outbox.h"
 #include "services/storage/follower_table.h"
 #include "services/storage/group_committer.h"
+#include "services/storage/job_signals.h"
 #include "services/storage/read_pool.h"
 #include "services/storage/storage_metrics.h"
 #include "services/storage/touch_buffer.h"
@@ -143,8 +144,9 @@ class Database {
   FollowerTable& followers() { return followers_; }
   EmbeddingOutbox& outbox() { return outbox_; }
   CacheState& caches() { return caches_; }
-  // Notified after each commit.
+  // Notified after each commit that has changes.
   WaitList& commits() { return commits_; }
+  JobSignals& jobs() { return jobs_; }
 
   // Moves the write-ahead log into the file if it is large. Called regularly,
   // by one thread.
@@ -164,6 +166,10 @@ class Database {
 
   // Queues a sweep (sweeper.h) of all collections, unless one is under way.
   void SweepExpired();
+
+  // Queues what is to be done about jobs (job_upkeep.h) whose time has come,
+  // unless that is under way.
+  void RunDueJobs();
 
   // Wakes those who wait, commits what is queued, moves the write-ahead log
   // into the file and closes it. Calls get `Unavailable` from then on.
@@ -190,6 +196,7 @@ class Database {
   CacheState caches_;
   TouchBuffer touches_;
   WaitList commits_;
+  JobSignals jobs_;
   ReadPool readers_;
   absl::AnyInvocable<void(bool)> on_commit_;
   std::atomic<int64_t> newest_sequence_ = 0;
@@ -203,6 +210,7 @@ class Database {
   std::atomic<int64_t> oldest_sequence_ = 1;
   std::atomic<bool> pruning_ = false;
   std::atomic<bool> sweeping_ = false;
+  std::atomic<bool> running_due_jobs_ = false;
   absl::Mutex close_mutex_;
   bool closed_ ABSL_GUARDED_BY(close_mutex_) = false;
   // For checkpoints.

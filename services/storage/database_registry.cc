@@ -397,6 +397,8 @@ void DatabaseRegistry::Tick() {
     has_pending |= database->outbox().ExpireLeases(now);
     database->commits().Tick(now);
     database->caches().leases().Tick();
+    database->jobs().waiters().Tick(now);
+    database->RunDueJobs();
     database->FlushTouches();
     const absl::Status status = database->CheckpointIfLarge();
     if (!status.ok()) {

@@ -31,6 +31,24 @@ prometheus::Histogram& AddHistogram(
       .Add({}, std::move(bounds));
 }
 
+// One gauge a state, in the order of kJobStates.
+std::array<prometheus::Gauge*, kJobStates.size()> AddJobGauges(
+    prometheus::Registry& registry) {
+  static constexpr std::array kNames = {"ready",    "scheduled", "blocked",
+                                        "running",  "succeeded", "dead",
+                                        "cancelled"};
+  static_assert(kNames.size() == kJobStates.size());
+  auto& family = prometheus::BuildGauge()
+                     .Name("engram_storage_jobs")
+                     .Help("Jobs of all queues, by where they stand.")
+                     .Register(registry);
+  std::array<prometheus::Gauge*, kJobStates.size()> gauges = {};
+  for (size_t i = 0; i < kNames.size(); ++i) {
+    gauges[i] = &family.Add({{"state", kNames[i]}});
+  }
+  return gauges;
+}
+
 }  // namespace
 
 StorageMetrics::StorageMetrics(prometheus::Registry& registry)
@@ -72,6 +90,9 @@ StorageMetrics::StorageMetrics(prometheus::Registry& registry)
           "Bytes of changes that are kept, with records as they were before.")),
       follower_lag(AddGauge(registry, "engram_storage_follower_lag_changes",
                             "Changes that the slowest known follower has not "
-                            "acknowledged, among those it can still get.")) {}
+                            "acknowledged, among those it can still get.")),
+      waiting_workers(AddGauge(registry, "engram_storage_waiting_workers",
+                               "Calls that wait for jobs.")),
+      jobs_(AddJobGauges(registry)) {}
 
 }  // namespace engram::storage

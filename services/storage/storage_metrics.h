@@ -6,6 +6,11 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <array>
+#include <cstddef>
+
+#include "services/storage/job_effects.h"
+
 namespace engram::storage {
 
 // What storage measures, over all databases. Thread-safe.
@@ -41,6 +46,16 @@ struct StorageMetrics {
   prometheus::Gauge& change_log_bytes;
   // Changes that the slowest of all followers has not acknowledged.
   prometheus::Gauge& follower_lag;
+  // Calls that wait for jobs.
+  prometheus::Gauge& waiting_workers;
+
+  // Jobs that stand there.
+  prometheus::Gauge& jobs(JobState state) const {
+    return *jobs_[static_cast<size_t>(state) - 1];
+  }
+
+ private:
+  std::array<prometheus::Gauge*, kJobStates.size()> jobs_;
 };
 
 }  // namespace engram::storage

@@ -21,6 +21,7 @@
 #include "services/storage/database_registry.h"
 #include "services/storage/database_service.h"
 #include "services/storage/feed_service.h"
+#include "services/storage/job_service.h"
 #include "services/storage/record_service.h"
 #include "services/storage/storage_metrics.h"
 #include "services/storage/storage_options.h"
@@ -78,6 +79,7 @@ class StorageServer {
   CacheService cache_service_;
   VectorService vector_service_;
   FeedService feed_service_;
+  JobService job_service_;
   std::atomic<bool> ready_ = false;
 
   absl::Mutex mutex_;

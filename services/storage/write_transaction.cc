@@ -42,6 +42,7 @@ void WriteEffects::Add(const WriteEffects& other) {
   for (const auto& [collection, growth] : other.cache_bytes) {
     cache_bytes[collection] += growth;
   }
+  jobs.Add(other.jobs);
 }
 
 absl::StatusOr<int64_t> WriteTransaction::Append(

@@ -10,6 +10,7 @@
 #include "libs/sqlite/connection.h"
 #include "libs/sqlite/transaction.h"
 #include "services/storage/change_log.h"
+#include "services/storage/job_effects.h"
 
 namespace engram::storage {
 
@@ -28,6 +29,7 @@ struct WriteEffects {
   bool has_new_entries = false;
   // By how many bytes caches grew, by collection; see cache_sizes.h.
   Counts cache_bytes;
+  JobEffects jobs;
 
   void Add(const WriteEffects& other);
 };

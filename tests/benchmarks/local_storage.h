@@ -38,7 +38,9 @@ class Clients {
  public:
   explicit Clients(const std::string& address);
 
-  const std::shared_ptr<grpc::Channel>& channel() const { return channels_[0]; }
+  const std::shared_ptr<grpc::Channel>& channel(int client = 0) const {
+    return channels_[client % channels_.size()];
+  }
   // Those there are, for stubs of other services.
   const std::vector<std::shared_ptr<grpc::Channel>>& channels() const {
     return channels_;

@@ -72,6 +72,7 @@ class GrpcurlTest(processes.ProcessTest):
         position = self.records()
         self.vectors_and_feed()
         self.followers(position)
+        self.jobs()
         self.queries(position)
         self.operations()
         self.caches()
@@ -152,6 +153,38 @@ class GrpcurlTest(processes.ProcessTest):
                     {"after_position": re.sub(r"\d+$", "0", position),
                      "view": "FEED_VIEW_RECORD", "collections": ["notes"]}, '"after"')
         self.call("storage", "FeedService/RemoveFollower", {"follower": "grpcurl"})
+
+    def jobs(self):
+        added = self.call("storage", "JobService/Enqueue", {"jobs": [
+            {"queue": "images", "payload": {"image": 7}, "unique_key": "metadata-7"},
+            {"queue": "images", "after_items": [0]},
+            {"queue": "mail", "max_attempts": 1}]})
+        self.assertEqual([j["id"] for j in added["jobs"]], ["1", "2", "3"])
+        leased = self.call("storage", "JobService/Lease",
+                           {"holder": "grpcurl", "max_jobs": 5, "wait": "1s"})
+        self.assertEqual([j["spec"]["queue"] for j in leased["jobs"]], ["images", "mail"])
+        image, mail = ({"id": j["id"], "attempt": j["attempt"]} for j in leased["jobs"])
+        beat = self.call("storage", "JobService/Heartbeat",
+                         {"jobs": [{"lease": image, "progress": 0.5}], "lease": "120s"})
+        self.assertEqual(beat["results"][0]["outcome"], "OUTCOME_OK")
+        job = self.call("storage", "JobService/Get", {"id": "1"})["job"]
+        self.assertEqual((job["state"], job["progress"]), ("STATE_RUNNING", 0.5))
+        done = self.call("storage", "JobService/Complete",
+                         {"jobs": [{"lease": image, "result": {"tags": ["sea"]}}]})
+        self.assertEqual(done["results"][0]["state"], "STATE_SUCCEEDED")
+        failed = self.call("storage", "JobService/Fail",
+                           {"jobs": [{"lease": mail, "message": "no such address"}]})
+        self.assertEqual(failed["results"][0]["state"], "STATE_DEAD")
+        self.assertEqual(self.call("storage", "JobService/Retry", {"queue": "mail"}),
+                         {"retried": "1"})
+        self.assertEqual(self.call("storage", "JobService/Cancel", {"ids": ["2"]}),
+                         {"cancelled": "1"})
+        self.call("storage", "JobService/Pause", {"queue": "mail", "paused": True})
+        listed = self.call("storage", "JobService/List", {"queue": "mail"})["jobs"]
+        self.assertEqual(listed[0]["failures"][0]["message"], "no such address")
+        stats = self.call("storage", "JobService/Stats")["queues"]
+        self.assertEqual([(q["queue"], q.get("paused")) for q in stats],
+                         [("images", None), ("mail", True)])
 
     def queries(self, position):
         self.call("search", "IndexService/WaitForPosition", {"position": position})

@@ -92,6 +92,7 @@ int RunCommandLine(const std::vector<std::string>& arguments,
   AddIndexCommand(app, context);
   AddModelCommand(app, context);
   AddDatabaseCommand(app, context);
+  AddJobsCommand(app, context);
   try {
     // CLI11 takes them from the back.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));

@@ -17,6 +17,7 @@ void AddDatabaseCommand(CLI::App& app, Context& context);
 void AddFollowerCommand(CLI::App& app, Context& context);
 void AddImportCommand(CLI::App& app, Context& context);
 void AddIndexCommand(CLI::App& app, Context& context);
+void AddJobsCommand(CLI::App& app, Context& context);
 void AddModelCommand(CLI::App& app, Context& context);
 // get, list.
 void AddReadCommands(CLI::App& app, Context& context);
