@@ -12,6 +12,8 @@
 namespace engram::engramctl {
 
 void AddDatabaseCommand(CLI::App& app, Context& context);
+// graph neighbors, walk, degree, common.
+void AddGraphCommand(CLI::App& app, Context& context);
 void AddImportCommand(CLI::App& app, Context& context);
 void AddIndexCommand(CLI::App& app, Context& context);
 void AddModelCommand(CLI::App& app, Context& context);
