@@ -18,12 +18,12 @@ IdSelect::Query MakeQuery(const Collection& edges, const EdgeFilter& filter,
   const std::string target = QuoteIdentifier(spec.target);
   const bool from_source = near == EdgeEnd::kSource;
   IdSelect::Query query = {
+      .condition = CompileCondition(edges, filter.node, Deleted::kHidden,
+                                    now_us, Elements::kOfRecord),
       .columns = absl::StrCat(from_source ? source : target, ", ",
                               from_source ? target : source),
       .table = QuoteIdentifier(edges.name()),
       .id_column = from_source ? source : target,
-      .condition =
-          CompileCondition(edges, filter.node, Deleted::kHidden, now_us),
       .statements = filter.statements};
   if (columns == EdgeReader::Columns::kAll) {
     absl::StrAppend(&query.columns, ", id, ",
@@ -71,12 +71,12 @@ absl::Status EdgeReader::Visit(
           return false;
         }
         --allowed_;
-        EdgeView edge = {.near = row.Text(0), .far = row.Text(1)};
-        if (edge.far.empty()) return true;
+        EdgeView edge = {.near = row.Text(1), .far = row.Text(2)};
+        if (row.Int(0) == 0 || edge.far.empty()) return true;
         if (!exact.empty() && !exact.contains(edge.near)) return true;
         if (columns_ == Columns::kAll) {
-          edge.id = row.Text(2);
-          edge.kind = row.Text(3);
+          edge.id = row.Text(3);
+          edge.kind = row.Text(4);
         }
         return visit(edge);
       });

@@ -29,7 +29,8 @@ struct EdgeView {
 };
 
 // Reads the edges of nodes by the indexes of their ends, as many as it is
-// allowed. Those that are deleted, have expired, or lack an end are not seen.
+// allowed. Those that the filter refuses, that are deleted, have expired, or
+// lack an end are not seen.
 // For use during one call, on one thread.
 class EdgeReader {
  public:
@@ -40,7 +41,8 @@ class EdgeReader {
              const EdgeFilter& filter, Columns columns, int64_t now_us,
              const CallBounds& bounds);
 
-  // From now on looks at no more edges than these.
+  // From now on looks at no more edges than these, whether they are seen or
+  // not.
   void Allow(int64_t edges);
   // Whether there were more than that: the visit that met the next one has
   // ended before it, and later ones visit nothing.

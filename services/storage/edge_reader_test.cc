@@ -123,6 +123,27 @@ soft_delete: true
               Contains(AllOf(HasSubstr("SEARCH"), HasSubstr("(b=?)"))));
 }
 
+TEST_F(EdgeReaderTest, AListsElementsAreLookedForInTheEdge) {
+  ASSERT_OK(db_.Apply({R"(
+collection: tagged
+fields:
+  a:    {type: string}
+  b:    {type: string}
+  tags: {type: strings, index: true}
+edges: {source: a, target: b}
+)"}));
+  Put("tagged", "1", R"({"a": "x", "b": "y", "tags": ["red", "blue"]})");
+  Put("tagged", "2", R"({"a": "x", "b": "z", "tags": ["blue"]})");
+  Open("tagged");
+  EdgeReader reader = NewReader("tags HAS \"red\"");
+  EXPECT_THAT(Read(reader, EdgeEnd::kSource, {"x"}), ElementsAre("1: x y"));
+  // The index of elements would be read as a whole, for each chunk.
+  sqlite3_stmt* const statement =
+      sqlite3_next_stmt(target_->connection().handle(), nullptr);
+  EXPECT_THAT(sqlite3_sql(statement), AllOf(HasSubstr("FROM \"tagged\""),
+                                            Not(HasSubstr("_elements_"))));
+}
+
 TEST_F(EdgeReaderTest, FewStatementsServeAnyNumberOfNodes) {
   Link({"n0 -> y", "n599 -> y", "n1300 -> y"});
   Open("links");
@@ -166,6 +187,17 @@ TEST_F(EdgeReaderTest, LooksAtNoMoreEdgesThanAllowed) {
   EXPECT_THAT(Read(reader, EdgeEnd::kSource, {"a"}), SizeIs(3));
   // All that were allowed, and there were no more.
   EXPECT_FALSE(reader.spent());
+}
+
+TEST_F(EdgeReaderTest, WhatTheFilterRefusesIsLookedAt) {
+  Link({"1: a -> b", "2: a -> c", "3: a -> d"});
+  Open("links");
+  EdgeReader reader = NewReader("b = \"d\"");
+  reader.Allow(2);
+  EXPECT_THAT(Read(reader, EdgeEnd::kSource, {"a"}), IsEmpty());
+  EXPECT_TRUE(reader.spent());
+  reader.Allow(3);
+  EXPECT_THAT(Read(reader, EdgeEnd::kSource, {"a"}), ElementsAre("3: a d"));
 }
 
 TEST_F(EdgeReaderTest, AVisitEndsWhenItsVisitorSaysSo) {

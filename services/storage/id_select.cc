@@ -12,14 +12,14 @@ IdSelect::IdSelect(sqlite::Connection& connection, Query query,
                    const CallBounds& bounds)
     : connection_(connection), query_(std::move(query)), bounds_(bounds) {}
 
-std::string IdSelect::Sql(const Query& query, size_t size) {
-  std::string sql =
-      absl::StrCat("SELECT ", query.columns, " FROM ", query.table, " WHERE ",
-                   query.id_column, " IN (?");
+std::string IdSelect::Sql(size_t size) const {
+  // What is no part of WHERE gives the planner no reason to use another index,
+  // which could hold most of the table.
+  std::string sql = absl::StrCat(
+      "SELECT (", query_.condition.sql, ") IS TRUE, ", query_.columns, " FROM ",
+      query_.table, " WHERE ", query_.id_column, " IN (?");
   for (size_t i = 1; i < size; ++i) sql += ", ?";
-  // The plus hides what stands after it from the planner: an index of the
-  // condition's could hold most of the table.
-  absl::StrAppend(&sql, ") AND +(", query.condition.sql, ")");
+  sql += ")";
   return sql;
 }
 
@@ -28,13 +28,13 @@ absl::StatusOr<sqlite::Statement*> IdSelect::Prepared(size_t size) {
       std::find(kSizes.begin(), kSizes.end(), size) - kSizes.begin();
   std::optional<sqlite::Statement>& prepared = prepared_[place];
   if (!prepared.has_value()) {
-    const std::string sql = Sql(query_, size);
+    const std::string sql = Sql(size);
     ASSIGN_OR_RETURN(sqlite::Statement statement,
                      query_.statements == Statements::kShared
                          ? connection_.Cached(sql)
                          : connection_.Prepare(sql));
     prepared = std::move(statement);
-    BindAll(*prepared, static_cast<int>(size) + 1, query_.condition.parameters);
+    BindAll(*prepared, 1, query_.condition.parameters);
   }
   return &*prepared;
 }
@@ -46,8 +46,9 @@ absl::StatusOr<bool> IdSelect::VisitChunk(
   const size_t size =
       *std::lower_bound(kSizes.begin(), kSizes.end(), ids.size());
   ASSIGN_OR_RETURN(sqlite::Statement* const select, Prepared(size));
+  int parameter = static_cast<int>(query_.condition.parameters.size());
   for (size_t i = 0; i < size; ++i) {
-    select->BindText(static_cast<int>(i) + 1, ids[std::min(i, ids.size() - 1)]);
+    select->BindText(++parameter, ids[std::min(i, ids.size() - 1)]);
   }
   bool more = true;
   while (more) {

@@ -25,13 +25,14 @@ class IdSelect {
   enum class Statements { kShared, kOwn };
 
   struct Query {
-    // What to read of a row, as SQL.
+    // Whether a row meets this is its column 0, 1 or 0: so that its owner can
+    // count what is read in vain.
+    RecordCondition condition;
+    // What to read of a row from column 1 on, as SQL.
     std::string columns;
     // In quotes.
     std::string table;
     std::string id_column;
-    // Which of the records.
-    RecordCondition condition;
     Statements statements = Statements::kOwn;
   };
 
@@ -40,19 +41,19 @@ class IdSelect {
   IdSelect(sqlite::Connection& connection, Query query,
            const CallBounds& bounds);
 
-  // Calls `visit` with each row, until it returns false. `ids` must live until
-  // the end; one that is there twice counts once if both are in one chunk.
+  // Calls `visit` with each row that an id names, until it returns false. `ids`
+  // must live until the end; one that is there twice counts once if both are in
+  // one chunk.
   absl::Status Visit(
       absl::Span<const std::string> ids,
       absl::FunctionRef<absl::StatusOr<bool>(const sqlite::Statement&)> visit);
-
-  // The statement for `size` ids.
-  static std::string Sql(const Query& query, size_t size);
 
  private:
   // What a chunk can have ids; a smaller one repeats its last id.
   static constexpr std::array<size_t, 4> kSizes = {1, 8, 64, 512};
 
+  // The statement for `size` ids.
+  std::string Sql(size_t size) const;
   absl::StatusOr<sqlite::Statement*> Prepared(size_t size);
   // Whether `visit` wants more.
   absl::StatusOr<bool> VisitChunk(

@@ -1,6 +1,5 @@
 #include "services/storage/node_degrees.h"
 
-#include <limits>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -17,11 +16,15 @@ namespace {
 absl::Status Count(EdgeReader& edges, const v1::GetDegreesRequest& request,
                    const GraphLimits& limits,
                    v1::GetDegreesResponse* response) {
-  // A degree that is not the whole one would be of no use.
-  edges.Allow(std::numeric_limits<int64_t>::max());
+  edges.Allow(limits.counted_edges);
   for (const std::string& id : request.ids()) {
     ASSIGN_OR_RETURN(const Neighborhood around,
                      ReadNeighborhood(edges, id, limits.held_bytes));
+    if (edges.spent()) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "the nodes up to \"", CutText(id, 64), "\" have more than ",
+          limits.counted_edges, " edges; ask for fewer nodes a call"));
+    }
     if (!around.complete) {
       return absl::ResourceExhaustedError(absl::StrCat(
           "node \"", CutText(id, 64), "\" has more neighbours than ",

@@ -11,7 +11,7 @@ namespace engram::storage {
 
 // Counts as RecordService.GetDegrees promises, in one state of the file. Ends
 // with an error of `bounds` if those are reached, and with `ResourceExhausted`
-// if the neighbours of one node do not fit the limits.
+// if the edges, or the neighbours of one node, do not fit the limits.
 absl::Status GetDegrees(Database& database,
                         const v1::GetDegreesRequest& request,
                         const CallBounds& bounds,

@@ -69,10 +69,16 @@ TEST_F(NodeDegreesTest, AnswersWithThePosition) {
   EXPECT_EQ(response.position(), db_.database().NewestPosition().ToString());
 }
 
-TEST_F(NodeDegreesTest, CountsAllEdgesHoweverManyThereAre) {
+TEST_F(NodeDegreesTest, CountsAllEdgesOrNone) {
   Link({"a -> b", "a -> c", "a -> d"});
   limits_.edges = 1;
-  EXPECT_THAT(DegreesOf(Degrees("ids: 'a'")), ElementsAre("a 3 0 3"));
+  limits_.counted_edges = 4;
+  EXPECT_THAT(DegreesOf(Degrees("ids: ['a', 'b']")),
+              ElementsAre("a 3 0 3", "b 0 1 1"));
+  limits_.counted_edges = 3;
+  EXPECT_THAT(Degrees("ids: ['a', 'b']"),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       "up to \"b\" have more than 3 edges; ask for fewer"));
 }
 
 TEST_F(NodeDegreesTest, ANodeWithMoreNeighboursThanFitIsRefused) {

@@ -9,11 +9,11 @@ NodeFilter::NodeFilter(sqlite::Connection& connection, const Collection& nodes,
                        const filter::Node& filter, int64_t now_us,
                        const CallBounds& bounds)
     : select_(connection,
-              {.columns = "id",
+              {.condition = CompileCondition(nodes, filter, Deleted::kHidden,
+                                             now_us, Elements::kOfRecord),
+               .columns = "id",
                .table = QuoteIdentifier(nodes.name()),
-               .id_column = "id",
-               .condition =
-                   CompileCondition(nodes, filter, Deleted::kHidden, now_us)},
+               .id_column = "id"},
               bounds) {}
 
 absl::Status NodeFilter::Visit(
@@ -21,7 +21,7 @@ absl::Status NodeFilter::Visit(
     absl::FunctionRef<void(absl::string_view id)> visit) {
   return select_.Visit(
       ids, [&](const sqlite::Statement& row) -> absl::StatusOr<bool> {
-        visit(row.Text(0));
+        if (row.Int(0) != 0) visit(row.Text(1));
         return true;
       });
 }
