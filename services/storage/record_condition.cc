@@ -29,12 +29,13 @@ filter::Node Always() {
 
 RecordCondition CompileCondition(const Collection& collection,
                                  const filter::Node& filter, Deleted deleted,
-                                 int64_t now_us) {
+                                 int64_t now_us, Elements elements) {
   const auto column = [&](int place) {
     return PlaceColumn(collection.spec, "", place);
   };
   const auto rows = [&](int place) {
-    return RowsWithElement(collection, place);
+    return elements == Elements::kOfIndex ? RowsWithElement(collection, place)
+                                          : "";
   };
   filter::Sql sql = filter::CompileSql(
       filter, {.column = column, .rows_with_element = rows}, now_us);

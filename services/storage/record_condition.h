@@ -18,6 +18,15 @@ namespace engram::storage {
 // Whether records are found that are deleted but kept.
 enum class Deleted { kHidden, kIncluded };
 
+// How a condition finds out whether a list has an element.
+enum class Elements {
+  // By the index of elements, if there is one: where the condition is what
+  // finds the records.
+  kOfIndex,
+  // In the list itself: where each record is at hand.
+  kOfRecord,
+};
+
 // SQL over a collection's table, which stands alone in its FROM: true of the
 // records that a filter is true of.
 struct RecordCondition {
@@ -31,7 +40,8 @@ struct RecordCondition {
 // that a cached statement serves all requests of one form.
 RecordCondition CompileCondition(const Collection& collection,
                                  const filter::Node& filter, Deleted deleted,
-                                 int64_t now_us);
+                                 int64_t now_us,
+                                 Elements elements = Elements::kOfIndex);
 
 // Binds the values to the parameters from `first` on; returns the next one.
 // They must outlive the statement's run.

@@ -27,29 +27,38 @@ constexpr size_t kPageBytes = 1 << 20;
 
 }  // namespace
 
-absl::StatusOr<std::vector<int>> DecodeReadMask(
-    const Collection& collection, const google::protobuf::FieldMask& mask) {
+std::vector<int> DecodeMask(const Collection& collection,
+                            const google::protobuf::FieldMask& mask,
+                            absl::string_view path,
+                            FieldViolations& violations) {
   const schema::CollectionSpec& spec = collection.spec;
   std::set<int> places;
-  FieldViolations violations;
   for (int i = 0; i < mask.paths_size(); ++i) {
     // What every answer has.
     if (mask.paths(i) == "id") continue;
     const int place = spec.FieldIndex(mask.paths(i));
     if (place < 0) {
-      violations.Add(absl::StrCat("read_mask.paths[", i, "]"),
+      violations.Add(absl::StrCat(path, ".paths[", i, "]"),
                      absl::StrCat("collection \"", spec.name,
                                   "\" has no field \"", mask.paths(i), "\""));
     }
     places.insert(place);
   }
-  RETURN_IF_ERROR(violations.ToStatus());
   if (mask.paths().empty()) {
     for (size_t i = 0; i < spec.fields.size(); ++i) {
       places.insert(static_cast<int>(i));
     }
   }
   return std::vector<int>(places.begin(), places.end());
+}
+
+absl::StatusOr<std::vector<int>> DecodeReadMask(
+    const Collection& collection, const google::protobuf::FieldMask& mask) {
+  FieldViolations violations;
+  std::vector<int> places =
+      DecodeMask(collection, mask, "read_mask", violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  return places;
 }
 
 std::string RecordReader::SelectSql(absl::string_view condition) const {

@@ -10,6 +10,7 @@
 #include "engram/storage/v1/record.pb.h"
 #include "google/protobuf/field_mask.pb.h"
 #include "libs/sqlite/connection.h"
+#include "libs/status/errors.h"
 #include "services/storage/catalog.h"
 #include "services/storage/record_codec.h"
 
@@ -20,6 +21,12 @@ namespace engram::storage {
 // empty mask is every field, one of only `id` is none.
 absl::StatusOr<std::vector<int>> DecodeReadMask(
     const Collection& collection, const google::protobuf::FieldMask& mask);
+// The same of a mask in the field `path` of a request. After a violation what
+// is returned is of no use.
+std::vector<int> DecodeMask(const Collection& collection,
+                            const google::protobuf::FieldMask& mask,
+                            absl::string_view path,
+                            FieldViolations& violations);
 
 // Reads records of one collection, without those that are deleted or have
 // expired; only the columns of `fields` are read from disk. For use during one

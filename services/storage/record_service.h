@@ -40,6 +40,17 @@ class RecordService : public v1::RecordService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::RecordServiceListRequest* request,
       v1::RecordServiceListResponse* response) override;
+  grpc::ServerUnaryReactor* Traverse(grpc::CallbackServerContext* context,
+                                     const v1::TraverseRequest* request,
+                                     v1::TraverseResponse* response) override;
+  grpc::ServerUnaryReactor* GetDegrees(
+      grpc::CallbackServerContext* context,
+      const v1::GetDegreesRequest* request,
+      v1::GetDegreesResponse* response) override;
+  grpc::ServerUnaryReactor* GetCommonNeighbors(
+      grpc::CallbackServerContext* context,
+      const v1::GetCommonNeighborsRequest* request,
+      v1::GetCommonNeighborsResponse* response) override;
 
  private:
   DatabaseRegistry* const registry_;

@@ -23,6 +23,14 @@ vectors:
   text: {source: [text], model: default, metric: cosine}
 """
 
+LINKS = """
+collection: links
+fields:
+  from_id: {type: string}
+  to_id:   {type: string}
+edges: {source: from_id, target: to_id}
+"""
+
 
 def declared_methods():
     """{package: {service: [method]}} of protos/engram."""
@@ -70,6 +78,7 @@ class GrpcurlTest(processes.ProcessTest):
     def test_every_method_can_be_called(self):
         self.databases_and_schema()
         position = self.records()
+        self.graphs()
         self.vectors_and_feed()
         self.followers(position)
         self.jobs()
@@ -129,6 +138,24 @@ class GrpcurlTest(processes.ProcessTest):
         self.assertEqual(deleted["deleted"], "1")
         self.call("storage", "RecordService/SweepExpired")
         return written["position"]
+
+    def graphs(self):
+        self.call("storage", "CatalogService/ApplySchema", {"documents": [{"yaml": LINKS}]})
+        self.call("storage", "RecordService/Write", {"items": [
+            {"collection": "links", "create": {"fields": {"from_id": a, "to_id": b}}}
+            for a, b in ("ab", "bc", "ad", "dc")]})
+        walk = self.call("storage", "RecordService/Traverse",
+                         {"collection": "links", "start": ["a"], "max_depth": 2,
+                          "direction": "DIRECTION_OUT", "with_edges": True})
+        self.assertEqual([(n["id"], n["depth"]) for n in walk["nodes"]],
+                         [("b", 1), ("d", 1), ("c", 2)])
+        self.assertEqual(len(walk["edges"]), 4)
+        degree, = self.call("storage", "RecordService/GetDegrees",
+                            {"collection": "links", "ids": ["b"]})["degrees"]
+        self.assertEqual(degree, {"id": "b", "edges_out": "1", "edges_in": "1", "neighbors": "2"})
+        other, = self.call("storage", "RecordService/GetCommonNeighbors",
+                           {"collection": "links", "id": "a"})["others"]
+        self.assertEqual((other["id"], [n["id"] for n in other["shared"]]), ("c", ["b", "d"]))
 
     def vectors_and_feed(self):
         leased = self.call("storage", "VectorService/LeasePending",

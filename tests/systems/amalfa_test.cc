@@ -3,9 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "engram/storage/v1/record.grpc.pb.h"
 #include "libs/status/errors.h"
+#include "libs/status/grpc_status.h"
 #include "libs/status/testing/status_matchers.h"
 #include "tests/systems/system.h"
 
@@ -36,6 +41,47 @@ class AmalfaTest : public ::testing::Test {
     const auto response = system_.DeleteWhere(request);
     EXPECT_OK(response);
     return response.ok() ? response->matched() : -1;
+  }
+
+  void Link(const std::string& source, const std::string& target) {
+    ASSERT_OK(
+        system_.Create("edges", "",
+                       absl::StrCat(R"({"source": ")", source,
+                                    R"(", "target": ")", target, R"("})")));
+  }
+
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Ask(grpc::Status (v1::RecordService::Stub::*method)(
+                                   grpc::ClientContext*, const Request&,
+                                   Response*),
+                               const Request& request) {
+    grpc::ClientContext context;
+    Response response;
+    const grpc::Status status =
+        (system_.storage().records().*method)(&context, request, &response);
+    if (!status.ok()) return FromGrpcStatus(status);
+    return response;
+  }
+
+  // Amalfa's edge gate, of what storage answers.
+  bool GateRejects(const std::string& source, const std::string& target,
+                   int64_t most_edges = 50) {
+    v1::GetDegreesRequest degrees;
+    degrees.set_collection("edges");
+    degrees.add_ids(target);
+    const auto degree = Ask(&v1::RecordService::Stub::GetDegrees, degrees);
+    EXPECT_OK(degree);
+    v1::GetCommonNeighborsRequest common;
+    common.set_collection("edges");
+    common.set_id(source);
+    common.add_others(target);
+    const auto shared =
+        Ask(&v1::RecordService::Stub::GetCommonNeighbors, common);
+    EXPECT_OK(shared);
+    return degree->degrees(0).edges_out() + degree->degrees(0).edges_in() >
+               most_edges &&
+           shared->others(0).shared_neighbors() == 0 &&
+           !shared->others(0).linked();
   }
 
   System system_{"amalfa"};
@@ -100,6 +146,77 @@ TEST_F(AmalfaTest, AnEdgeIsOfAKindOrIsJustRelated) {
 TEST_F(AmalfaTest, EdgesDangle) {
   ASSERT_OK(system_.Delete("nodes", kNode));
   EXPECT_THAT(system_.Ids("edges"), ElementsAre("e1"));
+}
+
+TEST_F(AmalfaTest, EdgesOfANodeAreThoseThatLeaveIt) {
+  Link("tea", "cups");
+  Link("cups", "tea");
+  v1::TraverseRequest request;
+  request.set_collection("edges");
+  request.add_start(kNode);
+  request.set_with_edges(true);
+  ASSERT_OK_AND_ASSIGN(const auto response,
+                       Ask(&v1::RecordService::Stub::Traverse, request));
+  ASSERT_EQ(response.edges_size(), 1);
+  EXPECT_EQ(response.edges(0).id(), "e1");
+  EXPECT_EQ(response.edges(0).target(), "docs-not-written-yet");
+  EXPECT_EQ(response.edges(0).kind(), "CITES");
+  request.set_start(0, "tea");
+  ASSERT_OK_AND_ASSIGN(const auto tea,
+                       Ask(&v1::RecordService::Stub::Traverse, request));
+  ASSERT_EQ(tea.edges_size(), 1);
+  EXPECT_EQ(tea.edges(0).source(), "tea");
+}
+
+TEST_F(AmalfaTest, TheGateRejectsEdgesToHubsThatShareNothing) {
+  for (int i = 0; i < 26; ++i) {
+    Link("hub", absl::StrCat("leaf-", i));
+    Link(absl::StrCat("fan-", i), "hub");
+  }
+  Link("quiet", "leaf-0");
+  Link("reader", "quiet");
+  // 52 edges, in both directions, and nobody in between.
+  EXPECT_TRUE(GateRejects("newcomer", "hub"));
+  EXPECT_TRUE(GateRejects("reader", "hub"));
+  // leaf-0 is in between.
+  EXPECT_FALSE(GateRejects("quiet", "hub"));
+  // An edge that there is counts as one, from either end.
+  EXPECT_FALSE(GateRejects("fan-3", "hub"));
+  EXPECT_FALSE(GateRejects("leaf-3", "hub"));
+  // No hub.
+  EXPECT_FALSE(GateRejects("newcomer", "quiet"));
+  // As many as a node may have.
+  EXPECT_FALSE(GateRejects("newcomer", "hub", 52));
+  EXPECT_TRUE(GateRejects("newcomer", "hub", 51));
+}
+
+TEST_F(AmalfaTest, StructuralCandidatesAreUnlinkedPairsByAdamicAdar) {
+  Link("tea", "cups");
+  Link("coffee", "cups");
+  Link("water", "cups");
+  Link("tea", "kettle");
+  Link("kettle", "coffee");
+  Link("soup", "kettle");
+  v1::GetCommonNeighborsRequest request;
+  request.set_collection("edges");
+  request.set_id("tea");
+  ASSERT_OK_AND_ASSIGN(
+      const auto response,
+      Ask(&v1::RecordService::Stub::GetCommonNeighbors, request));
+  std::vector<std::string> ids;
+  for (const v1::CommonNeighbors& other : response.others()) {
+    ids.push_back(other.id());
+    EXPECT_FALSE(other.linked());
+    // Amalfa's own sum over edges in both directions; there are no parallel
+    // ones here.
+    double sum = 0;
+    for (const v1::NodeDegree& node : other.shared()) {
+      sum += 1 / std::log(node.edges_out() + node.edges_in());
+    }
+    EXPECT_DOUBLE_EQ(other.adamic_adar(), sum);
+  }
+  EXPECT_THAT(ids, ElementsAre("coffee", "soup", "water"));
+  EXPECT_DOUBLE_EQ(response.others(0).adamic_adar(), 2 / std::log(3));
 }
 
 TEST_F(AmalfaTest, NodesAreFoundByDomainTypeTagAndFile) {

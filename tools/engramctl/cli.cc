@@ -83,6 +83,7 @@ int RunCommandLine(const std::vector<std::string>& arguments,
   AddImportCommand(app, context);
   AddSearchCommand(app, context);
   AddReadCommands(app, context);
+  AddGraphCommand(app, context);
   AddWriteCommands(app, context);
   AddUpdateCommand(app, context);
   AddWatchCommand(app, context);
