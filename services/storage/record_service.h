@@ -40,6 +40,10 @@ class RecordService : public v1::RecordService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::RecordServiceListRequest* request,
       v1::RecordServiceListResponse* response) override;
+  grpc::ServerUnaryReactor* SearchText(
+      grpc::CallbackServerContext* context,
+      const v1::SearchTextRequest* request,
+      v1::SearchTextResponse* response) override;
 
  private:
   DatabaseRegistry* const registry_;
