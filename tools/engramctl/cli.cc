@@ -83,6 +83,7 @@ int RunCommandLine(const std::vector<std::string>& arguments,
   AddImportCommand(app, context);
   AddSearchCommand(app, context);
   AddReadCommands(app, context);
+  AddTextCommand(app, context);
   AddWriteCommands(app, context);
   AddUpdateCommand(app, context);
   AddStatusCommand(app, context);
