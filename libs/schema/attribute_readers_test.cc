@@ -313,6 +313,17 @@ TEST(FullTextTest, IsAListOrWeightedFields) {
   for (const RefusedCase& c : kCases) ExpectRefused(c);
 }
 
+// FTS5 would refuse the table.
+TEST(FullTextTest, CannotHaveTheNamesOfFts5sOwnColumns) {
+  for (const absl::string_view name : {"rank", "rowid"}) {
+    EXPECT_THAT(
+        MistakesOf(absl::StrCat("collection: c\nfields:\n  ", name,
+                                ": {type: text}\nfull_text: [", name, "]\n")),
+        ElementsAre(
+            Pair("full_text[0]", HasSubstr("a full-text index keeps"))));
+  }
+}
+
 TEST(RollupsTest, AreOneOrAList) {
   using Function = RollupSpec::Function;
   const CollectionSpec spec = Read(

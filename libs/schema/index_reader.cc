@@ -178,6 +178,11 @@ void ReadTextColumn(const YamlNode& node, const std::string& path,
     document.Report(node, path,
                     "is generated, which cannot be searched for "
                     "words; name the fields that it uses");
+  } else if (*name == "rank" || *name == "rowid") {
+    // FTS5 takes columns of these names for its own.
+    document.Report(node, path,
+                    "is a name that a full-text index keeps to itself; rename "
+                    "the field");
   } else if (std::any_of(
                  text.columns.begin(), text.columns.end(),
                  [&](const auto& column) { return column.field == *name; })) {

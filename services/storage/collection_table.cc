@@ -202,15 +202,13 @@ class SideObjectLister {
     }
     const std::string list = absl::StrJoin(columns, ", ");
     const std::string name = TextTableName(collection_);
-    const std::string tokenizer =
-        text.tokenizer == "porter" ? "porter unicode61" : text.tokenizer;
     Add({.kind = SideObject::Kind::kText,
          .name = name,
          .summary = absl::StrCat("full text of ", absl::StrJoin(names, ", ")),
          .create = absl::StrCat("CREATE VIRTUAL TABLE ", name, " USING fts5(",
                                 list, ", content='", spec_.name,
                                 "', content_rowid='_row', tokenize='",
-                                tokenizer, "')"),
+                                Fts5TokenizerName(text), "')"),
          .drop = absl::StrCat("DROP TABLE ", name),
          .fill = absl::StrCat("INSERT INTO ", name, " (rowid, ", list,
                               ") SELECT _row, ", list, " FROM ", table_,
@@ -320,6 +318,10 @@ std::string ElementTableName(int64_t collection, int number) {
 
 std::string TextTableName(int64_t collection) {
   return absl::StrCat("_text_", collection);
+}
+
+std::string Fts5TokenizerName(const schema::FullTextSpec& text) {
+  return text.tokenizer == "porter" ? "porter unicode61" : text.tokenizer;
 }
 
 std::string UniqueKeyTerm(const schema::FieldSpec& field,

@@ -79,6 +79,9 @@ std::string PlaceColumn(const schema::CollectionSpec& spec,
 std::string ElementTableName(int64_t collection, int number);
 std::string TextTableName(int64_t collection);
 
+// The tokenizer of full text, as FTS5's `tokenize` has it.
+std::string Fts5TokenizerName(const schema::FullTextSpec& text);
+
 // The field's term in the unique index of a key. Where no value counts as one
 // value, a constant stands for it, of a type that the column cannot hold. A
 // lookup by a unique key is `<term> = <bound value>` for each of its fields,

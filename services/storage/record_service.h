@@ -51,6 +51,10 @@ class RecordService : public v1::RecordService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::GetCommonNeighborsRequest* request,
       v1::GetCommonNeighborsResponse* response) override;
+  grpc::ServerUnaryReactor* SearchText(
+      grpc::CallbackServerContext* context,
+      const v1::SearchTextRequest* request,
+      v1::SearchTextResponse* response) override;
 
  private:
   DatabaseRegistry* const registry_;

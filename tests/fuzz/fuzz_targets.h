@@ -26,6 +26,10 @@ int FuzzPattern(const uint8_t* data, size_t size);
 // and read again as the same.
 int FuzzSchema(const uint8_t* data, size_t size);
 
+// Looks for the bytes as words, in a store for each tokenizer: that must succeed
+// and find what a plain evaluation of the query finds.
+int FuzzText(const uint8_t* data, size_t size);
+
 // Plays the bytes as a list of schema changes and writes against a store in a
 // file, which must be whole after each of them.
 int FuzzWrite(const uint8_t* data, size_t size);

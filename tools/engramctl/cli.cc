@@ -84,6 +84,7 @@ int RunCommandLine(const std::vector<std::string>& arguments,
   AddSearchCommand(app, context);
   AddReadCommands(app, context);
   AddGraphCommand(app, context);
+  AddTextCommand(app, context);
   AddWriteCommands(app, context);
   AddUpdateCommand(app, context);
   AddWatchCommand(app, context);

@@ -26,6 +26,7 @@ void AddReadCommands(CLI::App& app, Context& context);
 void AddSchemaCommand(CLI::App& app, Context& context);
 void AddSearchCommand(CLI::App& app, Context& context);
 void AddStatusCommand(CLI::App& app, Context& context);
+void AddTextCommand(CLI::App& app, Context& context);
 void AddUpdateCommand(CLI::App& app, Context& context);
 void AddWatchCommand(CLI::App& app, Context& context);
 // put, delete, restore, sweep.
