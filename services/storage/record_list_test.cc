@@ -652,14 +652,23 @@ TEST_F(ListPlanTest, AnIndexedFilterPagesThroughItsIndex) {
 TEST_F(ListPlanTest, AnIndexedOrderPagesThroughItsIndex) {
   PutMany(20);
   // From the page's last value on, in the order of the index; only what is
-  // equal is sorted by id.
-  const std::vector<std::string> up = Plans(R"("order_by": "size")");
-  EXPECT_THAT(up, Contains(HasSubstr("_index.items.size (size=?)")));
-  EXPECT_THAT(up, Contains(HasSubstr("_index.items.size (size>?)")));
-  EXPECT_THAT(up, Each(Not(HasSubstr("FOR ORDER BY"))));
-  const std::vector<std::string> down = Plans(R"("order_by": "size desc")");
-  EXPECT_THAT(down, Contains(HasSubstr("_index.items.size (size<?)")));
-  EXPECT_THAT(down, Each(Not(HasSubstr("FOR ORDER BY"))));
+  // equal is sorted, by id.
+  const std::string found = "SEARCH items USING INDEX _index.items.size ";
+  const std::string ties = "USE TEMP B-TREE FOR RIGHT PART OF ORDER BY; ";
+  EXPECT_THAT(
+      Plans(R"("order_by": "size")"),
+      UnorderedElementsAre(
+          absl::StrCat("SCAN items USING INDEX _index.items.size; ", ties),
+          absl::StrCat(found, "(size=?); USE TEMP B-TREE FOR ORDER BY; "),
+          absl::StrCat(found, "(size>?); ", ties)));
+  EXPECT_THAT(Plans(R"("order_by": "size desc")"),
+              Contains(absl::StrCat(found, "(size<?); ", ties)));
+  // The row is a part of every index.
+  for (const char* order : {"size, _row", "size desc, _row desc"}) {
+    EXPECT_THAT(Plans(absl::StrCat(R"("order_by": ")", order, "\"")),
+                Each(Not(HasSubstr("TEMP B-TREE"))))
+        << order;
+  }
 }
 
 TEST_F(ListPlanTest, IdsAndRowsNeedNoSort) {
@@ -673,7 +682,10 @@ TEST_F(ListPlanTest, IdsAndRowsNeedNoSort) {
 }
 
 TEST_F(ListPlanTest, AnIndexOfSeveralFieldsServesFilterAndOrder) {
-  PutMany(20, R"(, "kind": "x", "score": 1)");
+  for (int i = 0; i < 20; ++i) {
+    Put(absl::StrCat("n", i),
+        absl::StrCat(R"({"kind": "x", "score": )", i / 2, "}"));
+  }
   const auto plans =
       Plans(R"("filter": "kind = \"x\"", "order_by": "score desc, _row")");
   EXPECT_THAT(plans, Each(HasSubstr("_index.items.kind.-score (kind=?")));
