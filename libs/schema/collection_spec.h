@@ -225,7 +225,7 @@ struct CollectionSpec {
   bool sequence_ids = false;
   // A new record needs an id of the caller's (`id: required`).
   bool required_ids = false;
-  // In the order of the document: also the order of the table's columns.
+  // In the order of the document.
   std::vector<FieldSpec> fields;
   // Keys of several fields, sorted; a key of one field is FieldSpec::unique.
   std::vector<std::vector<std::string>> unique;

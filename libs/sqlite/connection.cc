@@ -16,6 +16,8 @@ namespace {
 
 // Statement texts that depend on a request's fields could grow without end.
 constexpr size_t kMaxCachedStatements = 512;
+// A longer text is hardly a form that many requests share.
+constexpr size_t kMaxCachedBytes = 32 << 10;
 
 // Creates the file with its final mode: SQLite alone would use the umask, and
 // gives the log and the shared memory the mode of the main file.
@@ -42,7 +44,7 @@ Connection::Connection(sqlite3* db, std::string path)
     : db_(db), path_(std::move(path)) {}
 
 Connection::~Connection() {
-  for (const auto& [sql, statement] : cache_) sqlite3_finalize(statement);
+  for (const auto& [sql, entry] : cache_) sqlite3_finalize(entry.statement);
   sqlite3_close(db_);
 }
 
@@ -138,12 +140,12 @@ absl::StatusOr<Statement> Connection::Prepare(absl::string_view sql) {
 
 absl::StatusOr<Statement> Connection::Cached(absl::string_view sql) {
   const auto found = cache_.find(sql);
-  if (found != cache_.end() && found->second != nullptr) {
-    return Statement(this, std::exchange(found->second, nullptr),
+  if (found != cache_.end() && found->second.statement != nullptr) {
+    return Statement(this, std::exchange(found->second.statement, nullptr),
                      /*cached=*/true);
   }
-  // In use further up the stack, or one too many.
-  if (found != cache_.end() || cache_.size() >= kMaxCachedStatements) {
+  // In use further up the stack, or no text to keep.
+  if (found != cache_.end() || sql.size() > kMaxCachedBytes) {
     return Prepare(sql);
   }
   sqlite3_stmt* statement = nullptr;
@@ -151,8 +153,20 @@ absl::StatusOr<Statement> Connection::Cached(absl::string_view sql) {
       sqlite3_prepare_v3(db_, sql.data(), sql.size(), SQLITE_PREPARE_PERSISTENT,
                          &statement, nullptr);
   if (code != SQLITE_OK) return ToStatus(code, db_, sql);
-  cache_.emplace(sql, nullptr);
+  while (cache_.size() >= kMaxCachedStatements) ForgetUnused();
+  cache_.emplace(sql, CacheEntry());
   return Statement(this, statement, /*cached=*/true);
+}
+
+void Connection::ForgetUnused() {
+  for (auto entry = cache_.begin(); entry != cache_.end();) {
+    const auto at = entry++;
+    // One in use is an entry no more; its end finalizes it.
+    if (!std::exchange(at->second.used_lately, false)) {
+      sqlite3_finalize(at->second.statement);
+      cache_.erase(at);
+    }
+  }
 }
 
 void Connection::Return(sqlite3_stmt* statement) {
@@ -160,8 +174,8 @@ void Connection::Return(sqlite3_stmt* statement) {
   // Bound bytes belong to the caller and may be gone by the next use.
   sqlite3_clear_bindings(statement);
   const auto found = cache_.find(absl::string_view(sqlite3_sql(statement)));
-  if (found != cache_.end() && found->second == nullptr) {
-    found->second = statement;
+  if (found != cache_.end() && found->second.statement == nullptr) {
+    found->second = {.statement = statement, .used_lately = true};
   } else {
     sqlite3_finalize(statement);
   }

@@ -61,7 +61,8 @@ class Connection {
 
   // Returns a compiled statement, from the cache if this text was prepared
   // here before. Destroying it resets it and keeps it for the next caller. The
-  // cache is bounded: beyond it, statements are compiled as by Prepare.
+  // cache is bounded: a full one forgets what was not used lately, and a very
+  // long text is compiled as by Prepare.
   absl::StatusOr<Statement> Cached(absl::string_view sql);
 
   // Returns the first column of the first row of `sql`; `Internal` if there is
@@ -98,14 +99,21 @@ class Connection {
   absl::Status SetPragma(absl::string_view name, absl::string_view value,
                          absl::string_view read_back);
   absl::Status Checkpoint(int mode);
+  // Drops what was not used since the last time.
+  void ForgetUnused();
   void Return(sqlite3_stmt* statement);
 
   sqlite3* const db_;
   const std::string path_;
   int64_t page_size_ = 0;
   int64_t wal_bytes_ = 0;
-  // By text. A statement that is in use is not here.
-  absl::flat_hash_map<std::string, sqlite3_stmt*> cache_;
+  struct CacheEntry {
+    // Null while it is in use.
+    sqlite3_stmt* statement = nullptr;
+    bool used_lately = true;
+  };
+  // By text.
+  absl::flat_hash_map<std::string, CacheEntry> cache_;
 };
 
 }  // namespace engram::sqlite

@@ -127,6 +127,45 @@ TEST_F(ConnectionTest, OneTextMayBeInUseTwice) {
   EXPECT_EQ(inner.Int(0), 1);
 }
 
+TEST_F(ConnectionTest, AFullCacheKeepsWhatIsUsed) {
+  const auto connection = Open(Access::kReadWrite);
+  const auto run = [&](absl::string_view sql) {
+    absl::StatusOr<Statement> statement = connection->Cached(sql);
+    EXPECT_OK(statement);
+    EXPECT_OK(statement->Step());
+  };
+  const auto statements = [&] {
+    int count = 0;
+    for (sqlite3_stmt* at = nullptr;
+         (at = sqlite3_next_stmt(connection->handle(), at)) != nullptr;) {
+      ++count;
+    }
+    return count;
+  };
+  ASSERT_OK_AND_ASSIGN(Statement held, connection->Cached("SELECT 'held'"));
+  ASSERT_OK(held.Step());
+  for (int i = 0; i < 3000; ++i) {
+    run("SELECT 'often'");
+    run(absl::StrCat("SELECT ", i));
+    ASSERT_LE(statements(), 513);
+  }
+  EXPECT_EQ(held.Text(0), "held");
+  const auto is_kept = [&](absl::string_view sql) {
+    for (sqlite3_stmt* at = nullptr;
+         (at = sqlite3_next_stmt(connection->handle(), at)) != nullptr;) {
+      if (sqlite3_sql(at) == sql) return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(is_kept("SELECT 'often'"));
+  EXPECT_TRUE(is_kept("SELECT 2999"));
+  EXPECT_FALSE(is_kept("SELECT 1"));
+  const std::string text =
+      absl::StrCat("SELECT '", std::string(40'000, 'x'), "'");
+  run(text);
+  EXPECT_FALSE(is_kept(text));
+}
+
 TEST_F(ConnectionTest, MapsErrors) {
   const auto connection = Open(Access::kReadWrite);
   ASSERT_OK(connection->Execute(

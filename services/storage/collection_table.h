@@ -30,7 +30,10 @@ inline constexpr absl::string_view kDeletedColumn = "_deleted_us INTEGER";
 std::string ColumnDefinition(const schema::CollectionSpec& spec,
                              const schema::FieldSpec& field);
 
-// Creates the collection's table under the name `table`.
+// Creates the collection's table under the name `table`. What may be large
+// comes last, so that a read of the rest touches none of its pages: columns are
+// read and written by name. Fields that a schema adds later stand behind it
+// until the table is rebuilt.
 //
 // Fields are columns that may be NULL even where the field is required: the
 // writer checks `required`, `one_of`, `min` and the like, so that a schema can

@@ -87,8 +87,8 @@ unique: [[title, icon]]
   _created_us INTEGER NOT NULL,
   _updated_us INTEGER NOT NULL,
   _sequence INTEGER NOT NULL,
-  "title" TEXT,
   "size" INTEGER,
+  "title" TEXT,
   "icon" BLOB
 ) STRICT)",
                   R"(CREATE INDEX "_index.c.title" ON "c" ("title"))",
@@ -96,6 +96,30 @@ unique: [[title, icon]]
                   R"((ifnull("size", x'')))",
                   R"(CREATE UNIQUE INDEX "_unique.c.icon.title" ON "c" )"
                   R"((ifnull("icon", 0), ifnull("title", x'')))"));
+}
+
+TEST_F(CollectionTableTest, WhatMayBeLargeComesLast) {
+  Create(R"(
+collection: c
+fields:
+  body: {type: text}
+  meta: {type: json}
+  name: {type: string}
+  icon: {type: bytes}
+  size: {type: int}
+  tags: {type: strings}
+  score: {type: double}
+  parent: {type: ref(c)}
+  done: {type: bool}
+  at: {type: timestamp}
+)");
+  std::vector<std::string> names;
+  auto columns = db_->Prepare("SELECT name FROM pragma_table_info('c')");
+  ASSERT_OK(columns);
+  while (*columns->Step()) names.emplace_back(columns->Text(0));
+  names.erase(names.begin(), names.begin() + 6);
+  EXPECT_THAT(names, ElementsAre("size", "score", "done", "at", "name",
+                                 "parent", "body", "meta", "icon", "tags"));
 }
 
 TEST_F(CollectionTableTest, ColumnsRefuseValuesOfOtherTypes) {

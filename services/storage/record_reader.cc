@@ -1,6 +1,5 @@
 #include "services/storage/record_reader.h"
 
-#include <set>
 #include <string>
 #include <utility>
 
@@ -21,36 +20,33 @@ using ::google::protobuf::util::TimeUtil;
 // _expires_us.
 constexpr int kOwnColumns = 6;
 
-// A page ends with the record that takes it beyond this: clients take messages
-// of 4 MiB.
-constexpr size_t kPageBytes = 1 << 20;
+constexpr absl::string_view kSchemaVersion =
+    ", (SELECT max(version) FROM _schema_migrations)";
+
+// `SELECT` and the columns of a record.
+std::string SelectRecord(const Collection& collection,
+                         const std::vector<int>& fields) {
+  std::string sql =
+      absl::StrCat("SELECT _row, id, _version, _created_us, _updated_us, ",
+                   collection.expires() ? "_expires_us" : "NULL");
+  for (const int place : fields) {
+    absl::StrAppend(&sql, ", ",
+                    QuoteIdentifier(collection.spec.fields[place].name));
+  }
+  return sql;
+}
+
+// `FROM` and what finds a record that is seen: ?1 is when it has expired, ?2
+// its id.
+std::string FromById(const Collection& collection) {
+  return absl::StrCat(" FROM ", QuoteIdentifier(collection.name()),
+                      " WHERE id = ?2", LiveRecords(collection.spec, " AND "),
+                      collection.expires()
+                          ? " AND (_expires_us IS NULL OR _expires_us > ?1)"
+                          : "");
+}
 
 }  // namespace
-
-std::vector<int> DecodeMask(const Collection& collection,
-                            const google::protobuf::FieldMask& mask,
-                            absl::string_view path,
-                            FieldViolations& violations) {
-  const schema::CollectionSpec& spec = collection.spec;
-  std::set<int> places;
-  for (int i = 0; i < mask.paths_size(); ++i) {
-    // What every answer has.
-    if (mask.paths(i) == "id") continue;
-    const int place = spec.FieldIndex(mask.paths(i));
-    if (place < 0) {
-      violations.Add(absl::StrCat(path, ".paths[", i, "]"),
-                     absl::StrCat("collection \"", spec.name,
-                                  "\" has no field \"", mask.paths(i), "\""));
-    }
-    places.insert(place);
-  }
-  if (mask.paths().empty()) {
-    for (size_t i = 0; i < spec.fields.size(); ++i) {
-      places.insert(static_cast<int>(i));
-    }
-  }
-  return std::vector<int>(places.begin(), places.end());
-}
 
 absl::StatusOr<std::vector<int>> DecodeReadMask(
     const Collection& collection, const google::protobuf::FieldMask& mask) {
@@ -61,24 +57,29 @@ absl::StatusOr<std::vector<int>> DecodeReadMask(
   return places;
 }
 
-std::string RecordReader::SelectSql(absl::string_view condition) const {
-  std::string sql =
-      absl::StrCat("SELECT _row, id, _version, _created_us, _updated_us, ",
-                   collection_.expires() ? "_expires_us" : "NULL");
-  for (const int place : fields_) {
-    absl::StrAppend(&sql, ", ",
-                    QuoteIdentifier(collection_.spec.fields[place].name));
+std::vector<int> DecodeMask(const Collection& collection,
+                            const google::protobuf::FieldMask& mask,
+                            absl::string_view path,
+                            FieldViolations& violations) {
+  const schema::CollectionSpec& spec = collection.spec;
+  std::vector<bool> wanted(spec.fields.size(), mask.paths().empty());
+  for (int i = 0; i < mask.paths_size(); ++i) {
+    // What every answer has.
+    if (mask.paths(i) == "id") continue;
+    const int place = spec.FieldIndex(mask.paths(i));
+    if (place >= 0) {
+      wanted[place] = true;
+      continue;
+    }
+    violations.Add(absl::StrCat(path, ".paths[", i, "]"),
+                   absl::StrCat("collection \"", spec.name,
+                                "\" has no field \"", mask.paths(i), "\""));
   }
-  absl::StrAppend(&sql, " FROM ", QuoteIdentifier(collection_.name()),
-                  " WHERE ");
-  if (collection_.keeps_deleted()) {
-    absl::StrAppend(&sql, "_deleted_us IS NULL AND ");
+  std::vector<int> places;
+  for (size_t place = 0; place < wanted.size(); ++place) {
+    if (wanted[place]) places.push_back(static_cast<int>(place));
   }
-  if (collection_.expires()) {
-    absl::StrAppend(&sql, "(_expires_us IS NULL OR _expires_us > ?1) AND ");
-  }
-  absl::StrAppend(&sql, condition);
-  return sql;
+  return places;
 }
 
 absl::Status RecordReader::Fill(const sqlite::Statement& select,
@@ -123,40 +124,55 @@ absl::Status RecordReader::FillTyped(const sqlite::Statement& select,
                              values_, record->mutable_typed());
 }
 
-absl::StatusOr<std::optional<int64_t>> RecordReader::ReadById(
-    absl::string_view id, v1::Record* record) {
-  ASSIGN_OR_RETURN(sqlite::Statement select,
-                   connection_.Cached(SelectSql("id = ?2")));
+absl::StatusOr<bool> RecordReader::Find(sqlite::Statement& select,
+                                        absl::string_view id) {
   if (collection_.expires()) select.BindInt(1, now_us_);
   select.BindText(2, id);
-  ASSIGN_OR_RETURN(const bool found, select.Step());
+  return select.Step();
+}
+
+absl::StatusOr<std::optional<int64_t>> RecordReader::ReadById(
+    absl::string_view id, v1::Record* record) {
+  if (!by_id_.has_value()) {
+    ASSIGN_OR_RETURN(by_id_, connection_.Cached(absl::StrCat(
+                                 SelectRecord(collection_, fields_),
+                                 FromById(collection_))));
+  }
+  by_id_->Reset();
+  ASSIGN_OR_RETURN(const bool found, Find(*by_id_, id));
   if (!found) return std::nullopt;
+  RETURN_IF_ERROR(Fill(*by_id_, record));
+  return by_id_->Int(0);
+}
+
+absl::StatusOr<std::optional<int64_t>> RecordReader::ReadNewestById(
+    absl::string_view id, v1::Record* record) {
+  ASSIGN_OR_RETURN(
+      sqlite::Statement select,
+      connection_.Cached(absl::StrCat(SelectRecord(collection_, fields_),
+                                      kSchemaVersion, FromById(collection_))));
+  ASSIGN_OR_RETURN(const bool found, Find(select, id));
+  const int version = kOwnColumns + static_cast<int>(fields_.size());
+  if (!found || select.Int(version) != collection_.schema_version) {
+    return std::nullopt;
+  }
   RETURN_IF_ERROR(Fill(select, record));
   return select.Int(0);
 }
 
-absl::StatusOr<std::optional<int64_t>> RecordReader::ReadPage(
-    int64_t row, int limit, v1::RecordServiceListResponse* response) {
-  ASSIGN_OR_RETURN(
-      sqlite::Statement select,
-      connection_.Cached(SelectSql("_row > ?2 ORDER BY _row LIMIT ?3")));
-  if (collection_.expires()) select.BindInt(1, now_us_);
-  select.BindInt(2, row);
-  // One more than wanted tells whether there is a next page.
-  select.BindInt(3, int64_t{limit} + 1);
-  int64_t last = row;
-  size_t bytes = 0;
-  for (int i = 0; i < limit && bytes < kPageBytes; ++i) {
-    ASSIGN_OR_RETURN(const bool found, select.Step());
-    if (!found) return std::nullopt;
-    last = select.Int(0);
-    v1::Record* record = response->add_records();
-    RETURN_IF_ERROR(Fill(select, record));
-    bytes += record->ByteSizeLong();
+absl::Status RecordReader::ReadByRow(int64_t row, v1::Record* record) {
+  if (!by_row_.has_value()) {
+    ASSIGN_OR_RETURN(
+        by_row_, connection_.Cached(absl::StrCat(
+                     SelectRecord(collection_, fields_), " FROM ",
+                     QuoteIdentifier(collection_.name()), " WHERE _row = ?")));
   }
-  ASSIGN_OR_RETURN(const bool more, select.Step());
-  if (!more) return std::nullopt;
-  return last;
+  by_row_->Reset();
+  by_row_->BindInt(1, row);
+  ASSIGN_OR_RETURN(const bool found, by_row_->Step());
+  if (found) return Fill(*by_row_, record);
+  return absl::InternalError(
+      absl::StrCat("collection \"", collection_.name(), "\" has no row ", row));
 }
 
 }  // namespace engram::storage

@@ -1,7 +1,9 @@
 #ifndef ENGRAM_SERVICES_STORAGE_RECORD_READER_H_
 #define ENGRAM_SERVICES_STORAGE_RECORD_READER_H_
 
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -10,6 +12,7 @@
 #include "engram/storage/v1/record.pb.h"
 #include "google/protobuf/field_mask.pb.h"
 #include "libs/sqlite/connection.h"
+#include "libs/sqlite/statement.h"
 #include "libs/status/errors.h"
 #include "services/storage/catalog.h"
 #include "services/storage/record_codec.h"
@@ -21,6 +24,7 @@ namespace engram::storage {
 // empty mask is every field, one of only `id` is none.
 absl::StatusOr<std::vector<int>> DecodeReadMask(
     const Collection& collection, const google::protobuf::FieldMask& mask);
+
 // The same of a mask in the field `path` of a request. After a violation what
 // is returned is of no use.
 std::vector<int> DecodeMask(const Collection& collection,
@@ -28,9 +32,8 @@ std::vector<int> DecodeMask(const Collection& collection,
                             absl::string_view path,
                             FieldViolations& violations);
 
-// Reads records of one collection, without those that are deleted or have
-// expired; only the columns of `fields` are read from disk. For use during one
-// call, on one thread.
+// Reads records of one collection; only the columns of `fields` are read from
+// disk. For use during one call, on one thread.
 class RecordReader {
  public:
   // How answers carry a record's fields.
@@ -46,19 +49,23 @@ class RecordReader {
         now_us_(now_us) {}
 
   // Reads one record into `record`; returns its row, nothing if there is none
-  // of this id.
+  // of this id, or it is deleted or has expired.
   absl::StatusOr<std::optional<int64_t>> ReadById(absl::string_view id,
                                                   v1::Record* record);
 
-  // Adds up to `limit` records after `row` to `response`, by row; fewer if they
-  // are large. Returns the last one's row if there may be more, else nothing.
-  absl::StatusOr<std::optional<int64_t>> ReadPage(
-      int64_t row, int limit, v1::RecordServiceListResponse* response);
+  // The same without a transaction around it, of the newest commit; nothing
+  // also if that has another schema than the collection is a part of, in which
+  // case even an error may mean no more than this.
+  absl::StatusOr<std::optional<int64_t>> ReadNewestById(absl::string_view id,
+                                                        v1::Record* record);
+
+  // Reads the record of a row that was found in the same transaction.
+  absl::Status ReadByRow(int64_t row, v1::Record* record);
 
  private:
-  // The statement that reads the records which meet `condition`, an SQL
-  // expression whose parameters are numbered from ?2.
-  std::string SelectSql(absl::string_view condition) const;
+  // Binds and runs `select`, which has the columns and parameters of a lookup
+  // by id.
+  absl::StatusOr<bool> Find(sqlite::Statement& select, absl::string_view id);
   absl::Status Fill(const sqlite::Statement& select, v1::Record* record);
   absl::Status FillFields(const sqlite::Statement& select, v1::Record* record);
   absl::Status FillTyped(const sqlite::Statement& select, v1::Record* record);
@@ -68,9 +75,16 @@ class RecordReader {
   const std::vector<int>& fields_;
   const Body body_;
   const int64_t now_us_;
+  // Kept from one record to the next.
+  std::optional<sqlite::Statement> by_id_;
+  std::optional<sqlite::Statement> by_row_;
   // Of the record being read, for typed bodies.
   std::vector<ColumnValue> values_;
 };
+
+inline RecordReader::Body BodyOf(bool typed) {
+  return typed ? RecordReader::Body::kTyped : RecordReader::Body::kFields;
+}
 
 }  // namespace engram::storage
 

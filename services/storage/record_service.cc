@@ -1,21 +1,13 @@
 #include "services/storage/record_service.h"
 
-#include <memory>
-#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "libs/rpc/reactors.h"
-#include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
-#include "services/storage/read_target.h"
 #include "services/storage/record_batch.h"
-#include "services/storage/record_id.h"
-#include "services/storage/record_reader.h"
 #include "services/storage/record_writer.h"
-#include "services/storage/request_fields.h"
 #include "services/storage/sweeper.h"
 
 namespace engram::storage {
@@ -25,59 +17,6 @@ namespace {
 // hold it for more than some 200 us.
 constexpr int kMaxInlineItems = 16;
 constexpr size_t kMaxInlineBytes = 64 << 10;
-
-constexpr int kMaxBatchGetIds = 1000;
-
-absl::Status CheckId(absl::string_view id, absl::string_view path) {
-  const std::optional<std::string> problem = FindRecordIdProblem(id);
-  return problem.has_value() ? InvalidField(path, *problem) : absl::OkStatus();
-}
-
-absl::Status RecordUnknown(const v1::RecordServiceGetRequest& request) {
-  return MakeError(absl::StatusCode::kNotFound,
-                   common::v1::ERROR_REASON_RECORD_UNKNOWN,
-                   absl::StrCat("collection \"", request.collection(),
-                                "\" has no record \"", request.id(), "\""),
-                   {{"database", request.database()},
-                    {"collection", request.collection()},
-                    {"id", request.id()}});
-}
-
-RecordReader::Body BodyOf(bool typed) {
-  return typed ? RecordReader::Body::kTyped : RecordReader::Body::kFields;
-}
-
-// Which records a read is about, and how they are answered.
-struct Target {
-  ReadTarget read;
-  std::vector<int> fields;
-  RecordReader::Body body;
-
-  // For the time of the call; this object must stay where it is.
-  RecordReader NewReader() const {
-    return RecordReader(read.connection(), *read.collection, fields, body,
-                        read.database->now_us());
-  }
-};
-
-template <typename Request>
-absl::StatusOr<Target> FindTarget(const DatabaseRegistry& registry,
-                                  const Request& request) {
-  ASSIGN_OR_RETURN(ReadTarget read, FindReadTarget(registry, request.database(),
-                                                   request.collection()));
-  ASSIGN_OR_RETURN(std::vector<int> fields,
-                   DecodeReadMask(*read.collection, request.read_mask()));
-  return Target{.read = std::move(read),
-                .fields = std::move(fields),
-                .body = BodyOf(request.typed())};
-}
-
-// Notes a touch if the collection wants it.
-void TouchOnGet(const ReadTarget& target, int64_t row) {
-  const auto& touch = target.collection->spec.touch;
-  if (!touch.has_value() || !touch->on_get) return;
-  target.database->Touch(target.collection->id, row);
-}
 
 // Queues a write and leaves the rest to the writer, which ends the call.
 void StartWrite(DatabaseRegistry& registry,
@@ -128,69 +67,6 @@ absl::Status StartSweep(const DatabaseRegistry& registry, absl::Time deadline,
   return absl::OkStatus();
 }
 
-absl::Status GetRecord(const DatabaseRegistry& registry,
-                       const v1::RecordServiceGetRequest& request,
-                       v1::RecordServiceGetResponse* response) {
-  ASSIGN_OR_RETURN(const Target target, FindTarget(registry, request));
-  RETURN_IF_ERROR(CheckId(request.id(), "id"));
-  ASSIGN_OR_RETURN(
-      const std::optional<int64_t> row,
-      target.NewReader().ReadById(request.id(), response->mutable_record()));
-  if (!row.has_value()) return RecordUnknown(request);
-  TouchOnGet(target.read, *row);
-  return absl::OkStatus();
-}
-
-absl::Status GetRecords(const DatabaseRegistry& registry,
-                        const v1::BatchGetRequest& request,
-                        v1::BatchGetResponse* response) {
-  ASSIGN_OR_RETURN(const Target target, FindTarget(registry, request));
-  if (request.ids_size() == 0 || request.ids_size() > kMaxBatchGetIds) {
-    return InvalidField(
-        "ids", absl::StrCat("has ", request.ids_size(), " entries; give 1 to ",
-                            kMaxBatchGetIds));
-  }
-  for (int i = 0; i < request.ids_size(); ++i) {
-    RETURN_IF_ERROR(CheckId(request.ids(i), absl::StrCat("ids[", i, "]")));
-  }
-  RecordReader records = target.NewReader();
-  for (const std::string& id : request.ids()) {
-    v1::Record* record = response->add_records();
-    ASSIGN_OR_RETURN(const std::optional<int64_t> row,
-                     records.ReadById(id, record));
-    if (row.has_value()) {
-      TouchOnGet(target.read, *row);
-      continue;
-    }
-    response->mutable_records()->RemoveLast();
-    response->add_missing_ids(id);
-  }
-  ASSIGN_OR_RETURN(*response->mutable_position(), target.read.ReadPosition());
-  return absl::OkStatus();
-}
-
-absl::Status ListRecords(const DatabaseRegistry& registry,
-                         const v1::RecordServiceListRequest& request,
-                         v1::RecordServiceListResponse* response) {
-  ASSIGN_OR_RETURN(const Target target, FindTarget(registry, request));
-  ASSIGN_OR_RETURN(const int limit, DecodePageSize(request.page_size()));
-  const std::string list =
-      absl::StrCat("records/", target.read.database->name(), "/",
-                   target.read.collection->name());
-  ASSIGN_OR_RETURN(const std::string token,
-                   DecodePageToken(list, request.page_token()));
-  int64_t row = 0;
-  if (!token.empty() && !absl::SimpleAtoi(token, &row)) {
-    return InvalidField("page_token", "is not a token that this list returned");
-  }
-  ASSIGN_OR_RETURN(const std::optional<int64_t> last,
-                   target.NewReader().ReadPage(row, limit, response));
-  if (last.has_value()) {
-    response->set_next_page_token(EncodePageToken(list, absl::StrCat(*last)));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 grpc::ServerUnaryReactor* RecordService::Write(
@@ -218,32 +94,6 @@ grpc::ServerUnaryReactor* RecordService::SweepExpired(
                                           *request, response, reactor);
   if (!started.ok()) rpc::Finish(reactor, started);
   return reactor;
-}
-
-grpc::ServerUnaryReactor* RecordService::Get(
-    grpc::CallbackServerContext* context,
-    const v1::RecordServiceGetRequest* request,
-    v1::RecordServiceGetResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  rpc::Finish(reactor, GetRecord(*registry_, *request, response));
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* RecordService::BatchGet(
-    grpc::CallbackServerContext* context, const v1::BatchGetRequest* request,
-    v1::BatchGetResponse* response) {
-  return rpc::RunUnary(*pool_, context, [=, this] {
-    return GetRecords(*registry_, *request, response);
-  });
-}
-
-grpc::ServerUnaryReactor* RecordService::List(
-    grpc::CallbackServerContext* context,
-    const v1::RecordServiceListRequest* request,
-    v1::RecordServiceListResponse* response) {
-  return rpc::RunUnary(*pool_, context, [=, this] {
-    return ListRecords(*registry_, *request, response);
-  });
 }
 
 }  // namespace engram::storage

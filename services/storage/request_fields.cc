@@ -7,7 +7,7 @@
 #include "absl/strings/strip.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
-#include "libs/status/errors.h"
+#include "libs/status/status_macros.h"
 #include "services/storage/content_hash.h"
 #include "services/storage/request_log.h"
 
@@ -20,7 +20,14 @@ constexpr int kMaxPageSize = 1000;
 }  // namespace
 
 absl::StatusOr<int> DecodePageSize(int sent) {
-  if (sent < 0) return InvalidField("page_size", "is negative; give 0 to 1000");
+  FieldViolations violations;
+  const int size = DecodePageSize(sent, violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  return size;
+}
+
+int DecodePageSize(int sent, FieldViolations& violations) {
+  if (sent < 0) violations.Add("page_size", "is negative; give 0 to 1000");
   return sent == 0 ? kDefaultPageSize : std::min(sent, kMaxPageSize);
 }
 

@@ -9,12 +9,15 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/message.h"
+#include "libs/status/errors.h"
 
 namespace engram::storage {
 
 // Returns the page size for a request that asks for `sent`: 0 is 100, more than
 // 1000 is 1000, less than 0 is `InvalidArgument`.
 absl::StatusOr<int> DecodePageSize(int sent);
+// The same; less than 0 is a violation, and what is returned of no use.
+int DecodePageSize(int sent, FieldViolations& violations);
 
 // Makes the text that asks for the page after `last`, which clients cannot read
 // much into. `list` names what is listed, so that one list's token is refused

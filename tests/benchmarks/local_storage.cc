@@ -114,6 +114,20 @@ void Clients::Write(int client,
       });
 }
 
+void Clients::Get(int client,
+                  std::shared_ptr<storage::v1::RecordServiceGetRequest> request,
+                  std::function<void()> done) {
+  auto call = std::make_shared<Call<storage::v1::RecordServiceGetRequest,
+                                    storage::v1::RecordServiceGetResponse>>();
+  call->request = std::move(request);
+  records_[client % kConnections]->async()->Get(
+      &call->context, call->request.get(), &call->response,
+      [call, done = std::move(done)](const grpc::Status& status) {
+        CheckOk(status);
+        done();
+      });
+}
+
 void Clients::Echo(int client, std::function<void()> done) {
   using Request = grpc::health::v1::HealthCheckRequest;
   auto call =

@@ -49,6 +49,9 @@ class Clients {
   // Begins a call of a client; `done` follows its success.
   void Write(int client, std::shared_ptr<storage::v1::WriteRequest> request,
              std::function<void()> done);
+  void Get(int client,
+           std::shared_ptr<storage::v1::RecordServiceGetRequest> request,
+           std::function<void()> done);
   // An empty call of the same server, which only answers: its health.
   void Echo(int client, std::function<void()> done);
 

@@ -137,6 +137,7 @@ class GrpcurlTest(processes.ProcessTest):
                             {"collection": "notes", "filter": 'text PREFIX "fourth"'})
         self.assertEqual(deleted["deleted"], "1")
         self.call("storage", "RecordService/SweepExpired")
+        self.lists()
         return written["position"]
 
     def graphs(self):
@@ -156,6 +157,15 @@ class GrpcurlTest(processes.ProcessTest):
         other, = self.call("storage", "RecordService/GetCommonNeighbors",
                            {"collection": "links", "id": "a"})["others"]
         self.assertEqual((other["id"], [n["id"] for n in other["shared"]]), ("c", ["b", "d"]))
+
+    def lists(self):
+        page = self.call("storage", "RecordService/List", {
+            "collection": "notes", "filter": "text != :not", "parameters": {"not": "x"},
+            "order_by": "text desc", "page_size": 1, "with_total": True})
+        self.assertEqual([r["id"] for r in page["records"]], ["b"])
+        self.assertEqual(page["total_size"], "2")
+        sample = self.call("storage", "RecordService/List", {"collection": "notes", "random": True})
+        self.assertEqual(sorted(r["id"] for r in sample["records"]), ["a", "b"])
 
     def vectors_and_feed(self):
         leased = self.call("storage", "VectorService/LeasePending",

@@ -22,6 +22,10 @@ int FuzzFilter(const uint8_t* data, size_t size);
 // says.
 int FuzzPattern(const uint8_t* data, size_t size);
 
+// Reads the bytes as a request for a list; its pages must be what a plain
+// evaluation finds and sorts.
+int FuzzList(const uint8_t* data, size_t size);
+
 // Reads the bytes as a YAML schema document; what is accepted must be written
 // and read again as the same.
 int FuzzSchema(const uint8_t* data, size_t size);

@@ -70,6 +70,51 @@ TEST_F(RecordsCliTest, AListGoesOnOverPages) {
   EXPECT_EQ(count(), 700);
 }
 
+TEST_F(RecordsCliTest, AListIsFilteredOrderedAndCounted) {
+  CreateNotes();
+  std::string lines;
+  for (int i = 1; i <= 5; ++i) {
+    absl::StrAppend(&lines, R"({"id":"n)", i, R"(","title":"t)", i % 2,
+                    R"(","stars":)", i, "}\n");
+  }
+  ASSERT_EQ(Engramctl({"import", "notes", "-"}, lines), 0) << errors_;
+  EXPECT_EQ(Engramctl({"list", "notes", "--fields", "stars", "--filter",
+                       "stars > :n", "--param", "n=1", "--order-by",
+                       "title desc, stars", "--total", "--limit", "3"}),
+            0)
+      << errors_;
+  EXPECT_EQ(output_,
+            "ID  stars\n"
+            "n3  3\n"
+            "n5  5\n"
+            "n2  2\n"
+            "4 in all\n");
+  EXPECT_EQ(Engramctl({"list", "notes", "--fields", "id", "--order-by",
+                       "_row desc", "--limit", "2", "--reverse"}),
+            0)
+      << errors_;
+  EXPECT_EQ(output_, "ID\nn4\nn5\n");
+  EXPECT_EQ(Engramctl({"list", "notes", "--random", "--limit", "3", "--json",
+                       "--total"}),
+            0)
+      << errors_;
+  EXPECT_EQ(std::count(output_.begin(), output_.end(), '\n'), 4);
+  EXPECT_THAT(output_, HasSubstr("\n{\"total_size\":5}\n"));
+}
+
+TEST_F(RecordsCliTest, AListSaysWhatItCannotDo) {
+  CreateNotes();
+  EXPECT_EQ(Engramctl({"list", "notes", "--filter", "starz > 1"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("filter: column 1"));
+  EXPECT_EQ(Engramctl({"list", "notes", "--order-by", "starz"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("did you mean \"stars\"?"));
+  EXPECT_EQ(Engramctl({"list", "notes", "--random", "--limit", "0"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("--limit: wants 1 to 1000 with --random"));
+  EXPECT_EQ(Engramctl({"list", "notes", "--reverse", "--limit", "1001"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("--limit: wants 1 to 1000 with --reverse"));
+  EXPECT_EQ(Engramctl({"list", "notes", "--random", "--order-by", "stars"}), 2);
+}
+
 TEST_F(RecordsCliTest, WhatAServerRefusesIsPrintedWithItsField) {
   CreateNotes();
   EXPECT_EQ(Engramctl({"put", "notes",

@@ -1,0 +1,180 @@
+#include "services/storage/record_list.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "libs/schema/record_scope.h"
+#include "libs/status/status_macros.h"
+#include "services/storage/collection_table.h"
+#include "services/storage/column_io.h"
+#include "services/storage/read_target.h"
+#include "services/storage/record_order.h"
+#include "services/storage/record_reader.h"
+#include "services/storage/request_fields.h"
+#include "services/storage/row_finder.h"
+
+namespace engram::storage {
+namespace {
+
+using Request = v1::RecordServiceListRequest;
+using Response = v1::RecordServiceListResponse;
+
+// A page ends with the record that takes it beyond this: clients take messages
+// of 4 MiB.
+constexpr size_t kPageBytes = 1 << 20;
+
+// A request that was checked.
+struct List {
+  std::vector<int> fields;
+  filter::Node filter;
+  RecordOrder order;
+  int page_size = 0;
+  // What page tokens are bound to.
+  std::string name;
+  // Where to go on.
+  std::optional<std::vector<ColumnValue>> after;
+};
+
+// A sample has neither an order nor a next page.
+void CheckRandom(const Request& request, FieldViolations& violations) {
+  if (!request.random()) return;
+  constexpr absl::string_view kProblem =
+      "does not go with random; leave one of them out";
+  if (!request.order_by().empty()) violations.Add("order_by", kProblem);
+  if (!request.page_token().empty()) violations.Add("page_token", kProblem);
+  if (request.reverse()) violations.Add("reverse", kProblem);
+}
+
+// The records listed and their order: the same for two requests only if one's
+// token means the same to the other.
+std::string ListName(const ReadTarget& target, const Request& request) {
+  Request form;
+  form.set_filter(request.filter());
+  *form.mutable_parameters() = request.parameters();
+  form.set_order_by(request.order_by());
+  return absl::StrCat("records/", target.database->name(), "/",
+                      target.collection->name(), "/",
+                      absl::WebSafeBase64Escape(HashRequest(form)));
+}
+
+absl::StatusOr<List> DecodeList(const ReadTarget& target,
+                                const Request& request) {
+  const Collection& collection = *target.collection;
+  FieldViolations violations;
+  SharedParameters parameters(request.parameters());
+  List list;
+  list.page_size = DecodePageSize(request.page_size(), violations);
+  list.fields =
+      DecodeMask(collection, request.read_mask(), "read_mask", violations);
+  list.filter =
+      DecodeReadFilter(schema::RecordScope(collection.spec), request.filter(),
+                       "filter", parameters, violations);
+  parameters.CheckAllUsed(violations);
+  list.order = DecodeOrder(collection, request.order_by(), violations);
+  CheckRandom(request, violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  if (request.random()) return list;
+  list.name = ListName(target, request);
+  ASSIGN_OR_RETURN(const std::string last,
+                   DecodePageToken(list.name, request.page_token()));
+  if (last.empty()) return list;
+  ASSIGN_OR_RETURN(list.after, DecodeKeyset(list.order, last));
+  return list;
+}
+
+// Adds the records of `rows` until the page is full; returns how many.
+absl::StatusOr<size_t> AddRecords(const std::vector<int64_t>& rows,
+                                  const List& list, RecordReader& reader,
+                                  Response* response) {
+  const size_t count =
+      std::min(rows.size(), static_cast<size_t>(list.page_size));
+  size_t bytes = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (bytes >= kPageBytes) return i;
+    v1::Record* record = response->add_records();
+    RETURN_IF_ERROR(reader.ReadByRow(rows[i], record));
+    bytes += record->ByteSizeLong();
+  }
+  return count;
+}
+
+// The token for what comes behind a record.
+absl::StatusOr<std::string> TokenAfter(int64_t row, const List& list,
+                                       const ReadTarget& target) {
+  ASSIGN_OR_RETURN(
+      sqlite::Statement select,
+      target.connection().Cached(absl::StrCat(
+          "SELECT ", KeyColumns(list.order), " FROM ",
+          QuoteIdentifier(target.collection->name()), " WHERE _row = ?")));
+  select.BindInt(1, row);
+  RETURN_IF_ERROR(select.Step().status());
+  std::vector<ColumnValue> values;
+  for (int i = 0; i < select.column_count(); ++i) {
+    values.push_back(ReadColumn(select, i));
+  }
+  ASSIGN_OR_RETURN(const std::string last, EncodeKeyset(list.order, values));
+  return EncodePageToken(list.name, last);
+}
+
+absl::Status AddPage(const ReadTarget& target, const Request& request,
+                     const List& list, RowFinder& finder, RecordReader& reader,
+                     Response* response) {
+  const auto wanted = static_cast<size_t>(list.page_size);
+  if (request.random()) {
+    ASSIGN_OR_RETURN(const std::vector<int64_t> rows, finder.ByChance(wanted));
+    return AddRecords(rows, list, reader, response).status();
+  }
+  // One more than wanted tells whether there is a next page.
+  ASSIGN_OR_RETURN(
+      const std::vector<int64_t> rows,
+      finder.InOrder(list.order,
+                     list.after.has_value() ? &*list.after : nullptr,
+                     wanted + 1));
+  ASSIGN_OR_RETURN(const size_t added,
+                   AddRecords(rows, list, reader, response));
+  if (added < rows.size()) {
+    ASSIGN_OR_RETURN(*response->mutable_next_page_token(),
+                     TokenAfter(rows[added - 1], list, target));
+  }
+  if (request.reverse()) {
+    std::reverse(response->mutable_records()->pointer_begin(),
+                 response->mutable_records()->pointer_end());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FillResponse(const ReadTarget& target, const Request& request,
+                          const List& list, int64_t now_us,
+                          Response* response) {
+  RowFinder finder(target.connection(), *target.collection, list.filter,
+                   now_us);
+  RecordReader reader(target.connection(), *target.collection, list.fields,
+                      BodyOf(request.typed()), now_us);
+  RETURN_IF_ERROR(AddPage(target, request, list, finder, reader, response));
+  if (request.with_total()) {
+    ASSIGN_OR_RETURN(const int64_t total, finder.Count());
+    response->set_total_size(total);
+  }
+  response->set_page_size(list.page_size);
+  ASSIGN_OR_RETURN(*response->mutable_position(), target.ReadPosition());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ListRecords(Database& database, const Request& request,
+                         const CallBounds& bounds, Response* response) {
+  ASSIGN_OR_RETURN(const ReadTarget target,
+                   FindReadTarget(database, request.collection()));
+  ASSIGN_OR_RETURN(const List list, DecodeList(target, request));
+  const StatementGuard guard(target.connection(), bounds);
+  return guard.Explain(
+      FillResponse(target, request, list, database.now_us(), response));
+}
+
+}  // namespace engram::storage

@@ -1,0 +1,231 @@
+// How fast storage reads, against what it is measured by: each table row runs
+// two programs alternately, so that their ratio means something on any machine.
+// README.md has the command and results.
+//
+//   read_benchmark [get] [list]
+//
+// TMPDIR decides which disk is measured. Results go to standard output as rows
+// of a Markdown table.
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "tests/benchmarks/check.h"
+#include "tests/benchmarks/load.h"
+#include "tests/benchmarks/local_storage.h"
+#include "tests/benchmarks/report.h"
+
+namespace engram::benchmarks {
+namespace {
+
+using FullText = HandWrittenStore::FullText;
+
+constexpr int kRounds = 7;
+constexpr absl::Duration kRoundTime = absl::Seconds(2);
+constexpr int kClients = 64;
+constexpr int kNotesToGet = 100'000;
+constexpr int kNotesToList = 1'000'000;
+constexpr int kNotesACall = 1000;
+// Of NewNote.
+constexpr int kKinds = 20;
+constexpr int kPageSize = 100;
+// Of one round, one after the other.
+constexpr int kPages = 400;
+
+// Fills a new storage; returns the notes' ids.
+std::vector<std::string> Fill(LocalStorage& storage, int count) {
+  std::vector<std::string> ids;
+  RunLoad(2, {.calls = count / kNotesACall},
+          [&](int call, std::function<void()> done) {
+            static absl::Mutex mutex;
+            std::vector<Note> notes;
+            for (int i = 0; i < kNotesACall; ++i) notes.push_back(NewNote());
+            {
+              absl::MutexLock lock(&mutex);
+              for (const Note& note : notes) ids.push_back(note.id);
+            }
+            storage.clients().Write(call,
+                                    std::make_shared<storage::v1::WriteRequest>(
+                                        MakeRequest(notes, Body::kTyped)),
+                                    std::move(done));
+          });
+  return ids;
+}
+
+double CallsASecond(StartCall start) {
+  return RunLoad(kClients, {.duration = kRoundTime}, std::move(start))
+      .calls_per_second;
+}
+
+// Notes by id, one a call, all fields, against calls that do nothing.
+void MeasureGet() {
+  LocalStorage storage(FullText::kNone);
+  const std::vector<std::string> ids = Fill(storage, kNotesToGet);
+  for (const Body body : {Body::kStruct, Body::kTyped}) {
+    const Comparison result = Compare(
+        kRounds,
+        [&] {
+          return CallsASecond([&](int call, std::function<void()> done) {
+            auto request =
+                std::make_shared<storage::v1::RecordServiceGetRequest>();
+            request->set_collection("notes");
+            // Far from the one before, as ids go.
+            request->set_id(ids[static_cast<size_t>(call) * 7919 % ids.size()]);
+            request->set_typed(body == Body::kTyped);
+            storage.clients().Get(call, std::move(request), std::move(done));
+          });
+        },
+        [&] {
+          return CallsASecond([&](int call, std::function<void()> done) {
+            storage.clients().Echo(call, std::move(done));
+          });
+        });
+    PrintRow(absl::StrCat("point Get by id, 64 clients, ",
+                          body == Body::kTyped ? "typed bodies" : "by name",
+                          ", against empty calls of the server"),
+             absl::StrCat(Rounded(result.ours), "/s"),
+             absl::StrCat(Rounded(result.theirs), "/s"),
+             absl::StrCat(Rounded(result.ratio * 100), " %"), ">= 70 %");
+  }
+}
+
+// Microseconds that each of `count` runs takes on average.
+double Microseconds(int count, const std::function<void(int)>& run) {
+  const absl::Time start = absl::Now();
+  for (int i = 0; i < count; ++i) run(i);
+  return absl::ToDoubleMicroseconds(absl::Now() - start) / count;
+}
+
+// One client that goes from page to page of the notes of a kind, each round
+// another one.
+class PageReader {
+ public:
+  explicit PageReader(LocalStorage& storage)
+      : records_(
+            storage::v1::RecordService::NewStub(storage.clients().channel())),
+        health_(grpc::health::v1::Health::NewStub(storage.clients().channel())),
+        connection_(CheckOk(sqlite::Connection::Open(
+            storage.DatabaseFile(), sqlite::Access::kReadOnly))) {}
+
+  // Each in microseconds a page, or a call.
+  double List() {
+    storage::v1::RecordServiceListRequest request;
+    request.set_collection("notes");
+    request.set_filter("kind = :kind");
+    (*request.mutable_parameters()->mutable_fields())["kind"].set_string_value(
+        NextKind());
+    request.set_page_size(kPageSize);
+    return Microseconds(kPages, [&](int) {
+      grpc::ClientContext context;
+      storage::v1::RecordServiceListResponse response;
+      CheckOk(records_->List(&context, request, &response));
+      CheckFull(response.records_size());
+      request.set_page_token(response.next_page_token());
+    });
+  }
+
+  double ListByHand() {
+    const std::string kind = NextKind();
+    int64_t row = 0;
+    return Microseconds(kPages, [&](int) {
+      auto select = CheckOk(connection_->Cached(
+          "SELECT _row, id, _version, _created_us, _updated_us, title, kind, "
+          "score, body FROM notes WHERE kind = ? AND _row > ? "
+          "ORDER BY _row LIMIT ?"));
+      select.BindText(1, kind);
+      select.BindInt(2, row);
+      select.BindInt(3, kPageSize);
+      std::vector<Note> notes;
+      int64_t sum = 0;
+      while (CheckOk(select.Step())) {
+        row = select.Int(0);
+        sum += select.Int(2) + select.Int(3) + select.Int(4);
+        notes.push_back({.id = std::string(select.Text(1)),
+                         .title = std::string(select.Text(5)),
+                         .kind = std::string(select.Text(6)),
+                         .score = select.Double(7),
+                         .body = std::string(select.Text(8))});
+      }
+      CheckFull(sum > 0 ? static_cast<int>(notes.size()) : 0);
+    });
+  }
+
+  double Echo() {
+    return Microseconds(kPages, [&](int) {
+      grpc::ClientContext context;
+      grpc::health::v1::HealthCheckResponse response;
+      CheckOk(health_->Check(&context, {}, &response));
+    });
+  }
+
+ private:
+  std::string NextKind() {
+    return absl::StrCat("kind-", ++round_ / 2 % kKinds);
+  }
+  static void CheckFull(int records) {
+    if (records != kPageSize) CheckOk(absl::InternalError("not a full page"));
+  }
+
+  const std::unique_ptr<storage::v1::RecordService::Stub> records_;
+  const std::unique_ptr<grpc::health::v1::Health::Stub> health_;
+  const std::unique_ptr<sqlite::Connection> connection_;
+  int round_ = 0;
+};
+
+// A page by an indexed filter, against twice the time that SQLite needs for the
+// same, and an empty call.
+void MeasureList() {
+  LocalStorage storage(FullText::kNone);
+  Fill(storage, kNotesToList);
+  PageReader reader(storage);
+  std::vector<double> by_hand;
+  std::vector<double> echo;
+  const Comparison result = Compare(
+      kRounds, [&] { return reader.List(); },
+      [&] {
+        by_hand.push_back(reader.ListByHand());
+        echo.push_back(reader.Echo());
+        return 2 * by_hand.back() + echo.back();
+      });
+  PrintRow(
+      "List, a page of 100 by an indexed filter out of 1,000,000, against "
+      "twice "
+      "the same SQL in-process plus an empty call",
+      absl::StrCat(Rounded(result.ours), " us"),
+      absl::StrCat(Rounded(result.theirs), " us = 2 x ",
+                   Rounded(by_hand[kRounds / 2]), " + ",
+                   Rounded(echo[kRounds / 2])),
+      absl::StrCat(Rounded(result.ratio, "%.2f"), " x"), "<= 1 x");
+}
+
+}  // namespace
+
+int Main(int argc, char** argv) {
+  const std::vector<std::pair<std::string, std::function<void()>>> parts = {
+      {"get", MeasureGet},
+      {"list", MeasureList},
+  };
+  const std::set<std::string> wanted(argv + 1, argv + argc);
+  engram::testing::TempDirectory directory;
+  std::printf(
+      "%s\n\n| what | ours | theirs | result | goal |\n"
+      "| --- | --- | --- | --- | --- |\n",
+      DescribeMachine(directory.path()).c_str());
+  for (const auto& [name, measure] : parts) {
+    if (wanted.empty() || wanted.count(name) > 0) measure();
+  }
+  return 0;
+}
+
+}  // namespace engram::benchmarks
+
+int main(int argc, char** argv) { return engram::benchmarks::Main(argc, argv); }
