@@ -1,4 +1,5 @@
 #include "libs/filter/filter.h"
+#include "libs/filter/parse_value.h"
 
 #include <algorithm>
 #include <utility>
@@ -46,6 +47,13 @@ absl::StatusOr<Node> ParseExpression(
   ASSIGN_OR_RETURN(const Syntax syntax, Parse(text));
   Parameters values(parameters);
   return Finish(CheckExpression(syntax, scope, type, values), values);
+}
+
+absl::StatusOr<Node> ParseValue(absl::string_view text, const Scope& scope,
+                                const google::protobuf::Struct& parameters) {
+  ASSIGN_OR_RETURN(const Syntax syntax, Parse(text));
+  Parameters values(parameters);
+  return Finish(CheckValue(syntax, scope, values), values);
 }
 
 bool UsesNow(const Node& node) {

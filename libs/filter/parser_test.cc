@@ -7,6 +7,7 @@
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "libs/filter/filter.h"
+#include "libs/filter/parse_value.h"
 #include "libs/filter/testing/sample_records.h"
 #include "libs/status/testing/status_matchers.h"
 
@@ -347,6 +348,37 @@ TEST(ParserTest, HostileTextIsRefusedInTime) {
   const absl::Status shown =
       Filter("title = 5 " + std::string(10'000, 'x')).status();
   EXPECT_LT(shown.message().size(), 200);
+}
+
+TEST(ParserTest, AValueHasTheTypeThatItHasByItself) {
+  const std::pair<std::string, Type> cases[] = {
+      {"count", Type::kInt},
+      {"count + 1", Type::kInt},
+      {"count / 2", Type::kDouble},
+      {"score", Type::kDouble},
+      {"title", Type::kString},
+      {"tags", Type::kStrings},
+      {"now - created", Type::kDuration},
+      {"created + 1d", Type::kTimestamp},
+      {"metadata.a", Type::kJson},
+      {"coalesce(metadata.a, 1)", Type::kDouble},
+      {"hash", Type::kBytes},
+      {"ready", Type::kBool},
+      {"count > 1", Type::kBool},
+      {"NOT ready", Type::kBool},
+  };
+  for (const auto& [text, type] : cases) {
+    const auto node = ParseValue(text, SampleScope(), {});
+    ASSERT_THAT(node, IsOk()) << text;
+    EXPECT_EQ(node->type, type) << text;
+  }
+  // A condition is false where it is not true, never missing.
+  EXPECT_EQ(ParseValue("count > 1", SampleScope(), {})->op,
+            Operator::kCoalesce);
+  EXPECT_THAT(ParseValue("cuont", SampleScope(), {}),
+              StatusIs(kInvalid, "did you mean"));
+  EXPECT_THAT(ParseValue("count", SampleScope(), FromJson(R"({"x": 1})")),
+              StatusIs(kInvalid, "x"));
 }
 
 }  // namespace

@@ -79,6 +79,7 @@ class GrpcurlTest(processes.ProcessTest):
         self.databases_and_schema()
         position = self.records()
         self.graphs()
+        self.figures()
         self.vectors_and_feed()
         self.followers(position)
         self.jobs()
@@ -166,6 +167,16 @@ class GrpcurlTest(processes.ProcessTest):
         self.assertEqual(page["total_size"], "2")
         sample = self.call("storage", "RecordService/List", {"collection": "notes", "random": True})
         self.assertEqual(sorted(r["id"] for r in sample["records"]), ["a", "b"])
+
+    def figures(self):
+        rows = self.call("storage", "RecordService/Aggregate", {
+            "collection": "notes",
+            "group_by": [{"field": "_create_time", "bucket": "TIME_BUCKET_YEAR", "name": "year"}],
+            "aggregations": [{"name": "n", "function": "FUNCTION_COUNT"}]})["rows"]
+        self.assertEqual(sum(row["n"] for row in rows), 2)
+        versions = self.call("storage", "RecordService/ListVersions",
+                             {"collection": "notes", "id": "a"})["versions"]
+        self.assertEqual([v["record"]["version"] for v in versions], ["1"])
 
     def vectors_and_feed(self):
         leased = self.call("storage", "VectorService/LeasePending",

@@ -85,6 +85,8 @@ int RunCommandLine(const std::vector<std::string>& arguments,
   AddReadCommands(app, context);
   AddGraphCommand(app, context);
   AddTextCommand(app, context);
+  AddAggCommand(app, context);
+  AddVersionsCommand(app, context);
   AddWriteCommands(app, context);
   AddUpdateCommand(app, context);
   AddWatchCommand(app, context);

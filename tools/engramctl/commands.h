@@ -13,6 +13,7 @@ namespace engram::engramctl {
 
 // cache get, set, has, delete, keys, clear, stats.
 void AddCacheCommand(CLI::App& app, Context& context);
+void AddAggCommand(CLI::App& app, Context& context);
 void AddDatabaseCommand(CLI::App& app, Context& context);
 void AddFollowerCommand(CLI::App& app, Context& context);
 // graph neighbors, walk, degree, common.
@@ -29,6 +30,7 @@ void AddStatusCommand(CLI::App& app, Context& context);
 void AddTextCommand(CLI::App& app, Context& context);
 void AddUpdateCommand(CLI::App& app, Context& context);
 void AddWatchCommand(CLI::App& app, Context& context);
+void AddVersionsCommand(CLI::App& app, Context& context);
 // put, delete, restore, sweep.
 void AddWriteCommands(CLI::App& app, Context& context);
 
