@@ -81,8 +81,10 @@ int RunCommandLine(const std::vector<std::string>& arguments,
   AddGlobalOptions(app, context);
   AddSchemaCommand(app, context);
   AddImportCommand(app, context);
+  AddExportCommand(app, context);
   AddSearchCommand(app, context);
   AddReadCommands(app, context);
+  AddSqlCommand(app, context);
   AddWriteCommands(app, context);
   AddUpdateCommand(app, context);
   AddStatusCommand(app, context);

@@ -12,6 +12,7 @@
 namespace engram::engramctl {
 
 void AddDatabaseCommand(CLI::App& app, Context& context);
+void AddExportCommand(CLI::App& app, Context& context);
 void AddImportCommand(CLI::App& app, Context& context);
 void AddIndexCommand(CLI::App& app, Context& context);
 void AddModelCommand(CLI::App& app, Context& context);
@@ -19,6 +20,7 @@ void AddModelCommand(CLI::App& app, Context& context);
 void AddReadCommands(CLI::App& app, Context& context);
 void AddSchemaCommand(CLI::App& app, Context& context);
 void AddSearchCommand(CLI::App& app, Context& context);
+void AddSqlCommand(CLI::App& app, Context& context);
 void AddStatusCommand(CLI::App& app, Context& context);
 void AddUpdateCommand(CLI::App& app, Context& context);
 // put, delete, restore, sweep.

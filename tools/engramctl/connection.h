@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -65,6 +66,29 @@ class Connection {
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
     if (status.ok()) return response;
+    return Explain(role, FromGrpcStatus(status));
+  }
+
+  // Calls a method that streams, such as &RecordService::Stub::Export, and
+  // gives `visit` each answer; an error of it ends the call and is returned. No
+  // limit of time but the one that was given.
+  template <typename Stub, typename Request, typename Response>
+  absl::Status Stream(
+      Role role,
+      std::unique_ptr<grpc::ClientReader<Response>> (Stub::*method)(
+          grpc::ClientContext*, const Request&),
+      const Request& request,
+      const std::function<absl::Status(const Response&)>& visit) {
+    Stub stub(channel(role));
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(wait_deadline()));
+    const auto reader = (stub.*method)(&context, request);
+    Response response;
+    absl::Status visited;
+    while (visited.ok() && reader->Read(&response)) visited = visit(response);
+    if (!visited.ok()) context.TryCancel();
+    const grpc::Status status = reader->Finish();
+    if (!visited.ok() || status.ok()) return visited;
     return Explain(role, FromGrpcStatus(status));
   }
 
