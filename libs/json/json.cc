@@ -108,8 +108,15 @@ void AppendNumber(double number, std::string* out) {
     out->append("null");
     return;
   }
+  // Without a point or an exponent these would be read as integers: as one that
+  // a double does not hold, and as one without a sign.
+  const bool reads_as_integer =
+      std::abs(number) >= kExactLimit || (number == 0 && std::signbit(number));
   char digits[32];  // The shortest form of a double has at most 24 characters.
-  const auto result = std::to_chars(digits, digits + sizeof(digits), number);
+  const auto result =
+      reads_as_integer ? std::to_chars(digits, digits + sizeof(digits), number,
+                                       std::chars_format::scientific)
+                       : std::to_chars(digits, digits + sizeof(digits), number);
   out->append(digits, result.ptr);
 }
 

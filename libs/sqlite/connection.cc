@@ -8,6 +8,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "libs/sqlite/memory_budget.h"
 #include "libs/sqlite/sqlite_error.h"
 #include "libs/status/status_macros.h"
 
@@ -34,7 +35,10 @@ absl::Status CreateFile(const std::string& path) {
 // Settings of the library, before its first use.
 void ConfigureOnce() {
   // Counting every allocation takes one lock that all connections share.
-  static const int configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static const int configured = [] {
+    InstallMemoryBudgets();
+    return sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  }();
   static_cast<void>(configured);
 }
 

@@ -1,6 +1,8 @@
 #ifndef ENGRAM_SERVICES_STORAGE_RECORD_SERVICE_H_
 #define ENGRAM_SERVICES_STORAGE_RECORD_SERVICE_H_
 
+#include <atomic>
+
 #include "engram/storage/v1/record.grpc.pb.h"
 #include "libs/rpc/thread_pool.h"
 #include "services/storage/database_registry.h"
@@ -62,10 +64,17 @@ class RecordService : public v1::RecordService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::ListVersionsRequest* request,
       v1::ListVersionsResponse* response) override;
+  grpc::ServerWriteReactor<v1::ExportResponse>* Export(
+      grpc::CallbackServerContext* context,
+      const v1::ExportRequest* request) override;
+  grpc::ServerUnaryReactor* Query(grpc::CallbackServerContext* context,
+                                  const v1::QueryRequest* request,
+                                  v1::QueryResponse* response) override;
 
  private:
   DatabaseRegistry* const registry_;
   rpc::ThreadPool* const pool_;
+  std::atomic<int> running_queries_ = 0;
 };
 
 }  // namespace engram::storage

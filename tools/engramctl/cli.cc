@@ -81,12 +81,14 @@ int RunCommandLine(const std::vector<std::string>& arguments,
   AddGlobalOptions(app, context);
   AddSchemaCommand(app, context);
   AddImportCommand(app, context);
+  AddExportCommand(app, context);
   AddSearchCommand(app, context);
   AddReadCommands(app, context);
   AddGraphCommand(app, context);
   AddTextCommand(app, context);
   AddAggCommand(app, context);
   AddVersionsCommand(app, context);
+  AddSqlCommand(app, context);
   AddWriteCommands(app, context);
   AddUpdateCommand(app, context);
   AddWatchCommand(app, context);

@@ -18,6 +18,7 @@ void AddDatabaseCommand(CLI::App& app, Context& context);
 void AddFollowerCommand(CLI::App& app, Context& context);
 // graph neighbors, walk, degree, common.
 void AddGraphCommand(CLI::App& app, Context& context);
+void AddExportCommand(CLI::App& app, Context& context);
 void AddImportCommand(CLI::App& app, Context& context);
 void AddIndexCommand(CLI::App& app, Context& context);
 void AddJobsCommand(CLI::App& app, Context& context);
@@ -26,6 +27,7 @@ void AddModelCommand(CLI::App& app, Context& context);
 void AddReadCommands(CLI::App& app, Context& context);
 void AddSchemaCommand(CLI::App& app, Context& context);
 void AddSearchCommand(CLI::App& app, Context& context);
+void AddSqlCommand(CLI::App& app, Context& context);
 void AddStatusCommand(CLI::App& app, Context& context);
 void AddTextCommand(CLI::App& app, Context& context);
 void AddUpdateCommand(CLI::App& app, Context& context);

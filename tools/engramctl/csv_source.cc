@@ -26,8 +26,13 @@ struct Cell {
   bool quoted = false;
 };
 
-bool IsText(FieldType type) {
-  return type == FieldType::kString || type == FieldType::kText;
+// Says that there is no value, where an empty cell leaves a default alone.
+constexpr absl::string_view kNoValue = "\\N";
+
+// Whether the type has a value that is written as an empty text.
+bool CanBeEmpty(FieldType type) {
+  return type == FieldType::kString || type == FieldType::kText ||
+         type == FieldType::kBytes;
 }
 
 class CsvSource : public RecordSource {
@@ -85,7 +90,12 @@ class CsvSource : public RecordSource {
       const auto& [name, field] = columns_[i];
       const Cell& cell = cells_[i];
       if (cell.text.empty() &&
-          (!cell.quoted || field == nullptr || !IsText(field->type))) {
+          (!cell.quoted || field == nullptr || !CanBeEmpty(field->type))) {
+        continue;
+      }
+      if (cell.text == kNoValue && !cell.quoted && field != nullptr) {
+        (*fields->mutable_fields())[name].set_null_value(
+            google::protobuf::NULL_VALUE);
         continue;
       }
       auto value = ParseFieldText(

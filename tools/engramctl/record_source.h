@@ -51,8 +51,9 @@ RecordFormat FormatOf(absl::string_view path);
 // must outlive the source. Fails if the CSV's header names what is no field and
 // not `id_field`.
 //
-// A cell of CSV is text in the form of its field's type; an empty one is no
-// value, unless it has quotes.
+// A cell of CSV is text in the form of its field's type. An empty one is not
+// sent, unless it has quotes: then it is an empty text. `\N` without quotes is
+// no value, also where a default would take the place of what is not sent.
 absl::StatusOr<std::unique_ptr<RecordSource>> OpenRecordSource(
     RecordFormat format, std::istream& in, const schema::CollectionSpec& spec,
     const std::string& id_field);
