@@ -327,7 +327,7 @@ TEST_F(FeedTest, APrunedPositionNamesTheOldest) {
   Upsert("a", R"({"title": "x"})");
   Upsert("b", R"({"title": "x"})");
   ASSERT_OK(db_.Run([](WriteTransaction& transaction) {
-    return RemoveChanges(transaction.connection(), 1, 2);
+    return RemoveChanges(transaction.connection(), 2);
   }));
   const Database& database = db_.database();
   const std::string oldest = database.PositionAt(3).ToString();

@@ -252,7 +252,7 @@ TEST_F(SnapshotReaderTest, NoSnapshotGoesOnWithoutTheChangesSince) {
       ReadAll(Reader(Records()))[1].records().resume_token();
   Create("plain", 5);
   ASSERT_OK(db_.Run([&](WriteTransaction& transaction) {
-    return RemoveChanges(transaction.connection(), 1,
+    return RemoveChanges(transaction.connection(),
                          transaction.log().head().sequence - 1);
   }));
   const absl::Status status = Begin(Reader(Records(), token));
