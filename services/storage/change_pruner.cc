@@ -88,9 +88,8 @@ absl::Status ChangePruner::RunSlice(WriteTransaction& transaction) {
   seen_sequence_ = head.sequence;
   ended_ = prunable.last < prunable.oldest + slice;
   if (prunable.last >= prunable.oldest) {
-    RETURN_IF_ERROR(
-        RemoveChanges(connection, prunable.oldest,
-                      std::min(prunable.last, prunable.oldest - 1 + slice)));
+    RETURN_IF_ERROR(RemoveChanges(
+        connection, std::min(prunable.last, prunable.oldest - 1 + slice)));
   }
   ASSIGN_OR_RETURN(left_, ReadLeft(connection));
   return absl::OkStatus();

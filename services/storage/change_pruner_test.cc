@@ -150,6 +150,7 @@ TEST_F(ChangePrunerTest, SizeCountsImagesAndOverridesFollowers) {
   EXPECT_GT(kept, 90'000);
   EXPECT_EQ(Images(), db_.QueryInt("SELECT count(*) FROM _changes"));
   // It needs a snapshot now, and holds nothing back any more.
+  db_.database().PruneChanges();
   EXPECT_EQ(db_.database().FollowerLag(), 0);
 }
 
@@ -163,7 +164,7 @@ TEST_F(ChangePrunerTest, MuchIsPrunedInSlices) {
   Prune();
   EXPECT_EQ(Oldest(), newest - 1);
   EXPECT_EQ(Images(), 2);
-  EXPECT_EQ(db_.database().commits().version(), version + 4);
+  EXPECT_EQ(db_.database().commits().version(), version + 5);
 }
 
 TEST_F(ChangePrunerTest, TheLogsSizeSurvivesARestart) {
@@ -222,7 +223,7 @@ TEST(FollowerNameTest, IsOneOfFewCharacters) {
   EXPECT_OK(CheckFollowerName(std::string(63, 'a')));
   for (const std::string& bad :
        {std::string(), std::string("A"), std::string("9a"), std::string("a b"),
-        std::string("a/b"), std::string("\xff"), std::string(64, 'a')}) {
+        std::string("a/b"), std::string("\u00e4"), std::string(64, 'a')}) {
     EXPECT_THAT(CheckFollowerName(bad),
                 StatusIs(absl::StatusCode::kInvalidArgument, "follower"))
         << bad;

@@ -65,9 +65,8 @@ absl::StatusOr<int64_t> ReadOldestBytes(sqlite::Connection& connection) {
   return connection.QueryInt(kSelectOldestBytes);
 }
 
-absl::Status RemoveChanges(sqlite::Connection& connection, int64_t oldest,
-                           int64_t last) {
-  RETURN_IF_ERROR(PruneImages(connection, oldest - 1, last));
+absl::Status RemoveChanges(sqlite::Connection& connection, int64_t last) {
+  RETURN_IF_ERROR(PruneImages(connection, last));
   ASSIGN_OR_RETURN(sqlite::Statement remove, connection.Cached(kDeleteThrough));
   remove.BindInt(1, last);
   return remove.Run();

@@ -33,9 +33,8 @@ absl::StatusOr<int64_t> FindLastToPrune(sqlite::Connection& connection,
 absl::StatusOr<int64_t> ReadOldestBytes(sqlite::Connection& connection);
 
 // Removes changes up to `last` with their images, within the transaction that
-// is open. `oldest` is the oldest there is.
-absl::Status RemoveChanges(sqlite::Connection& connection, int64_t oldest,
-                           int64_t last);
+// is open.
+absl::Status RemoveChanges(sqlite::Connection& connection, int64_t last);
 
 }  // namespace engram::storage
 

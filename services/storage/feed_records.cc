@@ -1,16 +1,13 @@
 #include "services/storage/feed_records.h"
 
-#include <optional>
-#include <string>
-#include <utility>
 #include <variant>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/record_body.h"
-#include "services/storage/record_images.h"
 
 namespace engram::storage {
 namespace {
@@ -34,12 +31,10 @@ absl::Status FillFields(const Collection& collection,
 absl::StatusOr<bool> FeedRecords::ReadBefore(const Collection& collection,
                                              const Change& change,
                                              v1::Record* record) {
-  ASSIGN_OR_RETURN(const std::optional<std::string> image,
-                   FindImageBefore(connection_, change.collection, change.id,
-                                   change.sequence));
-  if (!image.has_value()) return false;
-  RETURN_IF_ERROR(DecodeImage(collection, change, *image, record));
-  return true;
+  ASSIGN_OR_RETURN(const bool found,
+                   FindImageBefore(connection_, change, &image_));
+  if (found) RETURN_IF_ERROR(FillImage(collection, record));
+  return found;
 }
 
 absl::StatusOr<bool> FeedRecords::ReadAfter(const Collection& collection,
@@ -57,26 +52,15 @@ absl::StatusOr<bool> FeedRecords::ReadAfter(const Collection& collection,
       return true;
     }
   }
-  ASSIGN_OR_RETURN(const std::optional<std::string> image,
-                   FindImageAfter(connection_, change.collection, change.id,
-                                  change.sequence));
-  if (!image.has_value()) return false;
-  RETURN_IF_ERROR(DecodeImage(collection, change, *image, record));
-  return true;
+  ASSIGN_OR_RETURN(const bool found,
+                   FindImageAfter(connection_, change, &image_));
+  if (found) RETURN_IF_ERROR(FillImage(collection, record));
+  return found;
 }
 
 absl::Status FeedRecords::Fill(const Collection& collection,
                                v1::Record* record) {
-  record->set_id(row_.id);
-  record->set_version(row_.version);
-  *record->mutable_create_time() =
-      TimeUtil::MicrosecondsToTimestamp(row_.created_us);
-  *record->mutable_update_time() =
-      TimeUtil::MicrosecondsToTimestamp(row_.updated_us);
-  if (row_.expires_us.has_value()) {
-    *record->mutable_expire_time() =
-        TimeUtil::MicrosecondsToTimestamp(*row_.expires_us);
-  }
+  FillHead(row_, record);
   const absl::Status status =
       body_ == FeedScope::Body::kTyped
           ? EncodeBody(collection, row_, BodyFields::kAll,
@@ -87,22 +71,31 @@ absl::Status FeedRecords::Fill(const Collection& collection,
              : WithContext(status, absl::StrCat("record \"", row_.id, "\""));
 }
 
-absl::Status FeedRecords::DecodeImage(const Collection& collection,
-                                      const Change& change,
-                                      absl::string_view image,
-                                      v1::Record* record) {
-  if (!record->ParseFromArray(image.data(), static_cast<int>(image.size()))) {
-    return absl::DataLossError(absl::StrCat("the image of record \"", change.id,
-                                            "\" at change ", change.sequence,
-                                            " cannot be read"));
+absl::Status FeedRecords::FillImage(const Collection& collection,
+                                    v1::Record* record) {
+  FillHead(image_.record, record);
+  if (body_ == FeedScope::Body::kTyped) {
+    // Dropped fields have numbers that no other field gets.
+    record->set_typed(image_.body);
+    return absl::OkStatus();
   }
-  record->set_id(change.id);
-  // Dropped fields have numbers that no other field gets.
-  if (body_ == FeedScope::Body::kTyped) return absl::OkStatus();
-  const std::string body = std::move(*record->mutable_typed());
-  ASSIGN_OR_RETURN(const std::vector<ColumnValue> values,
-                   DecodeBody(collection, body, UnreadableFields::kLeaveOut));
+  ASSIGN_OR_RETURN(
+      const std::vector<ColumnValue> values,
+      DecodeBody(collection, image_.body, UnreadableFields::kLeaveOut));
   return FillFields(collection, values, record);
+}
+
+void FeedRecords::FillHead(const StoredRecord& from, v1::Record* record) const {
+  record->set_id(from.id);
+  record->set_version(from.version);
+  *record->mutable_create_time() =
+      TimeUtil::MicrosecondsToTimestamp(from.created_us);
+  *record->mutable_update_time() =
+      TimeUtil::MicrosecondsToTimestamp(from.updated_us);
+  if (from.expires_us.has_value()) {
+    *record->mutable_expire_time() =
+        TimeUtil::MicrosecondsToTimestamp(*from.expires_us);
+  }
 }
 
 }  // namespace engram::storage

@@ -11,6 +11,7 @@
 #include "services/storage/catalog.h"
 #include "services/storage/change_log.h"
 #include "services/storage/feed_scope.h"
+#include "services/storage/record_images.h"
 #include "services/storage/stored_record.h"
 
 namespace engram::storage {
@@ -37,13 +38,15 @@ class FeedRecords {
   absl::Status Fill(const Collection& collection, v1::Record* record);
 
  private:
-  absl::Status DecodeImage(const Collection& collection, const Change& change,
-                           absl::string_view image, v1::Record* record);
+  absl::Status FillImage(const Collection& collection, v1::Record* record);
+  // All but the fields.
+  void FillHead(const StoredRecord& from, v1::Record* record) const;
 
   sqlite::Connection& connection_;
   const FeedScope::Body body_;
-  // The row that was read last.
+  // The row, and the image, that was read last.
   StoredRecord row_;
+  RecordImage image_;
 };
 
 }  // namespace engram::storage

@@ -25,7 +25,7 @@ constexpr char kNotes[] = R"(
 collection: notes
 fields:
   title: {type: string}
-  stars: {type: int, merge: sum}
+  stars: {type: int, merge: add}
   twice: {type: int, generated: stars * 2}
 )";
 
@@ -80,7 +80,8 @@ class FeedTest : public ::testing::Test {
     FeedScope scope = {.view = FeedScope::View::kRecord};
     if (!collection.empty()) scope.collections.insert(collection);
     std::vector<std::string> shown;
-    for (const v1::Change& change : Read(sequence, scope).changes()) {
+    const v1::WatchChangesResponse response = Read(sequence, scope);
+    for (const v1::Change& change : response.changes()) {
       shown.push_back(Show(change));
     }
     return shown;
@@ -142,10 +143,10 @@ TEST_F(FeedTest, InsertsAndTouchesKeepNoImage) {
 collection: notes
 fields:
   title: {type: string}
-  stars: {type: int, merge: sum}
+  stars: {type: int, merge: add}
   twice: {type: int, generated: stars * 2}
   reads: {type: int, default: 0}
-touch: {reads: reads + 1}
+touch: {on: get, set: {reads: "+1"}}
 )"}));
   Upsert("a", R"({"title": "x"})");
   EXPECT_EQ(Images(), 0);
@@ -326,7 +327,7 @@ TEST_F(FeedTest, APrunedPositionNamesTheOldest) {
   Upsert("a", R"({"title": "x"})");
   Upsert("b", R"({"title": "x"})");
   ASSERT_OK(db_.Run([](WriteTransaction& transaction) {
-    return RemoveChanges(transaction.connection(), 1, 2);
+    return RemoveChanges(transaction.connection(), 2);
   }));
   const Database& database = db_.database();
   const std::string oldest = database.PositionAt(3).ToString();

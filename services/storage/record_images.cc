@@ -1,103 +1,117 @@
 #include "services/storage/record_images.h"
 
-#include "engram/storage/v1/record.pb.h"
-#include "google/protobuf/util/time_util.h"
+#include "absl/strings/str_cat.h"
 #include "libs/status/status_macros.h"
+#include "services/storage/content_hash.h"
 #include "services/storage/record_body.h"
 
 namespace engram::storage {
 namespace {
 
-using ::google::protobuf::util::TimeUtil;
+// About what an image takes beside its body.
+constexpr int64_t kImageBytes = 64;
 
 constexpr absl::string_view kInsert = R"sql(
-INSERT INTO _images (collection, id, sequence, since, record)
-VALUES (?, ?, ?, ?, ?))sql";
+INSERT INTO _images (sequence, since, collection, record_key, version,
+                     created_us, updated_us, expires_us, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?))sql";
 constexpr absl::string_view kForget =
-    "DELETE FROM _images WHERE collection = ? AND id = ?";
-// Kinds 2 and 3 are kRecordChanged and kRecordDeleted.
-constexpr absl::string_view kPrune = R"sql(
-DELETE FROM _images WHERE (collection, id, sequence) IN (
-  SELECT collection, id, sequence FROM _changes
-  WHERE sequence > ? AND sequence <= ? AND kind IN (2, 3)))sql";
+    "DELETE FROM _images WHERE record_key = ? AND collection = ?";
+constexpr absl::string_view kPrune = "DELETE FROM _images WHERE sequence <= ?";
 constexpr absl::string_view kSelectBefore = R"sql(
-SELECT record FROM _images
-WHERE collection = ? AND id = ? AND sequence = ?)sql";
+SELECT since, version, created_us, updated_us, expires_us, body
+FROM _images WHERE sequence = ?)sql";
 constexpr absl::string_view kSelectAfter = R"sql(
-SELECT record, since FROM _images
-WHERE collection = ? AND id = ? AND sequence > ?
+SELECT since, version, created_us, updated_us, expires_us, body
+FROM _images WHERE record_key = ? AND sequence > ?
 ORDER BY sequence LIMIT 1)sql";
+
+// One of few bytes, so that the index is small. Two records with the same key
+// would be found out by `since` when one is read; what is forgotten with the
+// one is lost for the other, once in 2^64.
+// Stored. Never change the form.
+int64_t KeyOf(int64_t collection, absl::string_view id) {
+  return static_cast<int64_t>(
+      ContentHash::Of(absl::StrCat(collection, "/", id)).Prefix());
+}
+
+void ReadImage(const sqlite::Statement& select, const Change& change,
+               RecordImage* image) {
+  image->record.row = change.row;
+  image->record.id = change.id;
+  image->record.sequence = select.Int(0);
+  image->record.version = select.Int(1);
+  image->record.created_us = select.Int(2);
+  image->record.updated_us = select.Int(3);
+  image->record.expires_us.reset();
+  if (!select.IsNull(4)) image->record.expires_us = select.Int(4);
+  const absl::string_view body = select.Blob(5);
+  image->body.assign(body.data(), body.size());
+}
 
 }  // namespace
 
 absl::StatusOr<int64_t> KeepImage(WriteTransaction& transaction,
                                   const Collection& collection,
                                   const StoredRecord& before) {
-  v1::Record image;
-  image.set_version(before.version);
-  *image.mutable_create_time() =
-      TimeUtil::MicrosecondsToTimestamp(before.created_us);
-  *image.mutable_update_time() =
-      TimeUtil::MicrosecondsToTimestamp(before.updated_us);
-  if (before.expires_us.has_value()) {
-    *image.mutable_expire_time() =
-        TimeUtil::MicrosecondsToTimestamp(*before.expires_us);
-  }
-  RETURN_IF_ERROR(
-      EncodeBody(collection, before, BodyFields::kAll, image.mutable_typed()));
-  const std::string record = image.SerializeAsString();
+  // Its memory is used again.
+  thread_local std::string body;
+  body.clear();
+  RETURN_IF_ERROR(EncodeBody(collection, before, BodyFields::kAll, &body));
   ASSIGN_OR_RETURN(sqlite::Statement insert,
                    transaction.connection().Cached(kInsert));
-  insert.BindInt(1, collection.id);
-  insert.BindText(2, before.id);
-  insert.BindInt(3, transaction.log().head().sequence + 1);
-  insert.BindInt(4, before.sequence);
-  insert.BindBlob(5, record);
+  insert.BindInt(1, transaction.log().head().sequence + 1);
+  insert.BindInt(2, before.sequence);
+  insert.BindInt(3, collection.id);
+  insert.BindInt(4, KeyOf(collection.id, before.id));
+  insert.BindInt(5, before.version);
+  insert.BindInt(6, before.created_us);
+  insert.BindInt(7, before.updated_us);
+  if (before.expires_us.has_value()) {
+    insert.BindInt(8, *before.expires_us);
+  } else {
+    insert.BindNull(8);
+  }
+  insert.BindBlob(9, body);
   RETURN_IF_ERROR(insert.Run());
-  return static_cast<int64_t>(before.id.size() + record.size());
+  return kImageBytes + static_cast<int64_t>(body.size());
 }
 
 absl::Status ForgetImages(WriteTransaction& transaction,
                           const Collection& collection, absl::string_view id) {
   ASSIGN_OR_RETURN(sqlite::Statement remove,
                    transaction.connection().Cached(kForget));
-  remove.BindInt(1, collection.id);
-  remove.BindText(2, id);
+  remove.BindInt(1, KeyOf(collection.id, id));
+  remove.BindInt(2, collection.id);
   return remove.Run();
 }
 
-absl::Status PruneImages(sqlite::Connection& connection, int64_t sequence,
-                         int64_t last) {
+absl::Status PruneImages(sqlite::Connection& connection, int64_t last) {
   ASSIGN_OR_RETURN(sqlite::Statement remove, connection.Cached(kPrune));
-  remove.BindInt(1, sequence);
-  remove.BindInt(2, last);
+  remove.BindInt(1, last);
   return remove.Run();
 }
 
-absl::StatusOr<std::optional<std::string>> FindImageBefore(
-    sqlite::Connection& connection, int64_t collection, absl::string_view id,
-    int64_t sequence) {
+absl::StatusOr<bool> FindImageBefore(sqlite::Connection& connection,
+                                     const Change& change, RecordImage* image) {
   ASSIGN_OR_RETURN(sqlite::Statement select, connection.Cached(kSelectBefore));
-  select.BindInt(1, collection);
-  select.BindText(2, id);
-  select.BindInt(3, sequence);
+  select.BindInt(1, change.sequence);
   ASSIGN_OR_RETURN(const bool found, select.Step());
-  if (!found) return std::nullopt;
-  return std::string(select.Blob(0));
+  if (found) ReadImage(select, change, image);
+  return found;
 }
 
-absl::StatusOr<std::optional<std::string>> FindImageAfter(
-    sqlite::Connection& connection, int64_t collection, absl::string_view id,
-    int64_t sequence) {
+absl::StatusOr<bool> FindImageAfter(sqlite::Connection& connection,
+                                    const Change& change, RecordImage* image) {
   ASSIGN_OR_RETURN(sqlite::Statement select, connection.Cached(kSelectAfter));
-  select.BindInt(1, collection);
-  select.BindText(2, id);
-  select.BindInt(3, sequence);
+  select.BindInt(1, KeyOf(change.collection, change.id));
+  select.BindInt(2, change.sequence);
   ASSIGN_OR_RETURN(const bool found, select.Step());
-  // Of another change in between where images are missing: those of changes
-  // from before there were images.
-  if (!found || select.Int(1) != sequence) return std::nullopt;
-  return std::string(select.Blob(0));
+  // Another change's where the ones between have no image: those of files from
+  // before there were images.
+  if (!found || select.Int(0) != change.sequence) return false;
+  ReadImage(select, change, image);
+  return true;
 }
 
 }  // namespace engram::storage

@@ -5,13 +5,13 @@
 #define ENGRAM_SERVICES_STORAGE_RECORD_IMAGES_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "services/storage/catalog.h"
+#include "services/storage/change_log.h"
 #include "services/storage/stored_record.h"
 #include "services/storage/write_transaction.h"
 
@@ -27,22 +27,24 @@ absl::StatusOr<int64_t> KeepImage(WriteTransaction& transaction,
 absl::Status ForgetImages(WriteTransaction& transaction,
                           const Collection& collection, absl::string_view id);
 
-// Drops the images of the changes after `sequence` up to `last`, which must
-// still be in the log.
-absl::Status PruneImages(sqlite::Connection& connection, int64_t sequence,
-                         int64_t last);
+// Drops the images of the changes up to `last`.
+absl::Status PruneImages(sqlite::Connection& connection, int64_t last);
 
-// The record, an engram.storage.v1.Record with a typed body and no id, as it
-// was right before the change `sequence`; nothing if it was created, or is
-// forgotten.
-absl::StatusOr<std::optional<std::string>> FindImageBefore(
-    sqlite::Connection& connection, int64_t collection, absl::string_view id,
-    int64_t sequence);
-// The same as it was right after the change; nothing if it has not changed
-// since, or is forgotten.
-absl::StatusOr<std::optional<std::string>> FindImageAfter(
-    sqlite::Connection& connection, int64_t collection, absl::string_view id,
-    int64_t sequence);
+// A record as it was.
+struct RecordImage {
+  // All but the values.
+  StoredRecord record;
+  // The values; see record_body.h.
+  std::string body;
+};
+
+// Reads the record of `change` as it was right before it. False if the change
+// created it, or if its images are forgotten.
+absl::StatusOr<bool> FindImageBefore(sqlite::Connection& connection,
+                                     const Change& change, RecordImage* image);
+// The same as it was right after. False if it has not changed since, too.
+absl::StatusOr<bool> FindImageAfter(sqlite::Connection& connection,
+                                    const Change& change, RecordImage* image);
 
 }  // namespace engram::storage
 

@@ -126,8 +126,13 @@ absl::Status SnapshotReader::ReadRecords(v1::SnapshotRecords* records) {
   ASSIGN_OR_RETURN(const ReadView view, database_->BeginRead());
   RETURN_IF_ERROR(CheckSchema(view.schema_version()));
   int64_t bytes = 0;
-  for (; next_ < collections_.size(); ++next_, token_.row = 0) {
-    token_.collection = collections_[next_]->id;
+  for (; next_ < collections_.size(); ++next_) {
+    // Not at the end of the one before: that is where the token stands if no
+    // other follows.
+    if (token_.collection != collections_[next_]->id) {
+      token_.collection = collections_[next_]->id;
+      token_.row = 0;
+    }
     ASSIGN_OR_RETURN(const bool is_full,
                      scope_.view == FeedScope::View::kIndex
                          ? ReadVectors(view.connection(), records, &bytes)

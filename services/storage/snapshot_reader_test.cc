@@ -27,7 +27,7 @@ fields:
   title: {type: string}
 vectors:
   text: {source: [title], model: test}
-  mine: {supplied: 2}
+  mine: {supplied: true, dimensions: 2, metric: dot}
 )";
 constexpr char kPlain[] =
     "{collection: plain, fields: {x: {type: string}}, expire: {after: 1h}}";
@@ -117,8 +117,8 @@ TEST_F(SnapshotReaderTest, ReadsVectorsBesideTheirRecords) {
       shown.push_back(text);
     }
   }
-  EXPECT_THAT(shown, ElementsAre("none", "waits waits:1", "two 2:2",
-                                 "both 2:1 waits:1", "last"));
+  EXPECT_THAT(shown, ElementsAre("none", "waits waits:2", "two 1:2",
+                                 "both 1:1 waits:2", "last"));
 }
 
 TEST_F(SnapshotReaderTest, VectorsOfHiddenRecordsAreLeftOut) {
@@ -127,7 +127,7 @@ collection: kept
 fields:
   title: {type: string}
 vectors:
-  mine: {supplied: 2}
+  mine: {supplied: true, dimensions: 2, metric: dot}
 soft_delete: true
 )"}));
   for (const char* id : {"a", "b", "c"}) {
@@ -252,7 +252,7 @@ TEST_F(SnapshotReaderTest, NoSnapshotGoesOnWithoutTheChangesSince) {
       ReadAll(Reader(Records()))[1].records().resume_token();
   Create("plain", 5);
   ASSERT_OK(db_.Run([&](WriteTransaction& transaction) {
-    return RemoveChanges(transaction.connection(), 1,
+    return RemoveChanges(transaction.connection(),
                          transaction.log().head().sequence - 1);
   }));
   const absl::Status status = Begin(Reader(Records(), token));

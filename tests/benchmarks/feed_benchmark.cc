@@ -43,7 +43,7 @@ constexpr char kMemories[] = R"yaml(collection: memories
 fields:
   text: {type: text}
 vectors:
-  embedding: {supplied: 384}
+  embedding: {supplied: true, dimensions: 384}
 )yaml";
 
 std::unique_ptr<FeedService::Stub> Feed(

@@ -13,15 +13,22 @@ WHERE kind IN (5, 6);
 
 -- Records as they were before a change; kept as long as the change.
 CREATE TABLE _images (
-  collection INTEGER NOT NULL,
-  id TEXT NOT NULL,
   -- Of the change that took the image's place, and of the one that made it.
-  sequence INTEGER NOT NULL,
+  sequence INTEGER PRIMARY KEY NOT NULL,
   since INTEGER NOT NULL,
-  -- engram.storage.v1.Record with a typed body, without its id.
-  record BLOB NOT NULL,
-  PRIMARY KEY (collection, id, sequence)
-) STRICT, WITHOUT ROWID;
+  collection INTEGER NOT NULL,
+  -- Hash of collection and id (record_images.cc).
+  record_key INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  created_us INTEGER NOT NULL,
+  updated_us INTEGER NOT NULL,
+  expires_us INTEGER,
+  -- The record's fields (record_body.h).
+  body BLOB NOT NULL
+) STRICT;
+
+-- All of one record, in the order of the changes.
+CREATE INDEX _images_records ON _images (record_key);
 
 -- Who follows the changes, and how far each is: `sequence` of the change log's
 -- `epoch`.
