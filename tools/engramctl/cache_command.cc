@@ -438,8 +438,7 @@ Examples:
 }
 
 // One of the two, or none.
-std::vector<CLI::Option*> AddPatterns(CLI::App* command,
-                                      const Options& options) {
+void AddPatterns(CLI::App* command, const Options& options) {
   CLI::Option* glob = command->add_option(
       "--glob", options->glob,
       "Keys that meet this: * any text, ? one character, [a-c] or [!a-c] one "
@@ -448,7 +447,6 @@ std::vector<CLI::Option*> AddPatterns(CLI::App* command,
       command->add_option("--regex", options->regex,
                           "Keys a part of which matches this RE2 expression");
   glob->excludes(regex);
-  return {glob, regex};
 }
 
 void AddDelete(CLI::App* cache, Context& context) {
