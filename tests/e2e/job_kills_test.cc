@@ -4,23 +4,22 @@
 
 #include <gmock/gmock.h>
 #include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <memory>
+#include <random>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "engram/storage/v1/job.grpc.pb.h"
 #include "libs/sqlite/connection.h"
 #include "libs/status/testing/status_matchers.h"
-#include "tests/e2e/cluster.h"
 #include "tests/e2e/storage_process.h"
 
 namespace engram::e2e {
@@ -33,6 +32,25 @@ constexpr int kKills = 40;
 constexpr int kProducers = 2;
 constexpr int kWorkers = 4;
 constexpr int kBatch = 20;
+
+// Each call gets a context of its own.
+std::unique_ptr<grpc::ClientContext> Context() {
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(30)));
+  return context;
+}
+
+// Numbers that differ from run to run.
+class Random {
+ public:
+  explicit Random(int seed) : bits_(seed) {}
+  int Below(int bound) {
+    return std::uniform_int_distribution<int>(0, bound - 1)(bits_);
+  }
+
+ private:
+  std::mt19937 bits_;
+};
 
 // Adds jobs; one whose call failed is added again until it is acknowledged.
 class Producer {
@@ -71,7 +89,7 @@ class Producer {
     if (request_.jobs().empty()) Prepare();
     storage::v1::EnqueueResponse response;
     if (!JobService::NewStub(channel)
-             ->Enqueue(Cluster::Context().get(), request_, &response)
+             ->Enqueue(Context().get(), request_, &response)
              .ok()) {
       return false;
     }
@@ -105,7 +123,7 @@ class Worker {
       request.mutable_lease()->set_seconds(1);
       request.mutable_wait()->set_nanos(100'000'000);
       storage::v1::LeaseResponse leased;
-      if (!jobs->Lease(Cluster::Context().get(), request, &leased).ok()) return;
+      if (!jobs->Lease(Context().get(), request, &leased).ok()) return;
       if (!leased.jobs().empty() && !Finish(*jobs, leased)) return;
     }
   }
@@ -133,14 +151,14 @@ class Worker {
     storage::v1::CompleteResponse done;
     storage::v1::FailResponse noted;
     return (completed.jobs().empty() ||
-            jobs.Complete(Cluster::Context().get(), completed, &done).ok()) &&
+            jobs.Complete(Context().get(), completed, &done).ok()) &&
            (failed.jobs().empty() ||
-            jobs.Fail(Cluster::Context().get(), failed, &noted).ok());
+            jobs.Fail(Context().get(), failed, &noted).ok());
   }
 
   const std::string holder_;
   const bool is_mortal_;
-  RandomText random_;
+  Random random_;
 };
 
 // How many jobs have not finished, and how many have succeeded.
@@ -152,9 +170,8 @@ struct Standing {
 
 Standing ReadStanding(const std::shared_ptr<grpc::Channel>& channel) {
   storage::v1::JobServiceStatsResponse stats;
-  EXPECT_TRUE(JobService::NewStub(channel)
-                  ->Stats(Cluster::Context().get(), {}, &stats)
-                  .ok());
+  EXPECT_TRUE(
+      JobService::NewStub(channel)->Stats(Context().get(), {}, &stats).ok());
   Standing standing;
   for (const auto& queue : stats.queues()) {
     standing.unfinished +=
@@ -212,7 +229,7 @@ class JobKillsTest : public ::testing::Test {
 };
 
 TEST_F(JobKillsTest, KillsOfStorageAndOfWorkersLoseNoJob) {
-  RandomText random(::testing::UnitTest::GetInstance()->random_seed());
+  Random random(::testing::UnitTest::GetInstance()->random_seed());
   storage_.Start();
   for (int kill = 0; kill < kKills; ++kill) {
     WorkUntilKilled(20 + random.Below(150));
