@@ -86,6 +86,7 @@ class GrpcurlTest(processes.ProcessTest):
         self.queries(position)
         self.operations()
         self.caches()
+        self.words()
         declared = {f"{service}/{method}"
                     for services in declared_methods().values()
                     for service, methods in services.items() for method in methods}
@@ -276,6 +277,27 @@ class GrpcurlTest(processes.ProcessTest):
             self.call("search", f"OperationService/{method}", {"name": name})
         listed = self.call("search", "OperationService/List")["operations"]
         self.assertEqual([o["name"] for o in listed], [name])
+
+    def words(self):
+        self.call("storage", "CatalogService/ApplySchema", {"documents": [{"yaml": """
+collection: books
+fields:
+  title: {type: string}
+  text:  {type: text}
+full_text: {fields: {title: 3, text: 1}}
+"""}]})
+        self.call("storage", "RecordService/Write", {"items": [
+            {"collection": "books", "upsert": {"id": "a", "fields": {"title": "Green tea"}}},
+            {"collection": "books", "upsert": {"id": "b", "fields": {"text": "tea, black"}}},
+        ]})
+        found = self.call("storage", "RecordService/SearchText", {
+            "collection": "books", "query": "tea -green", "filter": "title IS NULL",
+            "read_mask": {"paths": ["id"]}, "weights": [{"field": "text", "weight": 2}],
+            "snippets": {"begin_mark": "<", "end_mark": ">"}, "with_total": True})
+        hit, = found["hits"]
+        self.assertEqual(hit["record"]["id"], "b")
+        self.assertEqual(hit["snippets"], [{"field": "text", "text": "<tea>, black"}])
+        self.assertEqual(found["total_size"], "1")
 
     def serve(self, name, *flags):
         self.start(name, self.binaries / f"engram-{name}", f"--listen={self.address[name]}",

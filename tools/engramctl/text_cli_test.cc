@@ -63,7 +63,7 @@ TEST_F(TextCliTest, PrintsTheBestFirstWithPassages) {
   EXPECT_THAT(
       output_,
       AllOf(StartsWith("SCORE  ID  PASSAGES\n"),
-            HasSubstr("  b1  title: [Tea]  text: how to brew green "
+            HasSubstr("  b1  title: [Tea] | text: how to brew green "
                       "[tea]\n"),
             HasSubstr("  b2  text: black as [tea]\n"), Not(HasSubstr("b3"))));
   EXPECT_LT(output_.find("b1"), output_.find("b2"));
@@ -114,7 +114,7 @@ TEST_F(TextCliTest, JsonHasTheRecordsAndTheTotal) {
 
 TEST_F(TextCliTest, OnATerminalWordsAreBold) {
   ASSERT_EQ(EngramctlOnTerminal({"text", "books", "green"}), 0) << errors_;
-  EXPECT_THAT(output_, HasSubstr("text: how to…\033[0m\n"));
+  EXPECT_THAT(output_, HasSubstr("text: how to brew \033[1m…\033[0m\n"));
   ASSERT_EQ(EngramctlOnTerminal({"text", "books", "wood"}), 0) << errors_;
   EXPECT_THAT(output_, HasSubstr("title: \033[1mWood\033[0m\033[0m\n"));
   EXPECT_THAT(output_, Not(HasSubstr("\U000e01ee")));

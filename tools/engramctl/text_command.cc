@@ -114,11 +114,11 @@ absl::StatusOr<std::vector<TextHit>> FetchHits(Context& context,
   return hits;
 }
 
-// "title: a [red] apple  body: ..."; the name is left out where there is but
+// "title: a [red] apple | body: ..."; the name is left out where there is but
 // one field to look in.
 std::string PassagesText(const TextHit& hit, bool names) {
   return absl::StrJoin(
-      hit.snippets(), "  ",
+      hit.snippets(), " | ",
       [names](std::string* out, const storage::v1::TextSnippet& snippet) {
         absl::StrAppend(out, names ? absl::StrCat(snippet.field(), ": ") : "",
                         snippet.text());
@@ -143,7 +143,7 @@ void PrintHits(const Console& console, const std::vector<TextHit>& hits,
   columns.push_back({"PASSAGES"});
   Table table(columns);
   for (const TextHit& hit : hits) {
-    std::vector<std::string> cells = {absl::StrFormat("%.3f", hit.score()),
+    std::vector<std::string> cells = {absl::StrFormat("%.3g", hit.score()),
                                       hit.record().id()};
     for (const std::string& field : fields) {
       cells.push_back(FieldText(hit.record(), field));
@@ -153,8 +153,8 @@ void PrintHits(const Console& console, const std::vector<TextHit>& hits,
   }
   const std::string text = table.Render(console.out_terminal.width);
   const size_t header_end = text.find('\n');
-  const std::string lines = text.substr(header_end);
-  console.out << console.Bold(text.substr(0, header_end))
+  const std::string lines = text.substr(header_end + 1);
+  console.out << console.Bold(text.substr(0, header_end)) << "\n"
               << (console.out_terminal.is_terminal ? WithBold(lines) : lines);
 }
 
@@ -193,7 +193,7 @@ absl::Status SearchText(Context& context, const TextOptions& options) {
   ASSIGN_OR_RETURN(const schema::CollectionSpec spec,
                    FetchSchema(context, options.collection));
   PrintHits(console, hits, SplitNames(options.fields),
-            spec.full_text->columns.size() > 1);
+            spec.full_text.has_value() && spec.full_text->columns.size() > 1);
   if (options.total) {
     console.err << WithCommas(hits.size()) << " of " << WithCommas(total)
                 << " found\n";
