@@ -2,6 +2,7 @@
 #define ENGRAM_SERVICES_STORAGE_RECORD_SERVICE_H_
 
 #include "engram/storage/v1/record.grpc.pb.h"
+#include "libs/rpc/arena_allocator.h"
 #include "libs/rpc/thread_pool.h"
 #include "services/storage/database_registry.h"
 
@@ -12,7 +13,10 @@ class RecordService : public v1::RecordService::CallbackService {
  public:
   // Both must outlive this object.
   RecordService(DatabaseRegistry* registry, rpc::ThreadPool* pool)
-      : registry_(registry), pool_(pool) {}
+      : registry_(registry), pool_(pool) {
+    SetMessageAllocatorFor_Get(&get_messages_);
+    SetMessageAllocatorFor_List(&list_messages_);
+  }
 
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context,
                                   const v1::WriteRequest* request,
@@ -44,6 +48,11 @@ class RecordService : public v1::RecordService::CallbackService {
  private:
   DatabaseRegistry* const registry_;
   rpc::ThreadPool* const pool_;
+  rpc::ArenaAllocator<v1::RecordServiceGetRequest, v1::RecordServiceGetResponse>
+      get_messages_;
+  rpc::ArenaAllocator<v1::RecordServiceListRequest,
+                      v1::RecordServiceListResponse>
+      list_messages_;
 };
 
 }  // namespace engram::storage
