@@ -12,9 +12,7 @@ namespace {
 
 std::string RowsWithElement(const Collection& collection, int place) {
   for (const ElementTable& elements : collection.elements) {
-    if (elements.field == place) {
-      return absl::StrCat("(", elements.select_rows, ")");
-    }
+    if (elements.field == place) return elements.select_rows;
   }
   return "";
 }

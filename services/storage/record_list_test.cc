@@ -297,6 +297,10 @@ TEST_F(RecordListTest, ListsWhatMeetsTheFilter) {
   EXPECT_THAT(ListedIds(R"({"filter": "kind = :k AND tags HAS \"t\"",
                             "parameters": {"k": "x"}})"),
               ElementsAre("a"));
+  EXPECT_THAT(ListedIds(R"({"filter": "tags HAS \"t\""})"),
+              ElementsAre("a", "b"));
+  EXPECT_THAT(ListedIds(R"({"filter": "NOT tags HAS \"t\""})"),
+              ElementsAre("c"));
   EXPECT_THAT(ListedIds(R"({"filter": "meta.n > 1"})"), ElementsAre("b"));
   EXPECT_THAT(ListedIds(R"({"filter": "kind != \"x\""})"), ElementsAre("b"));
   EXPECT_THAT(ListedIds(R"({"filter": "false"})"), IsEmpty());

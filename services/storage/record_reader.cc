@@ -8,42 +8,18 @@
 #include "libs/schema/typed_codec.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
-#include "services/storage/collection_table.h"
 #include "services/storage/column_io.h"
+#include "services/storage/record_select.h"
 
 namespace engram::storage {
 namespace {
 
 using ::google::protobuf::util::TimeUtil;
 
-// Columns before the fields: _row, id, _version, _created_us, _updated_us,
-// _expires_us.
-constexpr int kOwnColumns = 6;
-
-constexpr absl::string_view kSchemaVersion =
-    ", (SELECT max(version) FROM _schema_migrations)";
-
-// `SELECT` and the columns of a record.
-std::string SelectRecord(const Collection& collection,
-                         const std::vector<int>& fields) {
-  std::string sql =
-      absl::StrCat("SELECT _row, id, _version, _created_us, _updated_us, ",
-                   collection.expires() ? "_expires_us" : "NULL");
-  for (const int place : fields) {
-    absl::StrAppend(&sql, ", ",
-                    QuoteIdentifier(collection.spec.fields[place].name));
-  }
-  return sql;
-}
-
-// `FROM` and what finds a record that is seen: ?1 is when it has expired, ?2
-// its id.
-std::string FromById(const Collection& collection) {
-  return absl::StrCat(" FROM ", QuoteIdentifier(collection.name()),
-                      " WHERE id = ?2", LiveRecords(collection.spec, " AND "),
-                      collection.expires()
-                          ? " AND (_expires_us IS NULL OR _expires_us > ?1)"
-                          : "");
+// A type whose values answers carry as they are stored.
+bool IsPlainText(schema::FieldType type) {
+  return type == schema::FieldType::kString ||
+         type == schema::FieldType::kText || type == schema::FieldType::kRef;
 }
 
 }  // namespace
@@ -84,7 +60,8 @@ std::vector<int> DecodeMask(const Collection& collection,
 
 absl::Status RecordReader::Fill(const sqlite::Statement& select,
                                 v1::Record* record) {
-  record->set_id(std::string(select.Text(1)));
+  const absl::string_view id = select.Text(1);
+  record->set_id(id.data(), id.size());
   record->set_version(select.Int(2));
   *record->mutable_create_time() =
       TimeUtil::MicrosecondsToTimestamp(select.Int(3));
@@ -105,11 +82,17 @@ absl::Status RecordReader::FillFields(const sqlite::Statement& select,
                                       v1::Record* record) {
   auto& fields = *record->mutable_fields()->mutable_fields();
   for (size_t i = 0; i < fields_.size(); ++i) {
-    const int column = kOwnColumns + static_cast<int>(i);
+    const int column = kRecordColumns + static_cast<int>(i);
     if (select.IsNull(column)) continue;
     const schema::FieldSpec& field = collection_.spec.fields[fields_[i]];
-    RETURN_IF_ERROR(
-        EncodeField(field, ReadColumn(select, column), &fields[field.name]));
+    google::protobuf::Value& value = fields[field.name];
+    if (IsPlainText(field.type)) {
+      // Most of what is read, without a copy in between.
+      const absl::string_view text = select.Text(column);
+      value.set_string_value(text.data(), text.size());
+      continue;
+    }
+    RETURN_IF_ERROR(EncodeField(field, ReadColumn(select, column), &value));
   }
   return absl::OkStatus();
 }
@@ -118,7 +101,7 @@ absl::Status RecordReader::FillTyped(const sqlite::Statement& select,
                                      v1::Record* record) {
   values_.clear();
   for (size_t i = 0; i < fields_.size(); ++i) {
-    values_.push_back(ReadColumn(select, kOwnColumns + static_cast<int>(i)));
+    values_.push_back(ReadColumn(select, kRecordColumns + static_cast<int>(i)));
   }
   return schema::EncodeTyped(collection_.spec, collection_.typed, fields_,
                              values_, record->mutable_typed());
@@ -134,9 +117,8 @@ absl::StatusOr<bool> RecordReader::Find(sqlite::Statement& select,
 absl::StatusOr<std::optional<int64_t>> RecordReader::ReadById(
     absl::string_view id, v1::Record* record) {
   if (!by_id_.has_value()) {
-    ASSIGN_OR_RETURN(by_id_, connection_.Cached(absl::StrCat(
-                                 SelectRecord(collection_, fields_),
-                                 FromById(collection_))));
+    ASSIGN_OR_RETURN(by_id_,
+                     connection_.Cached(SelectByIdSql(collection_, fields_)));
   }
   by_id_->Reset();
   ASSIGN_OR_RETURN(const bool found, Find(*by_id_, id));
@@ -149,10 +131,9 @@ absl::StatusOr<std::optional<int64_t>> RecordReader::ReadNewestById(
     absl::string_view id, v1::Record* record) {
   ASSIGN_OR_RETURN(
       sqlite::Statement select,
-      connection_.Cached(absl::StrCat(SelectRecord(collection_, fields_),
-                                      kSchemaVersion, FromById(collection_))));
+      connection_.Cached(SelectNewestByIdSql(collection_, fields_)));
   ASSIGN_OR_RETURN(const bool found, Find(select, id));
-  const int version = kOwnColumns + static_cast<int>(fields_.size());
+  const int version = kRecordColumns + static_cast<int>(fields_.size());
   if (!found || select.Int(version) != collection_.schema_version) {
     return std::nullopt;
   }
@@ -162,10 +143,8 @@ absl::StatusOr<std::optional<int64_t>> RecordReader::ReadNewestById(
 
 absl::Status RecordReader::ReadByRow(int64_t row, v1::Record* record) {
   if (!by_row_.has_value()) {
-    ASSIGN_OR_RETURN(
-        by_row_, connection_.Cached(absl::StrCat(
-                     SelectRecord(collection_, fields_), " FROM ",
-                     QuoteIdentifier(collection_.name()), " WHERE _row = ?")));
+    ASSIGN_OR_RETURN(by_row_,
+                     connection_.Cached(SelectByRowSql(collection_, fields_)));
   }
   by_row_->Reset();
   by_row_->BindInt(1, row);

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "engram/storage/v1/record.grpc.pb.h"
+#include "libs/rpc/arena_allocator.h"
 #include "libs/rpc/thread_pool.h"
 #include "services/storage/database_registry.h"
 
@@ -14,7 +15,10 @@ class RecordService : public v1::RecordService::CallbackService {
  public:
   // Both must outlive this object.
   RecordService(DatabaseRegistry* registry, rpc::ThreadPool* pool)
-      : registry_(registry), pool_(pool) {}
+      : registry_(registry), pool_(pool) {
+    SetMessageAllocatorFor_Get(&get_messages_);
+    SetMessageAllocatorFor_List(&list_messages_);
+  }
 
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context,
                                   const v1::WriteRequest* request,
@@ -75,6 +79,11 @@ class RecordService : public v1::RecordService::CallbackService {
   DatabaseRegistry* const registry_;
   rpc::ThreadPool* const pool_;
   std::atomic<int> running_queries_ = 0;
+  rpc::ArenaAllocator<v1::RecordServiceGetRequest, v1::RecordServiceGetResponse>
+      get_messages_;
+  rpc::ArenaAllocator<v1::RecordServiceListRequest,
+                      v1::RecordServiceListResponse>
+      list_messages_;
 };
 
 }  // namespace engram::storage

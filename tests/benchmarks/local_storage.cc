@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "engram/storage/v1/catalog.grpc.pb.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
@@ -142,6 +143,8 @@ void Clients::Echo(int client, std::function<void()> done) {
 }
 
 LocalStorage::LocalStorage(HandWrittenStore::FullText full_text) {
+  // As a program's main() does it.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   storage::StorageOptions options;
   options.data_dir = directory_.path();
   server_ = CheckOk(storage::StorageServer::Create(options, registry_));

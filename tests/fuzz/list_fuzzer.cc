@@ -66,7 +66,7 @@ fields:
   about: {type: ref(notes)}
   blob: {type: bytes}
   rank: {type: double}
-  words: {type: strings, collate: nocase}
+  words: {type: strings}
 )yaml"};
 constexpr const char* kCollections[] = {"items", "notes"};
 constexpr int kRecords = 40;
@@ -270,7 +270,9 @@ class Game {
     const auto expected = Expected();
     Require(!request_.with_total() ||
                 first->total_size() == static_cast<int64_t>(expected.size()),
-            "a total is wrong", request_.DebugString());
+            "a total is wrong",
+            absl::StrCat(first->total_size(), " instead of ", expected.size(),
+                         "\n", request_.DebugString()));
     if (request_.random()) return CheckSample(*first, expected);
     Require(Walk(*first) == expected, "the pages are wrong",
             request_.DebugString());

@@ -1,0 +1,32 @@
+// The statements that read records as answers carry them, as SQL.
+
+#ifndef ENGRAM_SERVICES_STORAGE_RECORD_SELECT_H_
+#define ENGRAM_SERVICES_STORAGE_RECORD_SELECT_H_
+
+#include <string>
+#include <vector>
+
+#include "services/storage/catalog.h"
+
+namespace engram::storage {
+
+// The columns before the fields: _row, id, _version, _created_us, _updated_us,
+// _expires_us (NULL where the collection does not expire).
+inline constexpr int kRecordColumns = 6;
+
+// Row: those and the fields at `fields`.
+std::string SelectByRowSql(const Collection& collection,
+                           const std::vector<int>& fields);
+
+// ?1 is when a record has expired, ?2 the id: the same of the record that is
+// seen.
+std::string SelectByIdSql(const Collection& collection,
+                          const std::vector<int>& fields);
+
+// The same, with the file's schema version as one more column.
+std::string SelectNewestByIdSql(const Collection& collection,
+                                const std::vector<int>& fields);
+
+}  // namespace engram::storage
+
+#endif  // ENGRAM_SERVICES_STORAGE_RECORD_SELECT_H_
