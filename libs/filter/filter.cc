@@ -48,6 +48,13 @@ absl::StatusOr<Node> ParseExpression(
   return Finish(CheckExpression(syntax, scope, type, values), values);
 }
 
+absl::StatusOr<Node> ParseValue(absl::string_view text, const Scope& scope,
+                                const google::protobuf::Struct& parameters) {
+  ASSIGN_OR_RETURN(const Syntax syntax, Parse(text));
+  Parameters values(parameters);
+  return Finish(CheckValue(syntax, scope, values), values);
+}
+
 bool UsesNow(const Node& node) {
   return Any(node, [](const Node& n) { return n.op == Operator::kNow; });
 }

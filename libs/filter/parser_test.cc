@@ -349,5 +349,36 @@ TEST(ParserTest, HostileTextIsRefusedInTime) {
   EXPECT_LT(shown.message().size(), 200);
 }
 
+TEST(ParserTest, AValueHasTheTypeThatItHasByItself) {
+  const std::pair<std::string, Type> cases[] = {
+      {"count", Type::kInt},
+      {"count + 1", Type::kInt},
+      {"count / 2", Type::kDouble},
+      {"score", Type::kDouble},
+      {"title", Type::kString},
+      {"tags", Type::kStrings},
+      {"now - created", Type::kDuration},
+      {"created + 1d", Type::kTimestamp},
+      {"metadata.a", Type::kJson},
+      {"coalesce(metadata.a, 1)", Type::kDouble},
+      {"hash", Type::kBytes},
+      {"ready", Type::kBool},
+      {"count > 1", Type::kBool},
+      {"NOT ready", Type::kBool},
+  };
+  for (const auto& [text, type] : cases) {
+    const auto node = ParseValue(text, SampleScope(), {});
+    ASSERT_THAT(node, IsOk()) << text;
+    EXPECT_EQ(node->type, type) << text;
+  }
+  // A condition is false where it is not true, never missing.
+  EXPECT_EQ(ParseValue("count > 1", SampleScope(), {})->op,
+            Operator::kCoalesce);
+  EXPECT_THAT(ParseValue("cuont", SampleScope(), {}),
+              StatusIs(kInvalid, "did you mean"));
+  EXPECT_THAT(ParseValue("count", SampleScope(), FromJson(R"({"x": 1})")),
+              StatusIs(kInvalid, "x"));
+}
+
 }  // namespace
 }  // namespace engram::filter

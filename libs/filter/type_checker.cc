@@ -385,6 +385,17 @@ absl::StatusOr<Node> ConditionChecker::Exists(const Syntax& syntax) {
   return MakeNode(Operator::kExists, Type::kBool, std::move(path));
 }
 
+// A condition as a value: what is not true is false, never missing.
+absl::StatusOr<Node> ConditionAsValue(const Syntax& syntax,
+                                      ValueChecker& values) {
+  ASSIGN_OR_RETURN(Node condition, ConditionChecker(values).Condition(syntax));
+  Node otherwise;
+  otherwise.type = Type::kBool;
+  otherwise.value = int64_t{0};
+  return MakeNode(Operator::kCoalesce, Type::kBool, std::move(condition),
+                  std::move(otherwise));
+}
+
 }  // namespace
 
 absl::StatusOr<Node> CheckCondition(const Syntax& syntax, const Scope& scope,
@@ -398,18 +409,18 @@ absl::StatusOr<Node> CheckExpression(const Syntax& syntax, const Scope& scope,
                                      Parameters& parameters) {
   ValueChecker values(scope, parameters);
   if (type == schema::FieldType::kBool && IsConditionOperator(syntax.op)) {
-    ASSIGN_OR_RETURN(Node condition,
-                     ConditionChecker(values).Condition(syntax));
-    Node otherwise;
-    otherwise.type = Type::kBool;
-    otherwise.value = int64_t{0};
-    // As a value, what is not true is false, never missing.
-    return MakeNode(Operator::kCoalesce, Type::kBool, std::move(condition),
-                    std::move(otherwise));
+    return ConditionAsValue(syntax, values);
   }
   ASSIGN_OR_RETURN(Node node, values.Value(syntax));
   RETURN_IF_ERROR(values.Fit(node, TypeOf(type), syntax));
   return node;
+}
+
+absl::StatusOr<Node> CheckValue(const Syntax& syntax, const Scope& scope,
+                                Parameters& parameters) {
+  ValueChecker values(scope, parameters);
+  if (IsConditionOperator(syntax.op)) return ConditionAsValue(syntax, values);
+  return values.Value(syntax);
 }
 
 }  // namespace engram::filter

@@ -16,6 +16,9 @@ absl::StatusOr<Node> CheckCondition(const Syntax& syntax, const Scope& scope,
 absl::StatusOr<Node> CheckExpression(const Syntax& syntax, const Scope& scope,
                                      schema::FieldType type,
                                      Parameters& parameters);
+// Of whatever type it has by itself.
+absl::StatusOr<Node> CheckValue(const Syntax& syntax, const Scope& scope,
+                                Parameters& parameters);
 
 }  // namespace engram::filter
 
