@@ -1,9 +1,11 @@
 #include "services/storage/record_history.h"
 
+#include <limits>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/filter/evaluate.h"
 #include "libs/schema/typed_codec.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
@@ -25,6 +27,14 @@ WHERE collection = ? AND id = ? AND version = ? ORDER BY row DESC LIMIT 1)sql";
 constexpr absl::string_view kSelectNewest = R"sql(
 SELECT coalesce(max(version), 0) FROM _versions
 WHERE collection = ? AND id = ?)sql";
+// From the index alone: bodies may be large. Without `before`, above any.
+constexpr absl::string_view kSelectKeys = R"sql(
+SELECT row, version FROM _versions
+WHERE collection = ? AND id = ? AND (row, version) < (?, ?)
+ORDER BY row DESC, version DESC LIMIT ?)sql";
+constexpr absl::string_view kSelectVersion = R"sql(
+SELECT id, body, created_us, updated_us, deleted, replaced_us FROM _versions
+WHERE collection = ? AND row = ? AND version = ?)sql";
 constexpr absl::string_view kForget =
     "DELETE FROM _versions WHERE collection = ? AND id = ?";
 constexpr absl::string_view kPrune = R"sql(
@@ -54,17 +64,20 @@ absl::StatusOr<std::string> EncodeBody(const Collection& collection,
   return body;
 }
 
+// What becomes of a value that its field, whose type may have changed since,
+// cannot hold.
+enum class Misfit { kRefuse, kLeaveOut };
+
 absl::StatusOr<std::vector<ColumnValue>> DecodeBody(
-    const Collection& collection, absl::string_view body) {
+    const Collection& collection, absl::string_view body, Misfit misfit) {
   std::vector<ColumnValue> values(collection.spec.fields.size());
   absl::Status status;
   RETURN_IF_ERROR(schema::DecodeTyped(
       collection.spec, collection.typed, body,
       [&](int place, absl::StatusOr<ColumnValue> value) {
-        // A field's type may have changed since.
         if (value.ok()) {
           values[place] = *std::move(value);
-        } else {
+        } else if (misfit == Misfit::kRefuse) {
           status.Update(WithContext(
               value.status(),
               absl::StrCat("field \"", collection.spec.fields[place].name,
@@ -73,6 +86,19 @@ absl::StatusOr<std::vector<ColumnValue>> DecodeBody(
       }));
   RETURN_IF_ERROR(status);
   return values;
+}
+
+// Computes what SQLite computes of a record in the table.
+void FillGenerated(const Collection& collection, StoredRecord& record) {
+  const auto value_at = [&](int place) -> const ColumnValue& {
+    return ValueAt(record, place);
+  };
+  for (size_t i = 0; i < collection.generated.size(); ++i) {
+    const std::optional<filter::Node>& node = collection.generated[i];
+    if (!node.has_value()) continue;
+    // It uses neither now nor another generated field.
+    record.values[i] = filter::Evaluate(*node, value_at, 0);
+  }
 }
 
 }  // namespace
@@ -118,7 +144,8 @@ absl::StatusOr<std::optional<OldVersion>> FindOldVersion(
     select.BindInt(3, version);
     ASSIGN_OR_RETURN(const bool found, select.Step());
     if (!found) return std::nullopt;
-    ASSIGN_OR_RETURN(old.values, DecodeBody(collection, select.Blob(0)));
+    ASSIGN_OR_RETURN(old.values,
+                     DecodeBody(collection, select.Blob(0), Misfit::kRefuse));
     old.created_us = select.Int(1);
   }
   ASSIGN_OR_RETURN(sqlite::Statement select,
@@ -128,6 +155,48 @@ absl::StatusOr<std::optional<OldVersion>> FindOldVersion(
   RETURN_IF_ERROR(select.Step().status());
   old.newest = select.Int(0);
   return old;
+}
+
+absl::StatusOr<std::vector<VersionKey>> FindVersions(
+    sqlite::Connection& connection, const Collection& collection,
+    absl::string_view id, std::optional<VersionKey> before, int limit) {
+  constexpr int64_t kAboveAny = std::numeric_limits<int64_t>::max();
+  const VersionKey end = before.value_or(VersionKey{kAboveAny, kAboveAny});
+  ASSIGN_OR_RETURN(sqlite::Statement select, connection.Cached(kSelectKeys));
+  select.BindInt(1, collection.id);
+  select.BindText(2, id);
+  select.BindInt(3, end.row);
+  select.BindInt(4, end.version);
+  select.BindInt(5, limit);
+  std::vector<VersionKey> keys;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) return keys;
+    keys.push_back({select.Int(0), select.Int(1)});
+  }
+}
+
+absl::StatusOr<KeptVersion> ReadVersion(sqlite::Connection& connection,
+                                        const Collection& collection,
+                                        VersionKey key) {
+  ASSIGN_OR_RETURN(sqlite::Statement select, connection.Cached(kSelectVersion));
+  select.BindInt(1, collection.id);
+  select.BindInt(2, key.row);
+  select.BindInt(3, key.version);
+  ASSIGN_OR_RETURN(const bool found, select.Step());
+  if (!found) return absl::InternalError("a version that was found is gone");
+  KeptVersion kept;
+  kept.record.row = key.row;
+  kept.record.version = key.version;
+  kept.record.id = std::string(select.Text(0));
+  ASSIGN_OR_RETURN(kept.record.values,
+                   DecodeBody(collection, select.Blob(1), Misfit::kLeaveOut));
+  kept.record.created_us = select.Int(2);
+  kept.record.updated_us = select.Int(3);
+  kept.end = static_cast<VersionEnd>(select.Int(4));
+  kept.ended_us = select.Int(5);
+  FillGenerated(collection, kept.record);
+  return kept;
 }
 
 absl::Status ForgetVersions(WriteTransaction& transaction,

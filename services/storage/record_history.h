@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "libs/sqlite/connection.h"
 #include "services/storage/catalog.h"
 #include "services/storage/stored_record.h"
 #include "services/storage/write_transaction.h"
@@ -39,6 +40,33 @@ struct OldVersion {
 absl::StatusOr<std::optional<OldVersion>> FindOldVersion(
     WriteTransaction& transaction, const Collection& collection,
     absl::string_view id, int64_t version);
+
+// Names a version. Of records that had one id one after the other the later has
+// the larger row.
+struct VersionKey {
+  int64_t row = 0;
+  int64_t version = 0;
+  friend auto operator<=>(const VersionKey&, const VersionKey&) = default;
+};
+
+// The versions that are kept of the id, newest first, at most `limit`; only
+// those older than `before` if that is given.
+absl::StatusOr<std::vector<VersionKey>> FindVersions(
+    sqlite::Connection& connection, const Collection& collection,
+    absl::string_view id, std::optional<VersionKey> before, int limit);
+
+// A version that is kept. Its record's values are those that fields of the
+// schema as it is now can hold; others are missing, as is when it expired.
+struct KeptVersion {
+  StoredRecord record;
+  int64_t ended_us = 0;
+  VersionEnd end = VersionEnd::kChange;
+};
+
+// Reads a version that FindVersions found.
+absl::StatusOr<KeptVersion> ReadVersion(sqlite::Connection& connection,
+                                        const Collection& collection,
+                                        VersionKey key);
 
 // Drops every version of every record that had the id.
 absl::Status ForgetVersions(WriteTransaction& transaction,

@@ -40,6 +40,13 @@ class RecordService : public v1::RecordService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::RecordServiceListRequest* request,
       v1::RecordServiceListResponse* response) override;
+  grpc::ServerUnaryReactor* Aggregate(grpc::CallbackServerContext* context,
+                                      const v1::AggregateRequest* request,
+                                      v1::AggregateResponse* response) override;
+  grpc::ServerUnaryReactor* ListVersions(
+      grpc::CallbackServerContext* context,
+      const v1::ListVersionsRequest* request,
+      v1::ListVersionsResponse* response) override;
 
  private:
   DatabaseRegistry* const registry_;
