@@ -83,6 +83,8 @@ int RunCommandLine(const std::vector<std::string>& arguments,
   AddImportCommand(app, context);
   AddSearchCommand(app, context);
   AddReadCommands(app, context);
+  AddAggCommand(app, context);
+  AddVersionsCommand(app, context);
   AddWriteCommands(app, context);
   AddUpdateCommand(app, context);
   AddStatusCommand(app, context);

@@ -11,6 +11,7 @@
 
 namespace engram::engramctl {
 
+void AddAggCommand(CLI::App& app, Context& context);
 void AddDatabaseCommand(CLI::App& app, Context& context);
 void AddImportCommand(CLI::App& app, Context& context);
 void AddIndexCommand(CLI::App& app, Context& context);
@@ -21,6 +22,7 @@ void AddSchemaCommand(CLI::App& app, Context& context);
 void AddSearchCommand(CLI::App& app, Context& context);
 void AddStatusCommand(CLI::App& app, Context& context);
 void AddUpdateCommand(CLI::App& app, Context& context);
+void AddVersionsCommand(CLI::App& app, Context& context);
 // put, delete, restore, sweep.
 void AddWriteCommands(CLI::App& app, Context& context);
 
