@@ -70,6 +70,7 @@ class GrpcurlTest(processes.ProcessTest):
     def test_every_method_can_be_called(self):
         self.databases_and_schema()
         position = self.records()
+        self.figures()
         self.vectors_and_feed()
         self.queries(position)
         self.operations()
@@ -126,6 +127,16 @@ class GrpcurlTest(processes.ProcessTest):
         self.assertEqual(deleted["deleted"], "1")
         self.call("storage", "RecordService/SweepExpired")
         return written["position"]
+
+    def figures(self):
+        rows = self.call("storage", "RecordService/Aggregate", {
+            "collection": "notes",
+            "group_by": [{"field": "_create_time", "bucket": "TIME_BUCKET_YEAR", "name": "year"}],
+            "aggregations": [{"name": "n", "function": "FUNCTION_COUNT"}]})["rows"]
+        self.assertEqual(sum(row["n"] for row in rows), 2)
+        versions = self.call("storage", "RecordService/ListVersions",
+                             {"collection": "notes", "id": "a"})["versions"]
+        self.assertEqual([v["record"]["version"] for v in versions], ["1"])
 
     def vectors_and_feed(self):
         leased = self.call("storage", "VectorService/LeasePending",
