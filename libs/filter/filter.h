@@ -183,6 +183,11 @@ absl::StatusOr<Node> ParseExpression(
     absl::string_view text, const Scope& scope, schema::FieldType type,
     const google::protobuf::Struct& parameters);
 
+// Reads an expression of whatever type it has by itself, which is Node::type; a
+// condition is a bool that is never missing.
+absl::StatusOr<Node> ParseValue(absl::string_view text, const Scope& scope,
+                                const google::protobuf::Struct& parameters);
+
 // Whether `node` or one below it satisfies what the names say.
 bool UsesNow(const Node& node);
 bool UsesJsonPath(const Node& node);

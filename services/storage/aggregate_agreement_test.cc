@@ -23,7 +23,6 @@
 #include "absl/time/time.h"
 #include "libs/filter/evaluate.h"
 #include "libs/filter/filter.h"
-#include "libs/filter/parse_value.h"
 #include "libs/json/json.h"
 #include "libs/schema/record_scope.h"
 #include "libs/status/testing/status_matchers.h"
@@ -117,6 +116,49 @@ std::string RandomFields(Chance& chance) {
   return absl::StrCat("{", absl::StrJoin(fields, ", "), "}");
 }
 
+void AddRandomKey(Chance& chance, const std::string& name,
+                  v1::AggregateRequest& request) {
+  v1::GroupKey& key = *request.add_group_by();
+  key.set_name(name);
+  key.set_field(chance.Pick(
+      {"kind", "place", "ready", "tags", "at", "at", "until", "count", "weight",
+       "coalesce(kind, \"none\")", "count > 2", "until - at", "meta.n",
+       "_version", "coalesce(place, kind)"}));
+  if (key.field() == "at" || key.field() == "until") {
+    key.set_bucket(static_cast<v1::TimeBucket>(chance.Below(8)));
+  }
+}
+
+std::string RandomExpression(Chance& chance, Aggregation::Function function) {
+  switch (function) {
+    case Aggregation::FUNCTION_COUNT:
+      return chance.Pick({"", "kind", "count", "tags", "meta.n", "until - at"});
+    case Aggregation::FUNCTION_COUNT_DISTINCT:
+      return chance.Pick(
+          {"kind", "place", "count", "weight", "at", "meta.n", "ready"});
+    case Aggregation::FUNCTION_SUM:
+    case Aggregation::FUNCTION_AVG:
+      return chance.Pick({"count", "weight", "count * 2 + 1", "ready",
+                          "count > 2", "until - at", "meta.n",
+                          "weight * count"});
+    default:
+      return chance.Pick({"kind", "place", "count", "weight", "at",
+                          "until - at", "meta.n", "coalesce(place, kind)"});
+  }
+}
+
+void AddRandomFigure(Chance& chance, const std::string& name,
+                     v1::AggregateRequest& request) {
+  Aggregation& figure = *request.add_aggregations();
+  figure.set_name(name);
+  figure.set_function(static_cast<Aggregation::Function>(1 + chance.Below(6)));
+  figure.set_expression(RandomExpression(chance, figure.function()));
+  if (figure.function() == Aggregation::FUNCTION_AVG) {
+    figure.set_weight(
+        chance.Pick({"", "", "count", "weight", "ready", "meta.n"}));
+  }
+}
+
 v1::AggregateRequest RandomRequest(Chance& chance) {
   v1::AggregateRequest request;
   request.set_collection("events");
@@ -125,46 +167,11 @@ v1::AggregateRequest RandomRequest(Chance& chance) {
        "at < now - 7000d", "place = \"ROME\" OR kind IS NULL", "count > 100"}));
   int name = 0;
   for (int i = chance.Below(4); i > 0; --i) {
-    v1::GroupKey& key = *request.add_group_by();
-    key.set_field(chance.Pick(
-        {"kind", "place", "ready", "tags", "at", "at", "until", "count",
-         "weight", "coalesce(kind, \"none\")", "count > 2", "until - at",
-         "meta.n", "_version", "coalesce(place, kind)"}));
-    key.set_name(absl::StrCat("k", name++));
-    if (key.field() == "at" || key.field() == "until") {
-      key.set_bucket(static_cast<v1::TimeBucket>(chance.Below(8)));
-    }
+    AddRandomKey(chance, absl::StrCat("k", name++), request);
   }
   const int least = request.group_by().empty() ? 1 : 0;
   for (int i = least + chance.Below(5); i > 0; --i) {
-    Aggregation& figure = *request.add_aggregations();
-    figure.set_name(absl::StrCat("f", name++));
-    figure.set_function(
-        static_cast<Aggregation::Function>(1 + chance.Below(6)));
-    switch (figure.function()) {
-      case Aggregation::FUNCTION_COUNT:
-        figure.set_expression(
-            chance.Pick({"", "kind", "count", "tags", "meta.n", "until - at"}));
-        break;
-      case Aggregation::FUNCTION_COUNT_DISTINCT:
-        figure.set_expression(chance.Pick(
-            {"kind", "place", "count", "weight", "at", "meta.n", "ready"}));
-        break;
-      case Aggregation::FUNCTION_SUM:
-      case Aggregation::FUNCTION_AVG:
-        figure.set_expression(chance.Pick({"count", "weight", "count * 2 + 1",
-                                           "ready", "count > 2", "until - at",
-                                           "meta.n", "weight * count"}));
-        if (figure.function() == Aggregation::FUNCTION_AVG) {
-          figure.set_weight(
-              chance.Pick({"", "", "count", "weight", "ready", "meta.n"}));
-        }
-        break;
-      default:
-        figure.set_expression(
-            chance.Pick({"kind", "place", "count", "weight", "at", "until - at",
-                         "meta.n", "coalesce(place, kind)"}));
-    }
+    AddRandomFigure(chance, absl::StrCat("f", name++), request);
   }
   if (chance.Below(3) == 0) {
     request.set_having(absl::StrCat(request.group_by().empty() ? "f0" : "k0",
@@ -176,8 +183,7 @@ v1::AggregateRequest RandomRequest(Chance& chance) {
         absl::StrCat(place < request.group_by_size() ? "k" : "f", place,
                      chance.Pick({"", " desc"})));
   }
-  request.set_limit(chance.Pick({"", "x"}).empty() ? 10'000
-                                                   : 1 + chance.Below(5));
+  request.set_limit(chance.Below(2) == 0 ? 10'000 : 1 + chance.Below(5));
   return request;
 }
 
@@ -224,6 +230,7 @@ class Naive {
 
  private:
   using Values = std::vector<FieldValue>;
+  using Records = std::vector<const StoredRecord*>;
 
   // Each text is read once.
   const filter::Node& Parse(const std::string& text) const {
@@ -255,8 +262,10 @@ class Naive {
   bool IsWanted(const StoredRecord& record, const std::string& filter) const;
   std::vector<Held> KeysOf(const v1::GroupKey& key,
                            const StoredRecord& record) const;
-  Held Figure(const Aggregation& figure,
-              const std::vector<const StoredRecord*>& records) const;
+  Held Figure(const Aggregation& figure, const Records& records) const;
+  Held Count(const Aggregation& figure, const Records& records) const;
+  Held Mean(const Aggregation& figure, const Records& records) const;
+  Held Sum(const filter::Node& node, const Values& values) const;
   Held Extreme(const Aggregation& figure, const filter::Node& node,
                const Values& values) const;
   void Group(const v1::AggregateRequest& request, const StoredRecord& record,
@@ -268,7 +277,7 @@ class Naive {
   mutable std::map<std::string, filter::Node> parsed_;
   struct Members {
     NaiveRow keys;
-    std::vector<const StoredRecord*> records;
+    Records records;
   };
   std::map<std::vector<std::string>, Members> groups_;
 };
@@ -411,71 +420,87 @@ Held Naive::Extreme(const Aggregation& figure, const filter::Node& node,
   return best;
 }
 
-Held Naive::Figure(const Aggregation& figure,
-                   const std::vector<const StoredRecord*>& records) const {
-  const auto function = figure.function();
+FieldType HeldType(Type type) {
+  switch (type) {
+    case Type::kInt:
+    case Type::kBool:
+    case Type::kTimestamp:
+    case Type::kDuration:
+      return FieldType::kInt;
+    case Type::kDouble:
+      return FieldType::kDouble;
+    default:
+      return FieldType::kString;
+  }
+}
+
+Held Naive::Count(const Aggregation& figure, const Records& records) const {
   if (figure.expression().empty()) {
     return {static_cast<int64_t>(records.size()), FieldType::kInt};
   }
-  const bool counts = function == Aggregation::FUNCTION_COUNT ||
-                      function == Aggregation::FUNCTION_COUNT_DISTINCT;
-  const filter::Node& node =
-      counts ? Parse(figure.expression()) : ParseNumber(figure.expression());
-  Values values;
-  double weighted = 0;
-  double weights = 0;
-  int64_t whole = 0;
-  double sum = 0;
+  const filter::Node& node = Parse(figure.expression());
+  int64_t count = 0;
   std::set<std::string> different;
   for (const StoredRecord* record : records) {
-    FieldValue value = Of(node, *record);
+    const FieldValue value = Of(node, *record);
     if (value.index() == 0) continue;
-    different.insert(
-        Lower({value,
-               node.type == Type::kInt || node.type == Type::kTimestamp ||
-                       node.type == Type::kBool || node.type == Type::kDuration
-                   ? FieldType::kInt
-               : node.type == Type::kDouble ? FieldType::kDouble
-                                            : FieldType::kString,
-               node.nocase}));
-    if (!counts && node.type != Type::kString) {
-      sum += NumberOf(value);
-      if (const auto* number = std::get_if<int64_t>(&value)) whole += *number;
-      if (!figure.weight().empty()) {
-        const FieldValue weight = Of(ParseNumber(figure.weight()), *record);
-        if (weight.index() != 0) {
-          weighted += NumberOf(value) * NumberOf(weight);
-          weights += NumberOf(weight);
-        }
-      }
+    ++count;
+    different.insert(Lower({value, HeldType(node.type), node.nocase}));
+  }
+  if (figure.function() == Aggregation::FUNCTION_COUNT_DISTINCT) {
+    count = static_cast<int64_t>(different.size());
+  }
+  return {count, FieldType::kInt};
+}
+
+Held Naive::Mean(const Aggregation& figure, const Records& records) const {
+  const filter::Node& node = ParseNumber(figure.expression());
+  double sum = 0;
+  double weights = 0;
+  for (const StoredRecord* record : records) {
+    const FieldValue value = Of(node, *record);
+    FieldValue weight = int64_t{1};
+    if (!figure.weight().empty()) {
+      weight = Of(ParseNumber(figure.weight()), *record);
     }
-    values.push_back(std::move(value));
+    if (value.index() == 0 || weight.index() == 0) continue;
+    sum += NumberOf(value) * NumberOf(weight);
+    weights += NumberOf(weight);
   }
+  if (weights == 0) return {FieldValue(), FieldType::kDouble};
   const double unit = node.type == Type::kDuration ? 1e6 : 1;
-  switch (function) {
+  return {sum / weights / unit, FieldType::kDouble};
+}
+
+Held Naive::Sum(const filter::Node& node, const Values& values) const {
+  const bool is_whole = node.type == Type::kInt || node.type == Type::kBool;
+  const FieldType type = is_whole ? FieldType::kInt : FieldType::kDouble;
+  if (values.empty()) return {FieldValue(), type};
+  double sum = 0;
+  for (const FieldValue& value : values) sum += NumberOf(value);
+  if (is_whole) return {static_cast<int64_t>(sum), type};
+  return {node.type == Type::kDuration ? sum / 1e6 : sum, type};
+}
+
+Held Naive::Figure(const Aggregation& figure, const Records& records) const {
+  switch (figure.function()) {
     case Aggregation::FUNCTION_COUNT:
-      return {static_cast<int64_t>(values.size()), FieldType::kInt};
     case Aggregation::FUNCTION_COUNT_DISTINCT:
-      return {static_cast<int64_t>(different.size()), FieldType::kInt};
-    case Aggregation::FUNCTION_MIN:
-    case Aggregation::FUNCTION_MAX:
-      return Extreme(figure, node, values);
-    case Aggregation::FUNCTION_SUM:
-      if (node.type == Type::kInt || node.type == Type::kBool) {
-        if (values.empty()) return {FieldValue(), FieldType::kInt};
-        return {whole, FieldType::kInt};
-      }
-      if (values.empty()) return {FieldValue(), FieldType::kDouble};
-      return {sum / unit, FieldType::kDouble};
+      return Count(figure, records);
+    case Aggregation::FUNCTION_AVG:
+      return Mean(figure, records);
     default:
-      if (!figure.weight().empty()) {
-        if (weights == 0) return {FieldValue(), FieldType::kDouble};
-        return {weighted / weights / unit, FieldType::kDouble};
-      }
-      if (values.empty()) return {FieldValue(), FieldType::kDouble};
-      return {sum / static_cast<double>(values.size()) / unit,
-              FieldType::kDouble};
+      break;
   }
+  const filter::Node& node = ParseNumber(figure.expression());
+  Values values;
+  for (const StoredRecord* record : records) {
+    FieldValue value = Of(node, *record);
+    if (value.index() != 0) values.push_back(std::move(value));
+  }
+  return figure.function() == Aggregation::FUNCTION_SUM
+             ? Sum(node, values)
+             : Extreme(figure, node, values);
 }
 
 std::vector<NaiveRow> Naive::Answer(const v1::AggregateRequest& request) {

@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/filter/literal.h"
-#include "libs/filter/parse_value.h"
 
 namespace engram::storage {
 namespace {

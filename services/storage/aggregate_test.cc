@@ -265,8 +265,7 @@ TEST_F(AggregateTest, ExtremesAreWrittenAsFieldsAre) {
   EXPECT_EQ(Figure("MAX", "external"), R"({"it":"12"})");
   EXPECT_EQ(Figure("MAX", "external + 0"), R"({"it":12})");
   EXPECT_EQ(Figure("MIN", "started_at"), R"({"it":"1969-01-01T00:00:00Z"})");
-  EXPECT_EQ(Figure("MAX", "started_at"),
-            R"({"it":"2026-02-03T04:05:06.5Z"})");
+  EXPECT_EQ(Figure("MAX", "started_at"), R"({"it":"2026-02-03T04:05:06.5Z"})");
   EXPECT_EQ(Figure("MIN", "cost"), R"({"it":-1.5})");
   EXPECT_EQ(Figure("MAX", "_version"), R"({"it":1})");
   EXPECT_EQ(Figure("MIN", "id"), R"({"it":"c1"})");

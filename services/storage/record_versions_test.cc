@@ -340,8 +340,9 @@ fields:
   extra:   {type: int, default: 5}
 history: {versions: 5}
 )"}));
-  EXPECT_THAT(Versions("pages"), ElementsAre(R"(2 {"extra":5,"heading":"8","n":"1"})",
-                                             R"(1 {"heading":"7"} changed 2)"));
+  EXPECT_THAT(Versions("pages"),
+              ElementsAre(R"(2 {"extra":5,"heading":"8","n":"1"})",
+                          R"(1 {"heading":"7"} changed 2)"));
 }
 
 TEST_F(RecordVersionsTest, AValueThatItsFieldCannotHoldAnyMoreIsLeftOut) {

@@ -92,10 +92,16 @@ bool Follows(const RecordVersion& version, const RecordVersion* older) {
          version.record().version() > older->record().version();
 }
 
+// To the second, so that two of them fit a line; --json has the rest.
+std::string SecondText(google::protobuf::Timestamp time) {
+  time.set_nanos(0);
+  return TimestampText(time);
+}
+
 std::string HowItEnded(const RecordVersion& version) {
   if (!version.has_end_time()) return "";
   return absl::StrCat(version.deleted() ? "deleted " : "changed ",
-                      TimestampText(version.end_time()));
+                      SecondText(version.end_time()));
 }
 
 void PrintJson(const Console& console,
@@ -130,7 +136,7 @@ void PrintVersions(const Console& console, const Options& options,
         i + 1 < versions.size() ? &versions[i + 1] : nullptr;
     std::vector<std::string> cells = {
         absl::StrCat(version.record().version()),
-        TimestampText(version.record().update_time()), HowItEnded(version)};
+        SecondText(version.record().update_time()), HowItEnded(version)};
     for (const std::string& field : fields) {
       cells.push_back(FieldText(version.record(), field));
     }
