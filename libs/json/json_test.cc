@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "libs/status/testing/status_matchers.h"
@@ -59,6 +60,23 @@ TEST(JsonTest, WholeNumbersThatADoubleCannotHoldKeepTheirDigits) {
   EXPECT_EQ(RoundTrip("[9007199254740993,-9007199254740992]"),
             R"(["9007199254740993","-9007199254740992"])");
   EXPECT_EQ(RoundTrip("18446744073709551615"), R"("18446744073709551615")");
+}
+
+TEST(JsonTest, DoublesThatLookLikeIntegersAreReadAsTheDoublesTheyAre) {
+  for (const double number :
+       {9007199254740992.0, -9007199254740992.0, 123456789012345680000.0, 1e22,
+        1.7976931348623157e308, -0.0}) {
+    google::protobuf::Value value;
+    value.set_number_value(number);
+    std::string text;
+    AppendJson(value, &text);
+    google::protobuf::Value read;
+    ASSERT_OK(Parser().ParseValue(text, &read)) << text;
+    ASSERT_TRUE(read.has_number_value()) << text;
+    EXPECT_EQ(read.number_value(), number) << text;
+    EXPECT_EQ(std::signbit(read.number_value()), std::signbit(number)) << text;
+    EXPECT_EQ(RoundTrip(text), text);
+  }
 }
 
 TEST(JsonTest, CanonicalTextHoldsNoNul) {

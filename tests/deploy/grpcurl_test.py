@@ -6,6 +6,7 @@ lists every service that the protos declare and calls every method of it through
 reflection, health included.
 """
 
+import base64
 import collections
 import json
 import re
@@ -80,6 +81,7 @@ class GrpcurlTest(processes.ProcessTest):
         position = self.records()
         self.graphs()
         self.figures()
+        self.exports_and_sql(position)
         self.vectors_and_feed()
         self.followers(position)
         self.jobs()
@@ -178,6 +180,20 @@ class GrpcurlTest(processes.ProcessTest):
         versions = self.call("storage", "RecordService/ListVersions",
                              {"collection": "notes", "id": "a"})["versions"]
         self.assertEqual([v["record"]["version"] for v in versions], ["1"])
+
+    def exports_and_sql(self, position):
+        piece = json.loads(self.stream("storage", "RecordService/Export",
+                                       {"collection": "notes", "format": "FORMAT_CSV"},
+                                       '"position"'))
+        self.assertEqual(base64.b64decode(piece["data"]).decode(),
+                         "id,text\r\na,boats at sea\r\nb,bread and butter\r\n")
+        changed = self.stream("storage", "RecordService/Export",
+                              {"collection": "notes", "since": position}, '"position"')
+        self.assertNotIn('"data"', changed)
+        answer = self.call("storage", "RecordService/Query", {
+            "sql": "SELECT id, length(text) AS size FROM notes WHERE id > :after",
+            "parameters": {"after": "a"}})
+        self.assertEqual((answer["columns"], answer["rows"]), (["id", "size"], [["b", 16]]))
 
     def vectors_and_feed(self):
         leased = self.call("storage", "VectorService/LeasePending",

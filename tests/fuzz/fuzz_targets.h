@@ -34,6 +34,10 @@ int FuzzSchema(const uint8_t* data, size_t size);
 // and find what a plain evaluation of the query finds.
 int FuzzText(const uint8_t* data, size_t size);
 
+// Runs the bytes as SQL that a person wrote; nothing may be written, whatever
+// they say.
+int FuzzSql(const uint8_t* data, size_t size);
+
 // Plays the bytes as a list of schema changes and writes against a store in a
 // file, which must be whole after each of them.
 int FuzzWrite(const uint8_t* data, size_t size);

@@ -27,7 +27,7 @@ class RecordSourceTest : public ::testing::Test {
         {"title", FieldType::kString}, {"stars", FieldType::kInt},
         {"score", FieldType::kDouble}, {"done", FieldType::kBool},
         {"tags", FieldType::kStrings}, {"extra", FieldType::kJson},
-        {"at", FieldType::kTimestamp},
+        {"at", FieldType::kTimestamp}, {"data", FieldType::kBytes},
     };
     for (const auto& [name, type] : kFields) {
       FieldSpec& field = spec_.fields.emplace_back();
@@ -144,6 +144,19 @@ TEST_F(RecordSourceTest, CsvHasTheTypesOfTheFields) {
                   R"("stars":"9007199254740993","tags":["a"],"title":"Tea"})",
                   R"(3: {"id":"n2"})",
                   R"(4: {"done":false,"id":"n3","title":""})"));
+}
+
+TEST_F(RecordSourceTest, CsvTellsNoValueFromAnEmptyOne) {
+  EXPECT_OK(Read(RecordFormat::kCsv,
+                 "id,title,stars,data\n"
+                 "n1,\\N,\\N,\\N\n"
+                 "n2,\"\\N\",,\"\"\n"
+                 "\\N,a\\N,,\n"));
+  EXPECT_THAT(
+      records_,
+      ElementsAre(R"(2: {"data":null,"id":"n1","stars":null,"title":null})",
+                  R"(3: {"data":"","id":"n2","title":"\\N"})",
+                  R"(4: {"id":"\\N","title":"a\\N"})"));
 }
 
 TEST_F(RecordSourceTest, CsvValuesMayHoldCommasQuotesAndNewlines) {
