@@ -8,13 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "engram/storage/v1/cache.grpc.pb.h"
-#include "libs/json/json.h"
 #include "libs/status/status_macros.h"
+#include "tools/engramctl/cache_view.h"
 #include "tools/engramctl/commands.h"
 #include "tools/engramctl/field_text.h"
 #include "tools/engramctl/input_file.h"
 #include "tools/engramctl/json_object.h"
-#include "tools/engramctl/listing.h"
 #include "tools/engramctl/record_view.h"
 #include "tools/engramctl/table.h"
 
@@ -77,27 +76,6 @@ Request NewRequest(const Context& context, const CacheOptions& options) {
   return request;
 }
 
-// A string as it is, the rest as JSON.
-std::string ValueText(const google::protobuf::Value& value) {
-  if (value.has_string_value()) return value.string_value();
-  std::string json;
-  json::AppendJson(value, &json);
-  return json;
-}
-
-JsonObject EntryAsJson(const CacheEntry& entry) {
-  JsonObject object;
-  object.Text("key", entry.key())
-      .Bool("found", true)
-      .Value("value", entry.value())
-      .Text("category", entry.category())
-      .Text("create_time", TimestampText(entry.create_time()));
-  if (entry.has_expire_time()) {
-    object.Text("expire_time", TimestampText(entry.expire_time()));
-  }
-  return object.Int("hits", entry.hits());
-}
-
 // Says that there is no such entry.
 absl::Status ReportMiss(Context& context, const std::string& key) {
   context.exit_code = kExitFindings;
@@ -111,27 +89,6 @@ absl::Status ReportMiss(Context& context, const std::string& key) {
   return absl::OkStatus();
 }
 
-void PrintEntry(const Console& console, const CacheEntry& entry) {
-  constexpr int kLabel = 11;
-  const auto print = [&](const std::string& label, const std::string& text) {
-    std::string name = label;
-    for (const std::string& line :
-         Wrap(text, console.out_terminal.width - kLabel)) {
-      const std::string padding(kLabel - name.size(), ' ');
-      console.out << console.Bold(name) << padding << line << "\n";
-      name.clear();
-    }
-  };
-  print("key", entry.key());
-  print("value", ValueText(entry.value()));
-  if (!entry.category().empty()) print("category", entry.category());
-  print("created", TimestampText(entry.create_time()));
-  if (entry.has_expire_time()) {
-    print("expires", TimestampText(entry.expire_time()));
-  }
-  print("hits", WithCommas(entry.hits()));
-}
-
 absl::Status GetEntry(Context& context, const CacheOptions& options) {
   auto request = NewRequest<CacheServiceGetRequest>(context, options);
   request.set_key(options.keys.at(0));
@@ -140,11 +97,12 @@ absl::Status GetEntry(Context& context, const CacheOptions& options) {
                        Role::kStorage, &CacheService::Stub::Get, request));
   if (!response.has_entry()) return ReportMiss(context, request.key());
   if (context.console.json) {
-    context.console.out << EntryAsJson(response.entry()).ToString() << "\n";
+    context.console.out << CacheEntryAsJson(response.entry()).ToString()
+                        << "\n";
   } else if (options.only_value) {
-    context.console.out << ValueText(response.entry().value()) << "\n";
+    context.console.out << CacheValueText(response.entry().value()) << "\n";
   } else {
-    PrintEntry(context.console, response.entry());
+    PrintCacheEntry(context.console, response.entry());
   }
   return absl::OkStatus();
 }
@@ -286,71 +244,15 @@ absl::Status Clear(Context& context, const CacheOptions& options) {
   return ReportDeleted(context, response.deleted());
 }
 
-void PrintStatsAsJson(const Console& console,
-                      const CacheServiceStatsResponse& stats) {
-  std::vector<JsonObject> categories;
-  for (const auto& category : stats.categories()) {
-    categories.push_back(JsonObject()
-                             .Text("category", category.category())
-                             .Int("entries", category.entries())
-                             .Int("bytes", category.bytes())
-                             .Int("hits", category.hits()));
-  }
-  console.out << JsonObject()
-                     .Int("entries", stats.entries())
-                     .Int("expired", stats.expired())
-                     .Int("bytes", stats.bytes())
-                     .Int("max_bytes", stats.max_bytes())
-                     .Int("hits", stats.hits())
-                     .Int("misses", stats.misses())
-                     .Int("evictions", stats.evictions())
-                     .Int("leases", stats.leases())
-                     .Int("waiting", stats.waiting())
-                     .List("categories", categories)
-                     .ToString()
-              << "\n";
-}
-
-void PrintStats(const Console& console,
-                const CacheServiceStatsResponse& stats) {
-  const int64_t reads = stats.hits() + stats.misses();
-  console.out << "entries    " << WithCommas(stats.entries()) << " (and "
-              << WithCommas(stats.expired()) << " expired)\n"
-              << "size       " << HumanBytes(stats.bytes()) << " of "
-              << HumanBytes(stats.max_bytes()) << "\n"
-              << "reads      " << WithCommas(stats.hits()) << " hits, "
-              << WithCommas(stats.misses()) << " misses";
-  if (reads > 0) {
-    console.out << " (" << stats.hits() * 100 / reads << " % hits)";
-  }
-  console.out << " since storage started\n"
-              << "evicted    " << WithCommas(stats.evictions()) << "\n"
-              << "leases     " << WithCommas(stats.leases()) << ", "
-              << WithCommas(stats.waiting()) << " calls waiting\n";
-  using Align = Table::Align;
-  Table table({{"CATEGORY"},
-               {"ENTRIES", Align::kRight},
-               {"SIZE", Align::kRight},
-               {"HITS", Align::kRight}});
-  for (const auto& category : stats.categories()) {
-    table.AddRow({category.category().empty() ? "(none)" : category.category(),
-                  WithCommas(category.entries()), HumanBytes(category.bytes()),
-                  WithCommas(category.hits())});
-  }
-  if (table.empty()) return;
-  console.out << "\n";
-  PrintTable(console, table);
-}
-
 absl::Status ShowStats(Context& context, const CacheOptions& options) {
   const auto request = NewRequest<CacheServiceStatsRequest>(context, options);
   ASSIGN_OR_RETURN(const CacheServiceStatsResponse response,
                    context.connection().Call(
                        Role::kStorage, &CacheService::Stub::Stats, request));
   if (context.console.json) {
-    PrintStatsAsJson(context.console, response);
+    PrintCacheStatsAsJson(context.console, response);
   } else {
-    PrintStats(context.console, response);
+    PrintCacheStats(context.console, response);
   }
   return absl::OkStatus();
 }
