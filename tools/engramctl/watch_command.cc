@@ -43,7 +43,7 @@ std::string OldestPosition(const absl::Status& status) {
 // The position before a database's first change.
 absl::StatusOr<std::string> FirstPosition(Context& context) {
   storage::v1::DatabaseServiceGetRequest request;
-  request.set_name(context.database.empty() ? "default" : context.database);
+  request.set_database(context.database.empty() ? "default" : context.database);
   ASSIGN_OR_RETURN(
       const storage::v1::DatabaseServiceGetResponse response,
       context.connection().Call(
