@@ -123,6 +123,11 @@ INSTANTIATE_TEST_SUITE_P(
                               .sequence = 14,
                               .last_row = 4,
                               .schema_version = 2,
+                              .next_number = 7},
+                      OldFile{.file = "database_v0004.sql",
+                              .sequence = 15,
+                              .last_row = 4,
+                              .schema_version = 2,
                               .next_number = 7}));
 
 }  // namespace
