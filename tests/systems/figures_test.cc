@@ -96,18 +96,16 @@ TEST_F(FiguresTest, CodeBuddyCountsMemoriesByTypeAndScope) {
   EXPECT_THAT(Rows(system, mean), ElementsAre(R"({"mean":0.5,"total":3})"));
   system.clock().Advance(absl::Seconds(10));
   EXPECT_THAT(Rows(system, mean), ElementsAre(R"({"mean":0.75,"total":2})"));
-  for (const char* field : {"type", "scope"}) {
-    EXPECT_THAT(
-        Rows(system,
-             absl::StrCat(
-                 R"({"collection": "memories", "groupBy": [{"field": ")", field,
-                 R"("}], "aggregations": [
-                           {"name": "n", "function": "FUNCTION_COUNT"}]})")),
-        std::string(field) == "type"
-            ? ElementsAre(R"({"n":2,"type":"fact"})")
-            : ElementsAre(R"({"n":1,"scope":"project"})",
-                          R"({"n":1,"scope":"user"})"));
-  }
+  const auto count_by = [&](const std::string& field) {
+    return Rows(
+        system,
+        absl::StrCat(R"({"collection": "memories", "groupBy": [{"field": ")",
+                     field, R"("}], "aggregations": [
+                         {"name": "n", "function": "FUNCTION_COUNT"}]})"));
+  };
+  EXPECT_THAT(count_by("type"), ElementsAre(R"({"n":2,"type":"fact"})"));
+  EXPECT_THAT(count_by("scope"), ElementsAre(R"({"n":1,"scope":"project"})",
+                                             R"({"n":1,"scope":"user"})"));
 }
 
 TEST_F(FiguresTest, CodeBuddySummarisesDays) {
@@ -143,16 +141,12 @@ TEST_F(FiguresTest, CodeBuddyCountsCodeByLanguageUnknownOnesToo) {
   System system("code-buddy");
   ASSERT_OK(system.Apply());
   ASSERT_OK(system.WriteRows());
-  EXPECT_THAT(
-      Rows(system, R"j({"collection": "code_embeddings", "groupBy": [
-             {"field": "coalesce(language, \"unknown\")",
-              "name": "language"
-}], "aggregations": [
-             {"name": "chunks", "function": "FUNCTION_COUNT"},
-             {"name": "files", "function": "FUNCTION_COUNT_DISTINCT",
-              "expression": "file_path"}]
-})"),
-      ElementsAre(::testing::HasSubstr(R"("chunks":1,"files":1)")));
+  EXPECT_THAT(Rows(system, R"({"collection": "code_embeddings",
+             "groupBy": [{"field": "language"}], "aggregations": [
+               {"name": "chunks", "function": "FUNCTION_COUNT"},
+               {"name": "files", "function": "FUNCTION_COUNT_DISTINCT",
+                "expression": "file_path"}]})"),
+              ElementsAre(::testing::HasSubstr(R"("chunks":1,"files":1)")));
 }
 
 TEST_F(FiguresTest, WaywoCountsHashtagsOfValidProjects) {

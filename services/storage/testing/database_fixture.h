@@ -58,6 +58,11 @@ class TestDatabase {
   std::vector<std::string> ChangesAfter(int64_t sequence);
   int64_t newest_sequence() { return database_->NewestPosition().sequence; }
 
+  // Transactions committed so far.
+  int64_t commits() const {
+    return static_cast<int64_t>(metrics_.commits.Value());
+  }
+
   engram::testing::FakeClock& clock() { return clock_; }
   Database& database() { return *database_; }
 
