@@ -13,6 +13,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -92,10 +93,10 @@ class Mirror {
   std::map<std::string, Entry> records_;
 };
 
-class Follower {
+class Replicator {
  public:
-  Follower(const std::string& server, std::string collection,
-           const std::string& file)
+  Replicator(const std::string& server, std::string collection,
+             const std::string& file)
       : collection_(std::move(collection)), mirror_(file) {
     grpc::ChannelArguments arguments;
     // A change carries a record twice, before and after.
@@ -216,9 +217,9 @@ int main(int argc, char** argv) {
     std::cerr << "usage: collection_mirror <server> <collection> <file>\n";
     return 2;
   }
-  Follower follower(argv[1], argv[2], argv[3]);
+  Replicator replicator(argv[1], argv[2], argv[3]);
   while (true) {
-    const grpc::Status status = follower.Run();
+    const grpc::Status status = replicator.Run();
     std::cerr << status.error_message() << "; trying again\n";
     std::this_thread::sleep_for(std::chrono::seconds(1));
   }
