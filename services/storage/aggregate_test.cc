@@ -207,7 +207,7 @@ TEST_F(AggregateTest, SumsKeepTheirType) {
   EXPECT_EQ(Figure("SUM", "cost > 0.15"), R"({"it":2})");
   EXPECT_EQ(Figure("AVG", "failed"), R"({"it":0.5})");
   // The first of the doubles is 9007199254740992 already.
-  EXPECT_EQ(Figure("SUM", "1.0 * tokens"), R"({"it":9007199254740992})");
+  EXPECT_EQ(Figure("SUM", "1.0 * tokens"), R"({"it":9.007199254740992e+15})");
 }
 
 TEST_F(AggregateTest, ASumThatNoIntHoldsIsOutOfRange) {
@@ -220,7 +220,7 @@ TEST_F(AggregateTest, ASumThatNoIntHoldsIsOutOfRange) {
               StatusIs(absl::StatusCode::kOutOfRange, "the sum \"total\""));
   // Beyond on the way only, it is none the worse.
   EXPECT_EQ(Figure("SUM", "tokens"), R"({"it":"9223372036854775807"})");
-  EXPECT_EQ(Figure("AVG", "tokens"), R"({"it":3074457345618258432})");
+  EXPECT_EQ(Figure("AVG", "tokens"), R"({"it":3.0744573456182584e+18})");
 }
 
 TEST_F(AggregateTest, DoublesThatGrowBeyondAllBoundsAreMissing) {
