@@ -15,8 +15,9 @@ namespace engram::filter {
 struct SqlNames {
   // The SQL of the column at `place`, such as `"title"`.
   absl::FunctionRef<std::string(int place)> column;
-  // SQL that yields the rows whose strings field at `place` has the element of
-  // one `?`, to stand after `_row IN`; empty if no table lists the elements.
+  // A SELECT of the rows whose strings field at `place` has the element of one
+  // `?`, without parentheses: two of them would make it one value of a list.
+  // Empty if no table lists the elements.
   absl::FunctionRef<std::string(int place)> rows_with_element;
 };
 
