@@ -274,7 +274,12 @@ CLI::App* AddCommand(CLI::App* cache, Context& context, const std::string& name,
 }
 
 void AddKey(CLI::App* command, const Options& options) {
-  command->add_option("KEY", options->keys, "The key")->required()->expected(1);
+  // Not bound to `keys`: a list would take the words after it, too.
+  command
+      ->add_option_function<std::string>(
+          "KEY", [options](const std::string& key) { options->keys = {key}; },
+          "The key")
+      ->required();
 }
 
 void AddCategory(CLI::App* command, const Options& options,
@@ -284,10 +289,9 @@ void AddCategory(CLI::App* command, const Options& options,
 
 void AddGet(CLI::App* cache, Context& context) {
   auto options = std::make_shared<CacheOptions>();
-  CLI::App* get = AddCommand(cache, context, "get",
-                             "Show an entry, and count "
-                             "a hit",
-                             options, GetEntry);
+  CLI::App* get =
+      AddCommand(cache, context, "get", "Show an entry, and count a hit",
+                 options, GetEntry);
   AddKey(get, options);
   get->add_flag("--value", options->only_value,
                 "Print the value alone: text as it is, the rest as JSON");

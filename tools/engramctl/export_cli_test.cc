@@ -48,7 +48,7 @@ TEST_F(ExportCliTest, WritesToStdoutAndSaysWhereToGoOnOnStderr) {
             "{\"id\":\"a\",\"title\":\"A, b\",\"stars\":1}\n"
             "{\"id\":\"b\",\"title\":\"B\",\"stars\":3}\n");
   EXPECT_THAT(errors_,
-              AllOf(ContainsRegex("^2 records, 73 B in [0-9.]+ s \\("),
+              AllOf(ContainsRegex("^2 records, 69 B in [0-9.]+ s \\("),
                     HasSubstr("(--since exports what changes after it)\n")));
   const std::string position = Position();
   EXPECT_EQ(Engramctl({"export", "notes", "--since", position}), 0);
