@@ -1,5 +1,8 @@
 // RecordService's SQL for people.
 
+#include <memory>
+#include <utility>
+
 #include "libs/rpc/reactors.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
@@ -14,7 +17,8 @@ namespace {
 constexpr int kMaxQueries = 2;
 constexpr absl::Duration kRetryAfter = absl::Seconds(1);
 
-// Counts the queries that run, as one of them, until the end of the scope.
+// Counts the queries that run or wait for a thread, as one of them, for as long
+// as it lives.
 class QuerySlot {
  public:
   explicit QuerySlot(std::atomic<int>& running) : running_(running) {
@@ -41,15 +45,22 @@ class QuerySlot {
 grpc::ServerUnaryReactor* RecordService::Query(
     grpc::CallbackServerContext* context, const v1::QueryRequest* request,
     v1::QueryResponse* response) {
-  return rpc::RunUnary(*pool_, context, [=, this]() -> absl::Status {
-    ASSIGN_OR_RETURN(Database * database, registry_->Find(request->database()));
-    const QuerySlot slot(running_queries_);
-    RETURN_IF_ERROR(slot.Check());
-    const CallBounds bounds = {
-        .deadline = rpc::DeadlineOf(*context),
-        .is_cancelled = [context] { return context->IsCancelled(); }};
-    return RunSqlQuery(*database, *request, bounds, {}, response);
-  });
+  // Before the pool, whose threads the queries that run may all hold.
+  auto slot = std::make_shared<QuerySlot>(running_queries_);
+  if (const absl::Status free = slot->Check(); !free.ok()) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    rpc::Finish(reactor, free);
+    return reactor;
+  }
+  return rpc::RunUnary(
+      *pool_, context, [=, this, slot = std::move(slot)]() -> absl::Status {
+        ASSIGN_OR_RETURN(Database * database,
+                         registry_->Find(request->database()));
+        const CallBounds bounds = {
+            .deadline = rpc::DeadlineOf(*context),
+            .is_cancelled = [context] { return context->IsCancelled(); }};
+        return RunSqlQuery(*database, *request, bounds, {}, response);
+      });
 }
 
 }  // namespace engram::storage

