@@ -46,7 +46,7 @@ class Mirror {
       if (!google::protobuf::util::JsonStringToMessage(line, &record).ok()) {
         throw std::runtime_error(path_ + " is damaged; delete it");
       }
-      records_[record.id()] = {.record = std::move(record)};
+      records_[record.id()].record = record;
     }
   }
 
