@@ -1,10 +1,9 @@
 #include "services/storage/cache_leases.h"
 
-#include <random>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/status/errors.h"
+#include "services/storage/random_bits.h"
 
 namespace engram::storage {
 namespace {
@@ -13,11 +12,7 @@ using Kind = CacheLeases::Outcome::Kind;
 
 // A name that no lease had before, of an earlier process neither.
 std::string NewLease() {
-  thread_local std::mt19937_64 generator{[] {
-    std::random_device device;
-    return uint64_t{device()} << 32 | device();
-  }()};
-  return absl::StrFormat("%016x%016x", generator(), generator());
+  return absl::StrFormat("%016x%016x", RandomBits(), RandomBits());
 }
 
 absl::Status LeaseLost(const CacheKey& key) {

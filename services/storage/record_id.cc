@@ -1,20 +1,11 @@
 #include "services/storage/record_id.h"
 
-#include <random>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "services/storage/random_bits.h"
 
 namespace engram::storage {
 namespace {
-
-uint64_t RandomBits() {
-  thread_local std::mt19937_64 generator{[] {
-    std::random_device device;
-    return uint64_t{device()} << 32 | device();
-  }()};
-  return generator();
-}
 
 // Bytes of the character that starts `text`, or 0 if its UTF-8 is invalid.
 int CharacterLength(absl::string_view text) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/collection_table.h"
+#include "services/storage/random_bits.h"
 
 namespace engram::storage {
 namespace {
@@ -23,14 +24,6 @@ absl::Status ReadRows(sqlite::Statement& select, std::vector<int64_t>& rows) {
     if (!found) return absl::OkStatus();
     rows.push_back(select.Int(0));
   }
-}
-
-std::mt19937_64& Generator() {
-  thread_local std::mt19937_64 generator{[] {
-    std::random_device device;
-    return uint64_t{device()} << 32 | device();
-  }()};
-  return generator;
 }
 
 }  // namespace
@@ -98,9 +91,10 @@ absl::Status RowFinder::Draw(size_t count, std::vector<int64_t>& rows) {
       connection_.Cached(absl::StrCat("SELECT _row FROM ", table_, " WHERE ",
                                       condition_.sql, " AND _row = ?")));
   const int last = BindAll(select, 1, condition_.parameters);
+  RandomSource source;
   absl::flat_hash_set<int64_t> tried;
   for (int64_t i = 0; i < draws && rows.size() < count; ++i) {
-    const int64_t row = any(Generator());
+    const int64_t row = any(source);
     if (!tried.insert(row).second) continue;
     select.BindInt(last, row);
     RETURN_IF_ERROR(ReadRows(select, rows));
