@@ -1,11 +1,11 @@
 #include "libs/filter/filter.h"
-#include "libs/filter/parse_value.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "libs/filter/lexer.h"
 #include "libs/filter/parameters.h"
+#include "libs/filter/parse_value.h"
 #include "libs/filter/parser.h"
 #include "libs/filter/sql.h"
 #include "libs/filter/type_checker.h"

@@ -50,7 +50,8 @@ class Parser {
 
 // Appends `value` as compact JSON, the keys of each object sorted, so that
 // equal values are equal text, and ParseValue makes the same value of it. A
-// number that is not finite becomes null, and so does a Value that holds nothing.
+// number that is not finite becomes null, and so does a Value that holds
+// nothing.
 void AppendJson(const google::protobuf::Value& value, std::string* out);
 void AppendJson(const google::protobuf::Struct& object, std::string* out);
 

@@ -142,8 +142,8 @@ absl::StatusOr<KeptVersion> ReadVersion(sqlite::Connection& connection,
   kept.record.row = key.row;
   kept.record.version = key.version;
   kept.record.id = std::string(select.Text(0));
-  ASSIGN_OR_RETURN(kept.record.values,
-                   DecodeBody(collection, select.Blob(1), UnreadableFields::kLeaveOut));
+  ASSIGN_OR_RETURN(kept.record.values, DecodeBody(collection, select.Blob(1),
+                                                  UnreadableFields::kLeaveOut));
   kept.record.created_us = select.Int(2);
   kept.record.updated_us = select.Int(3);
   kept.end = static_cast<VersionEnd>(select.Int(4));

@@ -242,8 +242,7 @@ absl::StatusOr<std::vector<StoredRecord>> WhereRun::ReadSlice(
 }
 
 bool WhereRun::Meets(const StoredRecord& record) const {
-  if (record.deleted_us.has_value() &&
-      change_->deleted() == Deleted::kHidden) {
+  if (record.deleted_us.has_value() && change_->deleted() == Deleted::kHidden) {
     return false;
   }
   return filter::Matches(

@@ -26,8 +26,7 @@ absl::Status WhereDelete::Prepare(absl::string_view database,
   ASSIGN_OR_RETURN(collection_,
                    FindCollection(database, catalog, request_.collection()));
   schema_version_ = collection_->schema_version;
-  deleted_ = request_.purge() ? Deleted::kIncluded
-                              : Deleted::kHidden;
+  deleted_ = request_.purge() ? Deleted::kIncluded : Deleted::kHidden;
   SharedParameters parameters(request_.parameters());
   FieldViolations violations;
   filter_ = DecodeWhereFilter(collection_->spec, request_.filter(), parameters,

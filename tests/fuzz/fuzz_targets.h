@@ -30,8 +30,8 @@ int FuzzList(const uint8_t* data, size_t size);
 // and read again as the same.
 int FuzzSchema(const uint8_t* data, size_t size);
 
-// Looks for the bytes as words, in a store for each tokenizer: that must succeed
-// and find what a plain evaluation of the query finds.
+// Looks for the bytes as words, in a store for each tokenizer: that must
+// succeed and find what a plain evaluation of the query finds.
 int FuzzText(const uint8_t* data, size_t size);
 
 // Runs the bytes as SQL that a person wrote; nothing may be written, whatever
