@@ -64,12 +64,15 @@ void CacheLeases::Acquire(const CacheKey& key, absl::Duration duration,
       outcome.kind = Kind::kFull;
     } else {
       wait_ends_.emplace(std::pair(deadline, ticket), key);
-      found->second.waiters.emplace(
-          ticket, Waiter{duration, deadline, std::move(told)});
+      // What is swapped in is empty: `told` is, from here on.
+      Waiter& waiter = found->second.waiters
+                           .emplace(ticket, Waiter{duration, deadline, nullptr})
+                           .first->second;
+      std::swap(waiter.told, told);
     }
   }
   Tell(std::move(calls));
-  // Moved from if it waits.
+  // Empty if it waits.
   if (told) told(std::move(outcome));
 }
 

@@ -26,6 +26,8 @@ struct CacheKey {
   std::string collection;
   std::string key;
 
+  // A false alarm of clang-tidy 14.
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   friend auto operator<=>(const CacheKey&, const CacheKey&) = default;
   template <typename Hash>
   friend Hash AbslHashValue(Hash hash, const CacheKey& key) {

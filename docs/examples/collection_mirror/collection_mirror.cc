@@ -21,7 +21,18 @@
 
 namespace {
 
-using namespace engram::storage::v1;
+using engram::storage::v1::AcknowledgeChangesRequest;
+using engram::storage::v1::AcknowledgeChangesResponse;
+using engram::storage::v1::Change;
+using engram::storage::v1::FEED_VIEW_RECORD;
+using engram::storage::v1::FeedService;
+using engram::storage::v1::Record;
+using engram::storage::v1::RecordChanged;
+using engram::storage::v1::SnapshotRecord;
+using engram::storage::v1::StreamSnapshotRequest;
+using engram::storage::v1::StreamSnapshotResponse;
+using engram::storage::v1::WatchChangesRequest;
+using engram::storage::v1::WatchChangesResponse;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kSaveInterval = std::chrono::milliseconds(500);
