@@ -45,7 +45,7 @@ constexpr int kPageSize = 1000;
 
 struct CacheOptions {
   std::string collection = "cache";
-  std::vector<std::string> keys;
+  std::string key;
   std::string category;
   // get.
   bool only_value = false;
@@ -54,6 +54,7 @@ struct CacheOptions {
   bool is_text = false;
   absl::Duration ttl = absl::ZeroDuration();
   // keys, delete.
+  std::vector<std::string> keys;
   std::string glob;
   std::string regex;
   bool include_expired = false;
@@ -91,7 +92,7 @@ absl::Status ReportMiss(Context& context, const std::string& key) {
 
 absl::Status GetEntry(Context& context, const CacheOptions& options) {
   auto request = NewRequest<CacheServiceGetRequest>(context, options);
-  request.set_key(options.keys.at(0));
+  request.set_key(options.key);
   ASSIGN_OR_RETURN(const CacheServiceGetResponse response,
                    context.connection().Call(
                        Role::kStorage, &CacheService::Stub::Get, request));
@@ -110,7 +111,7 @@ absl::Status GetEntry(Context& context, const CacheOptions& options) {
 absl::Status SetEntry(Context& context, const CacheOptions& options) {
   auto request = NewRequest<SetRequest>(context, options);
   CacheEntry& entry = *request.mutable_entry();
-  entry.set_key(options.keys.at(0));
+  entry.set_key(options.key);
   entry.set_category(options.category);
   std::string text = options.value;
   if (text == "-") {
@@ -147,7 +148,7 @@ absl::Status SetEntry(Context& context, const CacheOptions& options) {
 
 absl::Status HasEntry(Context& context, const CacheOptions& options) {
   auto request = NewRequest<HasRequest>(context, options);
-  request.set_key(options.keys.at(0));
+  request.set_key(options.key);
   ASSIGN_OR_RETURN(const HasResponse response,
                    context.connection().Call(
                        Role::kStorage, &CacheService::Stub::Has, request));
@@ -274,12 +275,7 @@ CLI::App* AddCommand(CLI::App* cache, Context& context, const std::string& name,
 }
 
 void AddKey(CLI::App* command, const Options& options) {
-  // Not bound to `keys`: a list would take the words after it, too.
-  command
-      ->add_option_function<std::string>(
-          "KEY", [options](const std::string& key) { options->keys = {key}; },
-          "The key")
-      ->required();
+  command->add_option("KEY", options->key, "The key")->required();
 }
 
 void AddCategory(CLI::App* command, const Options& options,
@@ -289,9 +285,10 @@ void AddCategory(CLI::App* command, const Options& options,
 
 void AddGet(CLI::App* cache, Context& context) {
   auto options = std::make_shared<CacheOptions>();
-  CLI::App* get =
-      AddCommand(cache, context, "get", "Show an entry, and count a hit",
-                 options, GetEntry);
+  CLI::App* get = AddCommand(cache, context, "get",
+                             "Show an entry, and count "
+                             "a hit",
+                             options, GetEntry);
   AddKey(get, options);
   get->add_flag("--value", options->only_value,
                 "Print the value alone: text as it is, the rest as JSON");
