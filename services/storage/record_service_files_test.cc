@@ -157,28 +157,26 @@ TEST_F(RecordServiceFilesTest, AQueryEndsWithItsDeadline) {
               StatusIs(absl::StatusCode::kDeadlineExceeded));
 }
 
-TEST_F(RecordServiceFilesTest, FewQueriesRunAtOnceAndACancelledOneMakesRoom) {
-  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+TEST_F(RecordServiceFilesTest, FewQueriesRunAtOnceAndOneThatEndsMakesRoom) {
+  std::atomic<int> refused = 0;
   std::vector<std::thread> callers;
-  for (int i = 0; i < 2; ++i) {
-    contexts.push_back(std::make_unique<grpc::ClientContext>());
-    callers.emplace_back([&, context = contexts.back().get()] {
-      v1::QueryRequest request;
-      request.set_sql(kEndless);
-      v1::QueryResponse response;
-      EXPECT_THAT(
-          FromGrpcStatus(storage_.records().Query(context, request, &response)),
-          StatusIs(absl::StatusCode::kCancelled));
+  for (int i = 0; i < 3; ++i) {
+    callers.emplace_back([&] {
+      const absl::Status status = Query(kEndless, absl::Seconds(3));
+      if (absl::IsDeadlineExceeded(status)) return;
+      EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted,
+                                   "other SQL queries are running"));
+      ++refused;
     });
   }
-  // Until both run.
-  absl::Status status;
-  while (status.ok()) status = Query("SELECT 1", absl::Seconds(30));
-  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted,
-                               "other SQL queries are running"));
-  for (const auto& context : contexts) context->TryCancel();
   for (std::thread& caller : callers) caller.join();
-  while (!status.ok()) status = Query("SELECT 1", absl::Seconds(30));
+  EXPECT_GE(refused, 1);
+  absl::Status status;
+  do {
+    // The server may learn of an end a moment after its client.
+    status = Query("SELECT 1", absl::Seconds(30));
+  } while (absl::IsResourceExhausted(status));
+  EXPECT_OK(status);
 }
 
 }  // namespace
