@@ -8,6 +8,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "libs/sqlite/memory_budget.h"
 #include "libs/sqlite/sqlite_error.h"
 #include "libs/status/status_macros.h"
@@ -19,6 +20,9 @@ namespace {
 constexpr size_t kMaxCachedStatements = 512;
 // A longer text is hardly a form that many requests share.
 constexpr size_t kMaxCachedBytes = 32 << 10;
+// How long a statement waits for another process's lock.
+constexpr int kBusyMilliseconds = 5000;
+constexpr int kRestartTryMilliseconds = 50;
 
 // Creates the file with its final mode: SQLite alone would use the umask, and
 // gives the log and the shared memory the mode of the main file.
@@ -72,7 +76,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(
 
 absl::Status Connection::Configure(Access access, Durability durability) {
   // First, so that the pragmas after it wait for another process's lock too.
-  RETURN_IF_ERROR(SetPragma("busy_timeout", "5000", "5000"));
+  sqlite3_busy_timeout(db_, kBusyMilliseconds);
   // A page holds a few records whole; must come before the first table.
   RETURN_IF_ERROR(Execute("PRAGMA page_size = 8192"));
   // Readers and the one writer never block each other.
@@ -206,6 +210,21 @@ int Connection::last_error() const { return sqlite3_extended_errcode(db_); }
 
 absl::Status Connection::CheckpointPassive() {
   return Checkpoint(SQLITE_CHECKPOINT_PASSIVE);
+}
+
+absl::Status Connection::CheckpointRestart(absl::Duration wait) {
+  // SQLite 3.40 waits for a place among the readers to be free of an old read
+  // and does not look again which read holds it: reads that follow each other
+  // without a gap can all take that place, though they are new and in nobody's
+  // way. A new try sees that.
+  const absl::Time end = absl::Now() + wait;
+  sqlite3_busy_timeout(db_, kRestartTryMilliseconds);
+  absl::Status restart;
+  do {
+    restart = Checkpoint(SQLITE_CHECKPOINT_RESTART);
+  } while (absl::IsUnavailable(restart) && absl::Now() < end);
+  sqlite3_busy_timeout(db_, kBusyMilliseconds);
+  return restart;
 }
 
 absl::Status Connection::CheckpointTruncate() {

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "libs/sqlite/statement.h"
 
 namespace engram::sqlite {
@@ -84,6 +85,10 @@ class Connection {
   // Moves pages from the write-ahead log into the file, as many as readers and
   // writers that are busy now allow. Never waits for them.
   absl::Status CheckpointPassive();
+  // Moves all of them and waits, for some `wait`, until no reader needs the
+  // log: the next commit begins it anew. `Unavailable` if others are busy for
+  // longer.
+  absl::Status CheckpointRestart(absl::Duration wait);
   // Moves all of them and empties the log. `Unavailable` if others are busy.
   absl::Status CheckpointTruncate();
 

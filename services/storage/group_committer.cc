@@ -67,7 +67,8 @@ GroupCommitter::GroupCommitter(std::unique_ptr<sqlite::Connection> connection,
       first_head_(log.head()),
       on_commit_(std::move(on_commit)),
       log_(std::move(log)),
-      schema_version_(schema_version) {}
+      schema_version_(schema_version),
+      restart_bytes_(options.max_wal_bytes) {}
 
 GroupCommitter::~GroupCommitter() { Stop(); }
 
@@ -139,7 +140,7 @@ GroupCommitter::Group GroupCommitter::TakeGroup() {
 void GroupCommitter::CommitGroup(Group group) {
   if (group[0].run_alone != nullptr) {
     group[0].done(RunAlone(group[0]));
-    return CheckpointIfLarge();
+    return RestartLogIfLarge();
   }
   std::vector<absl::Status> results(group.size());
   const absl::Status status =
@@ -154,16 +155,24 @@ void GroupCommitter::CommitGroup(Group group) {
     }
   }
   for (size_t i = 0; i < group.size(); ++i) group[i].done(results[i]);
-  CheckpointIfLarge();
+  RestartLogIfLarge();
 }
 
-void GroupCommitter::CheckpointIfLarge() {
-  if (connection_->wal_bytes() <= options_.max_wal_bytes) return;
-  const absl::Status checkpoint = connection_->CheckpointPassive();
-  if (!checkpoint.ok()) {
-    log::Warning("checkpoint failed",
-                 {{"path", connection_->path()}, {"error", checkpoint}});
+void GroupCommitter::RestartLogIfLarge() {
+  if (connection_->wal_bytes() <= restart_bytes_) return;
+  const absl::Status restart =
+      connection_->CheckpointRestart(options_.max_restart_wait);
+  if (restart.ok()) {
+    restart_bytes_ = options_.max_wal_bytes;
+    return;
   }
+  // A read that outlasts the wait, a backup for instance, must not hold up
+  // every write: each time the log may become twice as large.
+  restart_bytes_ = 2 * connection_->wal_bytes();
+  log::Warning("a long read keeps the write-ahead log from being begun anew",
+               {{"path", connection_->path()},
+                {"wal_bytes", connection_->wal_bytes()},
+                {"error", restart}});
 }
 
 absl::Status GroupCommitter::RunAlone(Write& write) {

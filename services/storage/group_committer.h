@@ -82,10 +82,12 @@ class GroupCommitter {
     // What may wait; a write beyond it gets `ResourceExhausted`.
     size_t max_queued_writes = 4096;
     size_t max_queued_bytes = size_t{64} << 20;
-    // A write-ahead log beyond this is checkpointed by the writer itself, while
-    // the writes wait: where they never pause, another connection's checkpoint
-    // never catches up, and the log would grow for ever.
+    // Where a write-ahead log is beyond this, the writes wait until the writer
+    // itself has moved it into the file and no reader needs it: a log is begun
+    // anew only at a moment when it is all moved and all readers are past it,
+    // which may never come by itself beside writes and reads that do not pause.
     int64_t max_wal_bytes = int64_t{256} << 20;
+    absl::Duration max_restart_wait = absl::Seconds(5);
   };
 
   // What the newest commit left.
@@ -136,7 +138,7 @@ class GroupCommitter {
   absl::Status RunAlone(Write& write);
   // Notes if a commit's error leaves it unknown what is on the disk.
   void NoteIfBroken(const absl::Status& commit, int error);
-  void CheckpointIfLarge();
+  void RestartLogIfLarge();
   // Runs `writes` in one transaction. OK if it was committed: `results` then
   // says what came of each. Else nothing of them is kept.
   absl::Status TryCommit(absl::Span<Write> writes,
@@ -161,6 +163,8 @@ class GroupCommitter {
   int64_t schema_version_ = 0;
   // Not OK once durability is unknown.
   absl::Status broken_;
+  // The size of the write-ahead log at which the writes wait for readers.
+  int64_t restart_bytes_;
   // What the metric holds of this database's log.
   int64_t exported_wal_bytes_ = 0;
 

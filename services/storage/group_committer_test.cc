@@ -3,7 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <functional>
+#include <memory>
+#include <string>
+#include <thread>
 
 #include "absl/synchronization/notification.h"
 #include "libs/clock/testing/fake_clock.h"
@@ -30,7 +35,7 @@ class GroupCommitterTest : public ::testing::Test {
     Open();
     ASSERT_OK(Wait([](WriteTransaction& transaction) {
       return transaction.connection().Execute(
-          "CREATE TABLE t (a INTEGER UNIQUE)");
+          "CREATE TABLE t (a INTEGER UNIQUE); CREATE TABLE large (a BLOB)");
     }));
     commits_.clear();
   }
@@ -126,6 +131,30 @@ class GroupCommitterTest : public ::testing::Test {
       return access.Commit(transaction);
     };
   }
+
+  // Grows the write-ahead log by some 64 KiB.
+  static Work InsertLarge() {
+    return [](WriteTransaction& transaction) {
+      return transaction.connection().Execute(
+          "INSERT INTO large VALUES (zeroblob(65536))");
+    };
+  }
+
+  // One state of the file, for as long as it lives.
+  class Read {
+   public:
+    explicit Read(const std::string& path)
+        : connection_(
+              *sqlite::Connection::Open(path, sqlite::Access::kReadOnly)),
+          transaction_(*sqlite::Transaction::Begin(
+              *connection_, sqlite::Transaction::Kind::kRead)) {
+      EXPECT_OK(connection_->QueryInt("SELECT count(*) FROM t"));
+    }
+
+   private:
+    const std::unique_ptr<sqlite::Connection> connection_;
+    const sqlite::Transaction transaction_;
+  };
 
   std::vector<int64_t> Values() {
     std::vector<int64_t> values;
@@ -298,6 +327,41 @@ TEST_F(GroupCommitterTest, StopCommitsWhatIsQueuedAndRefusesWhatComesLater) {
   EXPECT_OK(results_[0]);
   EXPECT_THAT(results_[1], StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_THAT(Values(), ElementsAre(1));
+}
+
+TEST_F(GroupCommitterTest, ReadsWithoutAGapDoNotLetTheWriteAheadLogGrow) {
+  committer_->Stop();
+  Open({.max_wal_bytes = 1 << 20});
+  std::atomic<bool> end = false;
+  std::thread readers([&] {
+    // Each read begins before the other ends.
+    std::unique_ptr<Read> reads[2];
+    for (int i = 0; !end; i = 1 - i) {
+      reads[i] = std::make_unique<Read>(path_);
+      absl::SleepFor(absl::Milliseconds(2));
+      reads[1 - i].reset();
+    }
+  });
+  int64_t max_wal_bytes = 0;
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_OK(Wait(InsertLarge()));
+    max_wal_bytes = std::max(max_wal_bytes, writer_->wal_bytes());
+  }
+  end = true;
+  readers.join();
+  EXPECT_LT(max_wal_bytes, 3 << 20);
+}
+
+TEST_F(GroupCommitterTest, WritesGoOnBesideAReadLongerThanTheWaitForIt) {
+  committer_->Stop();
+  Open({.max_wal_bytes = 1 << 20, .max_restart_wait = absl::ZeroDuration()});
+  {
+    const Read read(path_);
+    for (int i = 0; i < 100; ++i) ASSERT_OK(Wait(InsertLarge()));
+    EXPECT_GT(writer_->wal_bytes(), 6 << 20);
+  }
+  for (int i = 0; i < 200; ++i) ASSERT_OK(Wait(InsertLarge()));
+  EXPECT_LT(writer_->wal_bytes(), 3 << 20);
 }
 
 TEST_F(GroupCommitterTest, TheLogGoesOnWhereItEnded) {
