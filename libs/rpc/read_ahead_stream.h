@@ -83,8 +83,10 @@ class ReadAheadStream : public grpc::ServerWriteReactor<Response> {
   }
 
   void Write(int sent) {
-    this->StartWrite(&responses_[sent]);
+    // Before the write, which encodes the response: another thread may fill in
+    // the next one meanwhile.
     Next(&responses_[1 - sent]);
+    this->StartWrite(&responses_[sent]);
   }
 
   void FinishBroken() {

@@ -22,6 +22,8 @@ enum class Access {
   // Queries only. The file is still opened for writing: a reader of a
   // write-ahead log must be able to build its shared-memory index.
   kReadOnly,
+  // The same for reads of whole tables: each page is looked at once.
+  kScan,
   // Reads and writes; creates the file, mode 0600, where there is none.
   kReadWrite,
   // The same for work such as VACUUM whose temporary data may not fit memory.

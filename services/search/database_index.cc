@@ -94,13 +94,15 @@ void DatabaseIndex::SetIndex(std::shared_ptr<Index> index) {
 absl::Status DatabaseIndex::ApplySnapshot(
     const storage::v1::SnapshotRecords& part) {
   Batches batches;
+  absl::string_view values = part.values();
   for (const storage::v1::SnapshotRecord& record : part.records()) {
     if (record.has_expire_time()) {
-      ExpiriesOf(record.collection())->Set(record.row(), ExpiryOf(record));
+      ExpiriesOf(part.collection())->Set(record.row(), ExpiryOf(record));
     }
     for (const storage::v1::StoredVectors& stored : record.vectors()) {
+      ASSIGN_OR_RETURN(StoredChunks chunks, TakeChunks(stored, &values));
       RETURN_IF_ERROR(DecodePut(stored.generation(), record.row(), record.id(),
-                                stored.sequence(), stored.chunks(), batches));
+                                stored.sequence(), std::move(chunks), batches));
     }
     for (const storage::v1::PendingVector& pending : record.pending()) {
       Await(pending.generation(), record.row(), pending.sequence(), batches);
@@ -236,7 +238,7 @@ absl::Status DatabaseIndex::Decode(const storage::v1::Change& change,
     case storage::v1::Change::kVectorsStored: {
       const storage::v1::VectorsStored& stored = change.vectors_stored();
       return DecodePut(stored.generation(), stored.row(), stored.id(), sequence,
-                       stored.chunks(), batches);
+                       ChunksOf(stored), batches);
     }
     default:
       // To pass over what a newer storage says would leave the index wrong.
@@ -258,10 +260,10 @@ void DatabaseIndex::DecodeRecord(const storage::v1::RecordChanged& record,
   ExpiriesOf(record.collection())->Set(record.row(), ExpiryOf(record));
 }
 
-absl::Status DatabaseIndex::DecodePut(
-    int64_t generation, int64_t row, absl::string_view id, int64_t sequence,
-    const google::protobuf::RepeatedPtrField<common::v1::Vector>& chunks,
-    Batches& batches) const {
+absl::Status DatabaseIndex::DecodePut(int64_t generation, int64_t row,
+                                      absl::string_view id, int64_t sequence,
+                                      StoredChunks chunks,
+                                      Batches& batches) const {
   const std::shared_ptr<Index> index = FindGeneration(generation);
   if (index == nullptr) return absl::OkStatus();
   IndexChange put{.kind = IndexChange::Kind::kPutVectors,
@@ -269,15 +271,14 @@ absl::Status DatabaseIndex::DecodePut(
                   .sequence = sequence,
                   .id = id};
   const size_t wanted = index->spec().dimensions * sizeof(float);
-  for (const common::v1::Vector& chunk : chunks) {
-    if (chunk.values().size() != wanted) {
-      return absl::DataLossError(
-          absl::StrCat("record \"", id, "\": a vector has ",
-                       chunk.values().size() / sizeof(float),
-                       " values, the index wants ", index->spec().dimensions));
+  for (const absl::string_view chunk : chunks) {
+    if (chunk.size() != wanted) {
+      return absl::DataLossError(absl::StrCat(
+          "record \"", id, "\": a vector has ", chunk.size() / sizeof(float),
+          " values, the index wants ", index->spec().dimensions));
     }
-    put.chunks.push_back(chunk.values());
   }
+  put.chunks = std::move(chunks);
   if (put.chunks.size() > kMaxChunks) {
     return absl::DataLossError(
         absl::StrCat("record \"", id, "\" has ", put.chunks.size(), " chunks"));

@@ -19,6 +19,7 @@
 #include "services/search/expiry_table.h"
 #include "services/search/index.h"
 #include "services/search/position_waiters.h"
+#include "services/search/stored_chunks.h"
 
 namespace engram::search {
 
@@ -103,10 +104,9 @@ class DatabaseIndex {
   absl::Status Decode(const storage::v1::Change& change, Batches& batches);
   void DecodeRecord(const storage::v1::RecordChanged& record, int64_t sequence,
                     Batches& batches);
-  absl::Status DecodePut(
-      int64_t generation, int64_t row, absl::string_view id, int64_t sequence,
-      const google::protobuf::RepeatedPtrField<common::v1::Vector>& chunks,
-      Batches& batches) const;
+  absl::Status DecodePut(int64_t generation, int64_t row, absl::string_view id,
+                         int64_t sequence, StoredChunks chunks,
+                         Batches& batches) const;
   void Await(int64_t generation, int64_t row, int64_t sequence,
              Batches& batches) const;
 

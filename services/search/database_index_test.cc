@@ -101,18 +101,19 @@ TEST_F(DatabaseIndexTest, ASnapshotAndTheChangesSinceItsStartEndAtTheTruth) {
   DatabaseIndex database(Position{"default", 7, 1}, 1001);
   ASSERT_THAT(database.AddCollection(NotesCollection()), IsOk());
   storage::v1::SnapshotRecords part;
+  part.set_collection("notes");
   storage::v1::SnapshotRecord& a = *part.add_records();  // Read after change 9.
-  a.set_collection("notes");
   a.set_row(1);
   a.set_id("a");
   storage::v1::StoredVectors& vectors = *a.add_vectors();
   vectors.set_generation(1);
   vectors.set_sequence(9);
   const std::vector<float> nine = {9, 0};
-  vectors.add_chunks()->set_values(std::string(vector::Pack(nine)));
+  part.set_values(std::string(vector::Pack(nine)));
+  vectors.set_chunks(1);
+  vectors.set_bytes(8);
   storage::v1::SnapshotRecord& b =
       *part.add_records();  // Read after change 10.
-  b.set_collection("notes");
   b.set_row(2);
   b.set_id("b");
   b.add_pending()->set_generation(1);
@@ -212,8 +213,8 @@ TEST_F(DatabaseIndexTest, ASnapshotSaysWhenARecordExpires) {
   feed_.CreateNotes();
   ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
   storage::v1::SnapshotRecords part;
+  part.set_collection("notes");
   storage::v1::SnapshotRecord& record = *part.add_records();
-  record.set_collection("notes");
   record.set_row(1);
   record.mutable_expire_time()->set_seconds(2'000'000'000);
   ASSERT_THAT(database_.ApplySnapshot(part), IsOk());

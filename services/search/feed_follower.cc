@@ -5,6 +5,7 @@
 
 #include "absl/time/clock.h"
 #include "libs/log/log.h"
+#include "libs/rpc/arena_message.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/status_macros.h"
 
@@ -104,13 +105,15 @@ absl::Status FeedFollower::ReadSnapshot() {
   StreamCall::Scope scope(call_, context);
   const auto reader = feed_->StreamSnapshot(&context, request);
   building_ = nullptr;
-  storage::v1::StreamSnapshotResponse response;
+  rpc::ArenaMessage<storage::v1::StreamSnapshotResponse> message;
+  storage::v1::StreamSnapshotResponse* response = message.Renew();
   bool ended = false;
   absl::Status status;
-  while (status.ok() && reader->Read(&response)) {
+  while (status.ok() && reader->Read(response)) {
     scope.Heard();
-    ended = response.has_end();
-    status = ReadSnapshotPart(response);
+    ended = response->has_end();
+    status = ReadSnapshotPart(*response);
+    response = message.Renew();
   }
   if (!status.ok()) context.TryCancel();
   const absl::Status finished = FromGrpcStatus(reader->Finish());

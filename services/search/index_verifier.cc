@@ -105,10 +105,12 @@ absl::Status IndexVerifier::ReadSnapshotPart(
                      Position::Parse(response.end().position()));
     snapshot_end_ = end.sequence;
   }
+  absl::string_view values = response.records().values();
   for (const auto& record : response.records().records()) {
     for (const storage::v1::StoredVectors& vectors : record.vectors()) {
+      ASSIGN_OR_RETURN(const StoredChunks chunks, TakeChunks(vectors, &values));
       if (vectors.generation() != spec_.generation) continue;
-      Put(record.row(), record.id(), vectors.chunks());
+      Put(record.row(), record.id(), chunks);
     }
   }
   snapshot_records_read_ += response.records().records_size();
@@ -199,16 +201,16 @@ void IndexVerifier::Apply(const storage::v1::Change& change) {
     if (stored.chunks().empty()) {
       unknown_rows_.insert(stored.row());
     } else {
-      Put(stored.row(), stored.id(), stored.chunks());
+      Put(stored.row(), stored.id(), ChunksOf(stored));
     }
   }
 }
 
-void IndexVerifier::Put(
-    int64_t row, const std::string& id,
-    const google::protobuf::RepeatedPtrField<common::v1::Vector>& chunks) {
-  for (int chunk = 0; chunk < chunks.size(); ++chunk) {
-    stored_[{row, chunk}] = {vector::Checksum(chunks[chunk].values()), id};
+void IndexVerifier::Put(int64_t row, const std::string& id,
+                        const StoredChunks& chunks) {
+  for (size_t chunk = 0; chunk < chunks.size(); ++chunk) {
+    stored_[{row, static_cast<int>(chunk)}] = {vector::Checksum(chunks[chunk]),
+                                               id};
   }
 }
 

@@ -16,6 +16,7 @@
 #include "services/search/feed_follower.h"
 #include "services/search/index.h"
 #include "services/search/operation_store.h"
+#include "services/search/stored_chunks.h"
 
 namespace engram::search {
 
@@ -65,9 +66,7 @@ class IndexVerifier {
   // newest sequence.
   absl::StatusOr<int64_t> FollowTo(int64_t sequence);
   void Apply(const storage::v1::Change& change);
-  void Put(
-      int64_t row, const std::string& id,
-      const google::protobuf::RepeatedPtrField<common::v1::Vector>& chunks);
+  void Put(int64_t row, const std::string& id, const StoredChunks& chunks);
   void Erase(int64_t row);
   Differences Compare(const FrozenIndex& frozen) const;
   v1::VerifyIndexResult Report(const FrozenIndex& frozen,

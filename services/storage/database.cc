@@ -25,6 +25,7 @@ constexpr absl::string_view kCountOutbox = "SELECT count(*) FROM _outbox";
 constexpr int64_t kTouchPatienceUs = 1'000'000;
 // Touched records that one write takes.
 constexpr size_t kTouchesAWrite = 1000;
+constexpr size_t kMaxIdleScanners = 1;
 
 }  // namespace
 
@@ -75,7 +76,8 @@ Database::Database(std::string name, std::string path, int64_t created_us,
       outbox_(name_, &catalog_),
       caches_(clock),
       jobs_(metrics),
-      readers_(std::move(path), options.max_idle_readers) {}
+      readers_(path, sqlite::Access::kReadOnly, options.max_idle_readers),
+      scanners_(std::move(path), sqlite::Access::kScan, kMaxIdleScanners) {}
 
 Database::~Database() { Close(); }
 
@@ -102,7 +104,15 @@ absl::Status Database::Load(sqlite::Connection& connection) {
 }
 
 absl::StatusOr<ReadView> Database::BeginRead() {
-  ASSIGN_OR_RETURN(ReadPool::Lease reader, readers_.Acquire());
+  return BeginReadWith(readers_);
+}
+
+absl::StatusOr<ReadView> Database::BeginScan() {
+  return BeginReadWith(scanners_);
+}
+
+absl::StatusOr<ReadView> Database::BeginReadWith(ReadPool& pool) {
+  ASSIGN_OR_RETURN(ReadPool::Lease reader, pool.Acquire());
   ASSIGN_OR_RETURN(
       sqlite::Transaction transaction,
       sqlite::Transaction::Begin(*reader, sqlite::Transaction::Kind::kRead));
@@ -301,6 +311,7 @@ void Database::Close() {
   caches_.leases().Stop();
   jobs_.Stop();
   readers_.Close();
+  scanners_.Close();
   if (committer_ != nullptr) {
     SubmitTouches();
     committer_->Stop();

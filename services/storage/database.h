@@ -139,6 +139,8 @@ class Database {
   absl::StatusOr<ReadPool::Lease> AcquireReader() { return readers_.Acquire(); }
   // For reads that use collections.
   absl::StatusOr<ReadView> BeginRead();
+  // For those that read whole tables.
+  absl::StatusOr<ReadView> BeginScan();
 
   Catalog& catalog() { return catalog_; }
   FollowerTable& followers() { return followers_; }
@@ -179,6 +181,7 @@ class Database {
   Database(std::string name, std::string path, int64_t created_us,
            Options options, const Clock* clock, StorageMetrics* metrics);
 
+  absl::StatusOr<ReadView> BeginReadWith(ReadPool& pool);
   void SubmitTouches();
   absl::Status Load(sqlite::Connection& connection);
   void OnCommit(const GroupCommitter::Commit& commit);
@@ -198,6 +201,7 @@ class Database {
   WaitList commits_;
   JobSignals jobs_;
   ReadPool readers_;
+  ReadPool scanners_;
   absl::AnyInvocable<void(bool)> on_commit_;
   std::atomic<int64_t> newest_sequence_ = 0;
   std::atomic<int64_t> committed_us_ = 0;

@@ -40,6 +40,12 @@ class SnapshotStream : public rpc::ReadAheadStream<v1::StreamSnapshotResponse> {
     if (!queued.ok()) End(queued);
   }
 
+  void Recycle(v1::StreamSnapshotResponse* response) override {
+    if (!response->has_records()) return response->Clear();
+    // Clear would free the records one by one, only to make new ones.
+    response->mutable_records()->Clear();
+  }
+
   void Read(v1::StreamSnapshotResponse* response) {
     if (database_->commits().stopped()) return End(Closed());
     const absl::StatusOr<bool> has_more = reader_.Next(response);

@@ -21,8 +21,7 @@ absl::StatusOr<ReadPool::Lease> ReadPool::Acquire() {
       return lease;
     }
   }
-  ASSIGN_OR_RETURN(auto connection,
-                   sqlite::Connection::Open(path_, sqlite::Access::kReadOnly));
+  ASSIGN_OR_RETURN(auto connection, sqlite::Connection::Open(path_, access_));
   return Lease(this, std::move(connection));
 }
 

@@ -34,8 +34,8 @@ class ReadPool {
 
   // Keeps at most `max_idle` connections open between uses. As many are in use
   // at once as threads call.
-  ReadPool(std::string path, size_t max_idle)
-      : path_(std::move(path)), max_idle_(max_idle) {}
+  ReadPool(std::string path, sqlite::Access access, size_t max_idle)
+      : path_(std::move(path)), access_(access), max_idle_(max_idle) {}
 
   // Opens a connection if none is idle. `Unavailable` after Close.
   absl::StatusOr<Lease> Acquire();
@@ -47,6 +47,7 @@ class ReadPool {
   void Return(std::unique_ptr<sqlite::Connection> connection);
 
   const std::string path_;
+  const sqlite::Access access_;
   const size_t max_idle_;
 
   absl::Mutex mutex_;

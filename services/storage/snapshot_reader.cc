@@ -16,7 +16,7 @@ namespace engram::storage {
 namespace {
 
 // About what a record takes in a message beside its id and its vectors.
-constexpr int64_t kRecordBytes = 48;
+constexpr size_t kRecordBytes = 48;
 
 constexpr absl::string_view kCountRecords =
     "SELECT records FROM _collections WHERE collection = ?";
@@ -123,10 +123,9 @@ absl::StatusOr<int64_t> SnapshotReader::CountRecords(
 }
 
 absl::Status SnapshotReader::ReadRecords(v1::SnapshotRecords* records) {
-  ASSIGN_OR_RETURN(const ReadView view, database_->BeginRead());
+  ASSIGN_OR_RETURN(const ReadView view, database_->BeginScan());
   RETURN_IF_ERROR(CheckSchema(view.schema_version()));
-  int64_t bytes = 0;
-  for (; next_ < collections_.size(); ++next_) {
+  while (next_ < collections_.size() && records->records().empty()) {
     // Not at the end of the one before: that is where the token stands if no
     // other follows.
     if (token_.collection != collections_[next_]->id) {
@@ -135,17 +134,19 @@ absl::Status SnapshotReader::ReadRecords(v1::SnapshotRecords* records) {
     }
     ASSIGN_OR_RETURN(const bool is_full,
                      scope_.view == FeedScope::View::kIndex
-                         ? ReadVectors(view.connection(), records, &bytes)
-                         : ReadBodies(view.connection(), records, &bytes));
-    if (is_full) break;
+                         ? ReadVectors(view.connection(), records)
+                         : ReadBodies(view.connection(), records));
+    records->set_collection(collections_[next_]->name());
+    // Once at its end a collection is not looked at again: beside one who
+    // writes all the time the snapshot would never end.
+    if (!is_full) ++next_;
   }
-  if (!records->records().empty()) records->set_resume_token(token_.Encode());
+  records->set_resume_token(token_.Encode());
   return absl::OkStatus();
 }
 
 absl::StatusOr<bool> SnapshotReader::ReadVectors(sqlite::Connection& reader,
-                                                 v1::SnapshotRecords* records,
-                                                 int64_t* bytes) {
+                                                 v1::SnapshotRecords* records) {
   const Collection& collection = *collections_[next_];
   std::vector<VectorCursor> cursors;
   for (const VectorField& field : collection.vectors) {
@@ -154,14 +155,17 @@ absl::StatusOr<bool> SnapshotReader::ReadVectors(sqlite::Connection& reader,
         VectorCursor::Begin(reader, field.generation, token_.row + 1));
     cursors.push_back(std::move(cursor));
   }
+  std::string* const values = records->mutable_values();
+  // Once, not step by step.
+  if (!cursors.empty()) values->reserve(kSnapshotBytes + kSnapshotBytes / 8);
   ASSIGN_OR_RETURN(sqlite::Statement scan, reader.Cached(collection.scan));
   scan.BindInt(1, token_.row);
-  while (true) {
+  int64_t bytes = 0;
+  while (bytes < kSnapshotBytes) {
     ASSIGN_OR_RETURN(const bool found, scan.Step());
     if (!found) return false;
     token_.row = scan.Int(0);
     v1::SnapshotRecord* const record = records->add_records();
-    record->set_collection(collection.name());
     record->set_row(token_.row);
     const absl::string_view id = scan.Text(1);
     record->set_id(id.data(), id.size());
@@ -171,26 +175,26 @@ absl::StatusOr<bool> SnapshotReader::ReadVectors(sqlite::Connection& reader,
           google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
               scan.Int(3));
     }
-    *bytes += kRecordBytes + static_cast<int64_t>(id.size());
+    const size_t packed = values->size();
     for (VectorCursor& cursor : cursors) {
-      ASSIGN_OR_RETURN(const int64_t vector_bytes,
-                       cursor.Read(token_.row, record));
-      *bytes += vector_bytes;
+      RETURN_IF_ERROR(cursor.Read(token_.row, record, values));
     }
-    if (*bytes >= kSnapshotBytes) return true;
+    bytes += static_cast<int64_t>(kRecordBytes + id.size() + values->size() -
+                                  packed);
   }
+  return true;
 }
 
 absl::StatusOr<bool> SnapshotReader::ReadBodies(sqlite::Connection& reader,
-                                                v1::SnapshotRecords* records,
-                                                int64_t* bytes) {
+                                                v1::SnapshotRecords* records) {
   const Collection& collection = *collections_[next_];
   const int64_t now_us = database_->now_us();
   FeedRecords bodies(reader, scope_.body);
   ASSIGN_OR_RETURN(sqlite::Statement scan,
                    reader.Cached(collection.scan_records));
   scan.BindInt(1, token_.row);
-  while (true) {
+  int64_t bytes = 0;
+  while (bytes < kSnapshotBytes) {
     ASSIGN_OR_RETURN(const bool found, scan.Step());
     if (!found) return false;
     bodies.Scan(scan);
@@ -198,7 +202,6 @@ absl::StatusOr<bool> SnapshotReader::ReadBodies(sqlite::Connection& reader,
     // Nobody sees it any more.
     if (bodies.row().HasExpiredAt(now_us)) continue;
     v1::SnapshotRecord* const record = records->add_records();
-    record->set_collection(collection.name());
     record->set_row(token_.row);
     record->set_id(bodies.row().id);
     record->set_sequence(bodies.row().sequence);
@@ -208,9 +211,9 @@ absl::StatusOr<bool> SnapshotReader::ReadBodies(sqlite::Connection& reader,
         !collection.spec.expire->sliding) {
       *record->mutable_expire_time() = record->record().expire_time();
     }
-    *bytes += static_cast<int64_t>(record->ByteSizeLong());
-    if (*bytes >= kSnapshotBytes) return true;
+    bytes += static_cast<int64_t>(record->ByteSizeLong());
   }
+  return true;
 }
 
 absl::Status SnapshotReader::ReadEnd(v1::SnapshotEnd* end) {

@@ -50,10 +50,9 @@ class SnapshotReader {
   absl::Status ReadRecords(v1::SnapshotRecords* records);
   // Add records of the present collection; true if the message is full.
   absl::StatusOr<bool> ReadVectors(sqlite::Connection& reader,
-                                   v1::SnapshotRecords* records,
-                                   int64_t* bytes);
+                                   v1::SnapshotRecords* records);
   absl::StatusOr<bool> ReadBodies(sqlite::Connection& reader,
-                                  v1::SnapshotRecords* records, int64_t* bytes);
+                                  v1::SnapshotRecords* records);
   absl::Status ReadEnd(v1::SnapshotEnd* end);
 
   Database* const database_;

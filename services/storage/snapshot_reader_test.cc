@@ -103,12 +103,16 @@ TEST_F(SnapshotReaderTest, ReadsVectorsBesideTheirRecords) {
         {"vectorField": "mine", "chunks": [{"values": "AACAPwAAAAA="}]}]}},
     {"collection": "notes", "create": {"id": "last"}}])"));
   std::vector<std::string> shown;
+  std::string values;
+  int64_t bytes = 0;
   for (const auto& message : ReadAll(Reader())) {
+    values += message.records().values();
     for (const auto& record : message.records().records()) {
       std::string text = record.id();
       for (const auto& vectors : record.vectors()) {
         absl::StrAppend(&text, " ", vectors.generation(), ":",
-                        vectors.chunks_size());
+                        vectors.chunks());
+        bytes += vectors.bytes();
       }
       for (const auto& pending : record.pending()) {
         absl::StrAppend(&text, " waits:", pending.generation());
@@ -119,6 +123,9 @@ TEST_F(SnapshotReaderTest, ReadsVectorsBesideTheirRecords) {
   }
   EXPECT_THAT(shown, ElementsAre("none", "waits waits:2", "two 1:2",
                                  "both 1:1 waits:2", "last"));
+  // 1 0, 0 1, 1 0.
+  EXPECT_EQ(absl::Base64Escape(values), "AACAPwAAAAAAAAAAAACAPwAAgD8AAAAA");
+  EXPECT_EQ(bytes, values.size());
 }
 
 TEST_F(SnapshotReaderTest, VectorsOfHiddenRecordsAreLeftOut) {
@@ -149,14 +156,16 @@ TEST_F(SnapshotReaderTest, TheRecordViewHasFieldsAndNoVectors) {
   Create("notes", 1, R"({"title": "x"})");
   Create("plain", 1);
   const auto messages = ReadAll(Reader(Records()));
-  ASSERT_EQ(messages.size(), 3);
+  ASSERT_EQ(messages.size(), 4);
+  EXPECT_EQ(messages[1].records().collection(), "notes");
   const v1::SnapshotRecord& note = messages[1].records().records(0);
   EXPECT_EQ(note.record().fields().fields().at("title").string_value(), "x");
   EXPECT_EQ(note.record().id(), note.id());
   EXPECT_EQ(note.record().version(), 1);
   EXPECT_EQ(note.pending_size(), 0);
   EXPECT_FALSE(note.has_expire_time());
-  EXPECT_TRUE(messages[1].records().records(1).has_expire_time());
+  EXPECT_EQ(messages[2].records().collection(), "plain");
+  EXPECT_TRUE(messages[2].records().records(0).has_expire_time());
 }
 
 TEST_F(SnapshotReaderTest, WhatHasExpiredIsNoRecord) {

@@ -32,22 +32,25 @@ absl::StatusOr<VectorCursor> VectorCursor::Begin(sqlite::Connection& connection,
   return cursor;
 }
 
-absl::StatusOr<int64_t> VectorCursor::Read(int64_t row,
-                                           v1::SnapshotRecord* record) {
+absl::Status VectorCursor::Read(int64_t row, v1::SnapshotRecord* record,
+                                std::string* values) {
   // Those of deleted records that are kept lie between.
   while (key_ < VectorKey(row, 0)) RETURN_IF_ERROR(NextVector());
-  int64_t bytes = 0;
   if (key_ < VectorKey(row + 1, 0)) {
     v1::StoredVectors& stored = *record->add_vectors();
     stored.set_generation(generation_);
     stored.set_sequence(vectors_.Int(1));
+    int chunks = 0;
+    const size_t begin = values->size();
     do {
-      const absl::string_view vector = vectors_.Blob(2);
       // From SQLite's page, with no copy between.
-      stored.add_chunks()->set_values(vector.data(), vector.size());
-      bytes += static_cast<int64_t>(vector.size());
+      const absl::string_view vector = vectors_.Blob(2);
+      values->append(vector.data(), vector.size());
+      ++chunks;
       RETURN_IF_ERROR(NextVector());
     } while (key_ < VectorKey(row + 1, 0));
+    stored.set_chunks(chunks);
+    stored.set_bytes(static_cast<int64_t>(values->size() - begin));
   }
   while (pending_row_ < row) RETURN_IF_ERROR(NextPending());
   if (pending_row_ == row) {
@@ -55,7 +58,7 @@ absl::StatusOr<int64_t> VectorCursor::Read(int64_t row,
     pending.set_generation(generation_);
     pending.set_sequence(pending_.Int(1));
   }
-  return bytes;
+  return absl::OkStatus();
 }
 
 absl::Status VectorCursor::NextVector() {

@@ -2,6 +2,7 @@
 #define ENGRAM_SERVICES_STORAGE_VECTOR_CURSOR_H_
 
 #include <cstdint>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -23,9 +24,10 @@ class VectorCursor {
                                             const Generation& generation,
                                             int64_t row);
 
-  // Adds the vectors of `row`, larger than any before, and whether it waits, to
-  // `record`. Returns the bytes of the vectors.
-  absl::StatusOr<int64_t> Read(int64_t row, v1::SnapshotRecord* record);
+  // Appends the vectors of `row`, larger than any before, to `values`, and says
+  // in `record` which there are, and whether it waits.
+  absl::Status Read(int64_t row, v1::SnapshotRecord* record,
+                    std::string* values);
 
  private:
   VectorCursor(int64_t generation, sqlite::Statement vectors,

@@ -20,6 +20,7 @@
 #include "engram/storage/v1/record.grpc.pb.h"
 #include "libs/lifecycle/grpc_endpoint.h"
 #include "libs/position/position.h"
+#include "libs/rpc/arena_message.h"
 #include "libs/sqlite/connection.h"
 #include "tests/benchmarks/check.h"
 #include "tests/benchmarks/hand_written_store.h"
@@ -86,15 +87,12 @@ double StreamSnapshot(const std::shared_ptr<grpc::Channel>& channel) {
   int64_t bytes = 0;
   const absl::Time start = absl::Now();
   const auto reader = Feed(channel)->StreamSnapshot(&context, {});
-  storage::v1::StreamSnapshotResponse part;
-  while (reader->Read(&part)) {
-    for (const auto& record : part.records().records()) {
-      for (const auto& vectors : record.vectors()) {
-        for (const auto& chunk : vectors.chunks()) {
-          bytes += static_cast<int64_t>(chunk.values().size());
-        }
-      }
-    }
+  // As search reads it.
+  rpc::ArenaMessage<storage::v1::StreamSnapshotResponse> message;
+  storage::v1::StreamSnapshotResponse* part = message.Renew();
+  while (reader->Read(part)) {
+    bytes += static_cast<int64_t>(part->records().values().size());
+    part = message.Renew();
   }
   CheckOk(reader->Finish());
   return static_cast<double>(bytes) / 1e6 /

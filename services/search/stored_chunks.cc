@@ -1,0 +1,36 @@
+#include "services/search/stored_chunks.h"
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/strings/str_cat.h"
+
+namespace engram::search {
+
+StoredChunks ChunksOf(const storage::v1::VectorsStored& stored) {
+  StoredChunks chunks;
+  for (const auto& chunk : stored.chunks()) chunks.push_back(chunk.values());
+  return chunks;
+}
+
+absl::StatusOr<StoredChunks> TakeChunks(
+    const storage::v1::StoredVectors& stored, absl::string_view* values) {
+  const int64_t bytes = stored.bytes();
+  const int count = stored.chunks();
+  if (count <= 0 || bytes < 0 || bytes % count != 0 ||
+      static_cast<uint64_t>(bytes) > values->size()) {
+    return absl::DataLossError(
+        absl::StrCat("the snapshot holds ", values->size(), " bytes where ",
+                     count, " vectors of ", bytes, " bytes should be"));
+  }
+  const auto size = static_cast<size_t>(bytes / count);
+  StoredChunks chunks;
+  chunks.reserve(count);
+  for (int i = 0; i < count; ++i) {
+    chunks.push_back(values->substr(0, size));
+    values->remove_prefix(size);
+  }
+  return chunks;
+}
+
+}  // namespace engram::search

@@ -1,0 +1,25 @@
+#ifndef ENGRAM_SERVICES_SEARCH_STORED_CHUNKS_H_
+#define ENGRAM_SERVICES_SEARCH_STORED_CHUNKS_H_
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "engram/storage/v1/feed.pb.h"
+
+namespace engram::search {
+
+// A record's vectors as storage sends them, one a chunk; they live as long as
+// the message that they are in.
+using StoredChunks = std::vector<absl::string_view>;
+
+StoredChunks ChunksOf(const storage::v1::VectorsStored& stored);
+
+// Takes those of `stored` off the front of `values`, which is what is left of
+// SnapshotRecords.values. `DataLoss` if they are not there.
+absl::StatusOr<StoredChunks> TakeChunks(
+    const storage::v1::StoredVectors& stored, absl::string_view* values);
+
+}  // namespace engram::search
+
+#endif  // ENGRAM_SERVICES_SEARCH_STORED_CHUNKS_H_
