@@ -140,13 +140,28 @@ TEST_F(FiguresTest, CodeBuddySummarisesDays) {
 TEST_F(FiguresTest, CodeBuddyCountsCodeByLanguageUnknownOnesToo) {
   System system("code-buddy");
   ASSERT_OK(system.Apply());
-  ASSERT_OK(system.WriteRows());
-  EXPECT_THAT(Rows(system, R"({"collection": "code_embeddings",
-             "groupBy": [{"field": "language"}], "aggregations": [
+  const auto chunk = [](const std::string& file, int index,
+                        const std::string& rest) {
+    return absl::StrCat(R"({"project_id": "p", "file_path": ")", file,
+                        R"(", "chunk_index": )", index,
+                        R"(, "chunk_text": "t", "chunk_hash": "h")", rest, "}");
+  };
+  Create(system, "code_embeddings",
+         {chunk("a.cc", 0, R"(, "language": "c++")"),
+          chunk("a.cc", 1, R"(, "language": "c++")"), chunk("notes", 0, "")});
+  EXPECT_THAT(
+      Rows(system, R"({"collection": "code_embeddings",
+             "groupBy": [{"field": "coalesce(language, \"unknown\")",
+                          "name": "language"
+}],
+             "aggregations": [
                {"name": "chunks", "function": "FUNCTION_COUNT"},
                {"name": "files", "function": "FUNCTION_COUNT_DISTINCT",
-                "expression": "file_path"}]})"),
-              ElementsAre(::testing::HasSubstr(R"("chunks":1,"files":1)")));
+                "expression": "file_path"}],
+             "orderBy": "chunks desc"
+})"),
+      ElementsAre(R"({"chunks":2,"files":1,"language":"c++"})",
+                  R"({"chunks":1,"files":1,"language":"unknown"})"));
 }
 
 TEST_F(FiguresTest, WaywoCountsHashtagsOfValidProjects) {
