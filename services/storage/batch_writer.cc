@@ -293,7 +293,7 @@ absl::Status BatchWriter::RestoreVersion(const RecordItem& item,
     record_.values[place] =
         existing.has_value() ? existing->values[place] : ColumnValue();
   }
-  FillComputed(collection, now_us, record_);
+  FillComputed(collection, record_);
   if (!existing.has_value()) editor_.BeginRollups(collection, record_);
   record_.expires_us =
       ExpiryOf(collection, record_.values, record_.created_us, now_us);

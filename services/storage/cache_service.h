@@ -3,6 +3,7 @@
 
 #include "engram/storage/v1/cache.grpc.pb.h"
 #include "libs/clock/clock.h"
+#include "libs/rpc/arena_allocator.h"
 #include "libs/rpc/thread_pool.h"
 #include "services/storage/database_registry.h"
 #include "services/storage/storage_metrics.h"
@@ -15,7 +16,9 @@ class CacheService : public v1::CacheService::CallbackService {
   // All must outlive this object.
   CacheService(DatabaseRegistry* registry, rpc::ThreadPool* pool,
                const Clock* clock)
-      : registry_(registry), pool_(pool), clock_(clock) {}
+      : registry_(registry), pool_(pool), clock_(clock) {
+    SetMessageAllocatorFor_Get(&get_messages_);
+  }
 
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context,
                                 const v1::CacheServiceGetRequest* request,
@@ -57,6 +60,8 @@ class CacheService : public v1::CacheService::CallbackService {
   DatabaseRegistry* const registry_;
   rpc::ThreadPool* const pool_;
   const Clock* const clock_;
+  rpc::ArenaAllocator<v1::CacheServiceGetRequest, v1::CacheServiceGetResponse>
+      get_messages_;
 };
 
 }  // namespace engram::storage

@@ -228,7 +228,7 @@ absl::StatusOr<size_t> RecordEditor::ClearRefs(
   for (size_t i = 0; i < after.values.size(); ++i) {
     if (collection.spec.fields[i].on_update_now) after.values[i] = now_us();
   }
-  FillComputed(collection, now_us(), after);
+  FillComputed(collection, after);
   // What has expired stays so.
   if (!before->HasExpiredAt(now_us())) {
     after.expires_us =

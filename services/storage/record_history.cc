@@ -4,9 +4,9 @@
 #include <string>
 #include <utility>
 
-#include "libs/filter/evaluate.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/record_body.h"
+#include "services/storage/record_merger.h"
 
 namespace engram::storage {
 namespace {
@@ -39,19 +39,6 @@ constexpr absl::string_view kPrune = R"sql(
 DELETE FROM _versions WHERE (collection, row, version) IN (
   SELECT collection, row, version FROM _versions
   WHERE collection = ? AND replaced_us < ? LIMIT ?))sql";
-
-// Computes what SQLite computes of a record in the table.
-void FillGenerated(const Collection& collection, StoredRecord& record) {
-  const auto value_at = [&](int place) -> const ColumnValue& {
-    return ValueAt(record, place);
-  };
-  for (size_t i = 0; i < collection.generated.size(); ++i) {
-    const std::optional<filter::Node>& node = collection.generated[i];
-    if (!node.has_value()) continue;
-    // It uses neither now nor another generated field.
-    record.values[i] = filter::Evaluate(*node, value_at, 0);
-  }
-}
 
 }  // namespace
 

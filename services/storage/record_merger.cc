@@ -99,7 +99,6 @@ class Merger {
   void ExtractFields();
   // Sets `on_update: now` fields if others changed; returns whether they did.
   bool SetUpdateTimes(const StoredRecord& existing);
-  void GenerateFields();
 
   absl::StatusOr<ColumnValue> Merged(const schema::FieldSpec& field,
                                      const StoredRecord& existing, int place,
@@ -154,7 +153,7 @@ void Merger::Make() {
   }
   Transform();
   ExtractFields();
-  GenerateFields();
+  FillGenerated(collection_, record_);
   record_.expires_us =
       ExpiryOf(collection_, record_.values, record_.created_us, now_us_);
 }
@@ -177,7 +176,7 @@ bool Merger::Change(const StoredRecord& existing) {
   if (changed) {
     ++record_.version;
     record_.updated_us = now_us_;
-    GenerateFields();
+    FillGenerated(collection_, record_);
   }
   record_.expires_us =
       ExpiryOf(collection_, record_.values, record_.created_us, now_us_);
@@ -335,14 +334,6 @@ bool Merger::SetUpdateTimes(const StoredRecord& existing) {
   return true;
 }
 
-void Merger::GenerateFields() {
-  for (size_t place = 0; place < collection_.generated.size(); ++place) {
-    if (!collection_.generated[place].has_value()) continue;
-    record_.values[place] =
-        Evaluate(*collection_.generated[place], record_, now_us_);
-  }
-}
-
 // Where a check that spans fields is broken.
 std::string DescribeCheck(absl::string_view check) {
   return absl::StrCat("breaks the check `", CutText(check, 200), "`");
@@ -451,18 +442,21 @@ absl::Status CheckCondition(const RecordItem& item,
        {"version", absl::StrCat(existing->version)}});
 }
 
-void FillComputed(const Collection& collection, int64_t now_us,
-                  StoredRecord& record) {
+void FillGenerated(const Collection& collection, StoredRecord& record) {
+  for (size_t place = 0; place < collection.generated.size(); ++place) {
+    const std::optional<filter::Node>& node = collection.generated[place];
+    // It uses neither now nor another generated field.
+    if (node.has_value()) record.values[place] = Evaluate(*node, record, 0);
+  }
+}
+
+void FillComputed(const Collection& collection, StoredRecord& record) {
   const schema::CollectionSpec& spec = collection.spec;
   for (size_t place = 0; place < spec.fields.size(); ++place) {
     if (spec.fields[place].extract.empty()) continue;
     record.values[place] = Extract(spec, spec.fields[place], record);
   }
-  for (size_t place = 0; place < collection.generated.size(); ++place) {
-    if (!collection.generated[place].has_value()) continue;
-    record.values[place] =
-        Evaluate(*collection.generated[place], record, now_us);
-  }
+  FillGenerated(collection, record);
 }
 
 std::optional<int64_t> ExpiryOf(const Collection& collection,

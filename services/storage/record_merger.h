@@ -54,10 +54,12 @@ void CheckValues(const Collection& collection,
 absl::Status CheckCondition(const RecordItem& item,
                             const StoredRecord* existing, int64_t now_us);
 
+// Computes the generated fields of `record`, as SQLite does in the table.
+void FillGenerated(const Collection& collection, StoredRecord& record);
+
 // Computes the fields that the schema computes from the others of `record`:
 // extracted ones, then generated ones. For changes that are no RecordItem.
-void FillComputed(const Collection& collection, int64_t now_us,
-                  StoredRecord& record);
+void FillComputed(const Collection& collection, StoredRecord& record);
 
 // When a record with these values expires; unset if never.
 std::optional<int64_t> ExpiryOf(const Collection& collection,

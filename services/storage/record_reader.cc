@@ -1,5 +1,6 @@
 #include "services/storage/record_reader.h"
 
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -38,7 +39,12 @@ std::vector<int> DecodeMask(const Collection& collection,
                             absl::string_view path,
                             FieldViolations& violations) {
   const schema::CollectionSpec& spec = collection.spec;
-  std::vector<bool> wanted(spec.fields.size(), mask.paths().empty());
+  if (mask.paths().empty()) {
+    std::vector<int> all(spec.fields.size());
+    std::iota(all.begin(), all.end(), 0);
+    return all;
+  }
+  std::vector<bool> wanted(spec.fields.size());
   for (int i = 0; i < mask.paths_size(); ++i) {
     // What every answer has.
     if (mask.paths(i) == "id") continue;
@@ -60,16 +66,16 @@ std::vector<int> DecodeMask(const Collection& collection,
 
 absl::Status RecordReader::Fill(const sqlite::Statement& select,
                                 v1::Record* record) {
-  const absl::string_view id = select.Text(1);
+  const absl::string_view id = select.Text(kRecordId);
   record->set_id(id.data(), id.size());
-  record->set_version(select.Int(2));
+  record->set_version(select.Int(kRecordVersion));
   *record->mutable_create_time() =
-      TimeUtil::MicrosecondsToTimestamp(select.Int(3));
+      TimeUtil::MicrosecondsToTimestamp(select.Int(kRecordCreated));
   *record->mutable_update_time() =
-      TimeUtil::MicrosecondsToTimestamp(select.Int(4));
-  if (!select.IsNull(5)) {
+      TimeUtil::MicrosecondsToTimestamp(select.Int(kRecordUpdated));
+  if (!select.IsNull(kRecordExpires)) {
     *record->mutable_expire_time() =
-        TimeUtil::MicrosecondsToTimestamp(select.Int(5));
+        TimeUtil::MicrosecondsToTimestamp(select.Int(kRecordExpires));
   }
   const absl::Status status = body_ == Body::kTyped
                                   ? FillTyped(select, record)
@@ -124,7 +130,7 @@ absl::StatusOr<std::optional<int64_t>> RecordReader::ReadById(
   ASSIGN_OR_RETURN(const bool found, Find(*by_id_, id));
   if (!found) return std::nullopt;
   RETURN_IF_ERROR(Fill(*by_id_, record));
-  return by_id_->Int(0);
+  return by_id_->Int(kRecordRow);
 }
 
 absl::StatusOr<std::optional<int64_t>> RecordReader::ReadNewestById(
@@ -138,7 +144,7 @@ absl::StatusOr<std::optional<int64_t>> RecordReader::ReadNewestById(
     return std::nullopt;
   }
   RETURN_IF_ERROR(Fill(select, record));
-  return select.Int(0);
+  return select.Int(kRecordRow);
 }
 
 absl::Status RecordReader::ReadByRow(int64_t row, v1::Record* record) {

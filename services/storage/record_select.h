@@ -10,11 +10,21 @@
 
 namespace engram::storage {
 
-// The columns before the fields: _row, id, _version, _created_us, _updated_us,
-// _expires_us (NULL where the collection does not expire).
-inline constexpr int kRecordColumns = 6;
+// The columns before the fields, those of Collection::columns; a partial record
+// has no _sequence and no _deleted_us.
+enum RecordColumn {
+  kRecordRow,
+  kRecordId,
+  kRecordVersion,
+  kRecordCreated,
+  kRecordUpdated,
+  kRecordSequence,
+  kRecordExpires,
+  kRecordDeleted,
+  kRecordColumns,
+};
 
-// Row: those and the fields at `fields`.
+// Row: those and the fields at `fields`, which are in the order of the schema.
 std::string SelectByRowSql(const Collection& collection,
                            const std::vector<int>& fields);
 

@@ -179,5 +179,17 @@ TEST_F(RecordServiceFilesTest, FewQueriesRunAtOnceAndOneThatEndsMakesRoom) {
   EXPECT_OK(status);
 }
 
+TEST_F(RecordServiceFilesTest, ClientsThatAskAgainAtOnceAreNotRefused) {
+  std::vector<std::thread> clients;
+  for (int client = 0; client < 2; ++client) {  // As many as may at once.
+    clients.emplace_back([&] {
+      for (int i = 0; i < 300; ++i) {
+        ASSERT_OK(Query("SELECT 1", absl::Seconds(30)));
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+}
+
 }  // namespace
 }  // namespace engram::storage

@@ -46,14 +46,17 @@ grpc::ServerUnaryReactor* RecordService::Query(
     grpc::CallbackServerContext* context, const v1::QueryRequest* request,
     v1::QueryResponse* response) {
   // Before the pool, whose threads the queries that run may all hold.
-  auto slot = std::make_shared<QuerySlot>(running_queries_);
+  auto slot = std::make_unique<QuerySlot>(running_queries_);
   if (const absl::Status free = slot->Check(); !free.ok()) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     rpc::Finish(reactor, free);
     return reactor;
   }
   return rpc::RunUnary(
-      *pool_, context, [=, this, slot = std::move(slot)]() -> absl::Status {
+      *pool_, context,
+      [=, this, slot = std::move(slot)]() mutable -> absl::Status {
+        // Given back before the call ends: its client may ask again at once.
+        const std::unique_ptr<QuerySlot> held = std::move(slot);
         ASSIGN_OR_RETURN(Database * database,
                          registry_->Find(request->database()));
         const CallBounds bounds = {

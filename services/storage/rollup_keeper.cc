@@ -151,7 +151,7 @@ void RollupKeeper::Begin(const Collection& collection,
       }
     }
   }
-  if (changed) FillComputed(collection, transaction_.now_us(), parent);
+  if (changed) FillComputed(collection, parent);
 }
 
 void RollupKeeper::Note(const Collection& collection,
@@ -244,7 +244,7 @@ absl::Status RollupKeeper::WriteParent(const Collection& target,
       after.values[i] = transaction_.now_us();
     }
   }
-  FillComputed(target, transaction_.now_us(), after);
+  FillComputed(target, after);
   // What has expired stays so.
   if (!before->HasExpiredAt(transaction_.now_us())) {
     after.expires_us =

@@ -285,7 +285,7 @@ absl::Status SchemaExecutor::FillExtract(const SchemaStep& step) {
     ASSIGN_OR_RETURN(const bool found, select.Step());
     if (!found) return absl::OkStatus();
     ReadStoredRecord(select, record);
-    FillComputed(collection, now_us_, record);
+    FillComputed(collection, record);
     BindColumn(update, 1, record.values[step.field]);
     update.BindInt(2, record.row);
     RETURN_IF_ERROR(update.Run());

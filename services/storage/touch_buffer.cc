@@ -22,7 +22,7 @@ bool MeetsChecks(const Collection& collection, int64_t now_us,
   if (collection.checks.empty()) return true;
   if (std::any_of(collection.generated.begin(), collection.generated.end(),
                   [](const auto& field) { return field.has_value(); })) {
-    FillComputed(collection, now_us, record);
+    FillComputed(collection, record);
   }
   const auto value_at = [&](int place) -> const ColumnValue& {
     return ValueAt(record, place);
