@@ -149,19 +149,16 @@ TEST_F(FiguresTest, CodeBuddyCountsCodeByLanguageUnknownOnesToo) {
   Create(system, "code_embeddings",
          {chunk("a.cc", 0, R"(, "language": "c++")"),
           chunk("a.cc", 1, R"(, "language": "c++")"), chunk("notes", 0, "")});
-  EXPECT_THAT(
-      Rows(system, R"({"collection": "code_embeddings",
+  EXPECT_THAT(Rows(system, R"json({"collection": "code_embeddings",
              "groupBy": [{"field": "coalesce(language, \"unknown\")",
-                          "name": "language"
-}],
+                          "name": "language"}],
              "aggregations": [
                {"name": "chunks", "function": "FUNCTION_COUNT"},
                {"name": "files", "function": "FUNCTION_COUNT_DISTINCT",
                 "expression": "file_path"}],
-             "orderBy": "chunks desc"
-})"),
-      ElementsAre(R"({"chunks":2,"files":1,"language":"c++"})",
-                  R"({"chunks":1,"files":1,"language":"unknown"})"));
+             "orderBy": "chunks desc"})json"),
+              ElementsAre(R"({"chunks":2,"files":1,"language":"c++"})",
+                          R"({"chunks":1,"files":1,"language":"unknown"})"));
 }
 
 TEST_F(FiguresTest, WaywoCountsHashtagsOfValidProjects) {
