@@ -326,8 +326,10 @@ class RoundTripTest : public ::testing::Test {
     std::istringstream in(file);
     const auto source = OpenRecordSource(format, in, spec, "id");
     ASSERT_OK(source);
+    // One batch after the other keeps the order of the file.
     Importer importer(
-        {.collection = collection, .batch_records = 50}, {}, spec,
+        {.collection = collection, .batch_records = 50, .in_flight = 1}, {},
+        spec,
         [&](const WriteRequest& request) { return Write(database, request); },
         [](const std::vector<RejectedRecord>& rejects, const ImportResult&) {
           for (const RejectedRecord& rejected : rejects) {
