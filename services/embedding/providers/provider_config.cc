@@ -81,7 +81,10 @@ class ConfigReader {
       spec.name = name;
       reader.ReadProvider(node.children[i], path, spec);
       if (is_new) RequireBasics(node.children[i], path);
-      RequireDimensions(node.children[i], path, spec);
+      // One that is wrong was reported.
+      if (document_.mistakes() == 0) {
+        RequireDimensions(node.children[i], path, spec);
+      }
     }
   }
 
