@@ -3,16 +3,16 @@
 
 #include <string>
 
-#include "services/embedding/providers/wire_format.h"
+#include "services/embedding/providers/provider_format.h"
 
 namespace engram::embedding {
 
 // Cohere: v2/embed, which never cuts a text here.
 //
 // https://docs.cohere.com/reference/embed
-class CohereFormat : public WireFormat {
+class CohereFormat : public ProviderFormat {
  public:
-  using WireFormat::WireFormat;
+  using ProviderFormat::ProviderFormat;
 
   std::string Path() const override;
   std::string Encode(absl::Span<const absl::string_view> texts,

@@ -3,16 +3,16 @@
 
 #include <string>
 
-#include "services/embedding/providers/wire_format.h"
+#include "services/embedding/providers/provider_format.h"
 
 namespace engram::embedding {
 
 // Google Gemini: batchEmbedContents, a request a text.
 //
 // https://ai.google.dev/api/embeddings
-class GeminiFormat : public WireFormat {
+class GeminiFormat : public ProviderFormat {
  public:
-  using WireFormat::WireFormat;
+  using ProviderFormat::ProviderFormat;
 
   std::string Path() const override;
   std::string KeyHeader() const override;

@@ -75,7 +75,7 @@ HttpProvider::HttpProvider(RemoteModel model,
                            std::shared_ptr<http::HttpClient> client)
     : remote_(std::move(model)),
       client_(std::move(client)),
-      format_(MakeWireFormat(remote_)),
+      format_(MakeProviderFormat(remote_)),
       key_(remote_.provider.key_env, remote_.provider.key_file) {}
 
 absl::StatusOr<std::vector<EmbeddedText>> HttpProvider::Embed(

@@ -8,8 +8,8 @@
 #include "libs/http/http_client.h"
 #include "services/embedding/provider.h"
 #include "services/embedding/providers/api_key.h"
+#include "services/embedding/providers/provider_format.h"
 #include "services/embedding/providers/provider_spec.h"
-#include "services/embedding/providers/wire_format.h"
 
 namespace engram::embedding {
 
@@ -39,7 +39,7 @@ class HttpProvider : public Provider {
 
   const RemoteModel remote_;
   const std::shared_ptr<http::HttpClient> client_;
-  const std::unique_ptr<WireFormat> format_;
+  const std::unique_ptr<ProviderFormat> format_;
   const ApiKey key_;
 };
 

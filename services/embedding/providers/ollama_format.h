@@ -3,16 +3,16 @@
 
 #include <string>
 
-#include "services/embedding/providers/wire_format.h"
+#include "services/embedding/providers/provider_format.h"
 
 namespace engram::embedding {
 
 // Ollama: /api/embed, which never cuts a text here.
 //
 // https://docs.ollama.com/api/embed
-class OllamaFormat : public WireFormat {
+class OllamaFormat : public ProviderFormat {
  public:
-  using WireFormat::WireFormat;
+  using ProviderFormat::ProviderFormat;
 
   std::string Path() const override;
   std::string Encode(absl::Span<const absl::string_view> texts,

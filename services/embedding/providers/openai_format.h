@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "services/embedding/providers/wire_format.h"
+#include "services/embedding/providers/provider_format.h"
 
 namespace engram::embedding {
 
@@ -16,9 +16,9 @@ namespace engram::embedding {
 // https://openrouter.ai/docs/api/api-reference/embeddings
 // https://docs.voyageai.com/reference/embeddings-api
 // https://docs.mistral.ai/api/endpoint/embeddings
-class OpenAiFormat : public WireFormat {
+class OpenAiFormat : public ProviderFormat {
  public:
-  using WireFormat::WireFormat;
+  using ProviderFormat::ProviderFormat;
 
   std::string Path() const override;
   std::string Encode(absl::Span<const absl::string_view> texts,

@@ -25,7 +25,7 @@ struct Refusal {
 };
 
 // Reads what `response` says of a failure. Knows the shapes that the providers
-// of WireFormat use; of other bodies the beginning is taken.
+// of ProviderFormat use; of other bodies the beginning is taken.
 Refusal ReadRefusal(const http::HttpResponse& response, absl::Time now);
 
 // Returns the failure inside an answer of status 200, which gateways such as

@@ -13,7 +13,7 @@
 
 namespace engram::embedding {
 
-// The shape of a provider's requests and answers; a subclass of WireFormat
+// The shape of a provider's requests and answers; a subclass of ProviderFormat
 // each. Part of fingerprints: never rename a word of it.
 enum class Format { kOpenAi, kGemini, kCohere, kOllama, kTei };
 

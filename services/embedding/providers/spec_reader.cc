@@ -258,7 +258,7 @@ void SpecReader::ReadKey(const YamlNode& node, const std::string& path,
   ReadText(node, path, "key_file", spec.key_file);
   if (env != nullptr) spec.key_file.clear();
   if (file != nullptr) spec.key_env.clear();
-  if (!spec.key_env.empty() && !IsToken(spec.key_env)) {
+  if (env != nullptr && !spec.key_env.empty() && !IsToken(spec.key_env)) {
     document_.Report(*env, JoinPath(path, "key_env"),
                      "wants the name of an environment variable, not a key");
     spec.key_env.clear();

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "services/embedding/providers/wire_format.h"
+#include "services/embedding/providers/provider_format.h"
 
 namespace engram::embedding {
 
@@ -11,9 +11,9 @@ namespace engram::embedding {
 // is a bare list of vectors; the tokens are in a header.
 //
 // https://huggingface.github.io/text-embeddings-inference
-class TeiFormat : public WireFormat {
+class TeiFormat : public ProviderFormat {
  public:
-  using WireFormat::WireFormat;
+  using ProviderFormat::ProviderFormat;
 
   std::string Path() const override;
   std::string Encode(absl::Span<const absl::string_view> texts,

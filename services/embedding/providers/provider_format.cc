@@ -1,4 +1,4 @@
-#include "services/embedding/providers/wire_format.h"
+#include "services/embedding/providers/provider_format.h"
 
 #include "absl/strings/str_cat.h"
 #include "libs/json/json.h"
@@ -10,8 +10,8 @@
 
 namespace engram::embedding {
 
-void WireFormat::AppendTexts(absl::Span<const absl::string_view> texts,
-                             Purpose purpose, std::string& json) const {
+void ProviderFormat::AppendTexts(absl::Span<const absl::string_view> texts,
+                                 Purpose purpose, std::string& json) const {
   const std::string& prefix = model_.For(purpose).prefix;
   json.push_back('[');
   for (size_t i = 0; i < texts.size(); ++i) {
@@ -25,21 +25,21 @@ void WireFormat::AppendTexts(absl::Span<const absl::string_view> texts,
   json.push_back(']');
 }
 
-void WireFormat::AppendDimensions(absl::string_view field,
-                                  std::string& json) const {
+void ProviderFormat::AppendDimensions(absl::string_view field,
+                                      std::string& json) const {
   const int dimensions = model_.asked_dimensions();
   if (dimensions != 0) absl::StrAppend(&json, ",\"", field, "\":", dimensions);
 }
 
-void WireFormat::AppendTask(absl::string_view field, Purpose purpose,
-                            std::string& json) const {
+void ProviderFormat::AppendTask(absl::string_view field, Purpose purpose,
+                                std::string& json) const {
   const std::string& task = model_.For(purpose).task;
   if (task.empty()) return;
   absl::StrAppend(&json, ",\"", field, "\":");
   json::AppendQuoted(task, &json);
 }
 
-std::unique_ptr<WireFormat> MakeWireFormat(const RemoteModel& model) {
+std::unique_ptr<ProviderFormat> MakeProviderFormat(const RemoteModel& model) {
   switch (model.provider.format) {
     case Format::kOpenAi:
       return std::make_unique<OpenAiFormat>(model);

@@ -1,5 +1,5 @@
-#ifndef ENGRAM_SERVICES_EMBEDDING_PROVIDERS_WIRE_FORMAT_H_
-#define ENGRAM_SERVICES_EMBEDDING_PROVIDERS_WIRE_FORMAT_H_
+#ifndef ENGRAM_SERVICES_EMBEDDING_PROVIDERS_PROVIDER_FORMAT_H_
+#define ENGRAM_SERVICES_EMBEDDING_PROVIDERS_PROVIDER_FORMAT_H_
 
 #include <cstdint>
 #include <memory>
@@ -27,10 +27,10 @@ struct Answer {
 // written after the provider's reference, which the subclass names.
 //
 // Immutable, so thread-safe.
-class WireFormat {
+class ProviderFormat {
  public:
-  explicit WireFormat(const RemoteModel& model) : model_(model) {}
-  virtual ~WireFormat() = default;
+  explicit ProviderFormat(const RemoteModel& model) : model_(model) {}
+  virtual ~ProviderFormat() = default;
 
   // What follows the base address, with its slash.
   virtual std::string Path() const = 0;
@@ -66,8 +66,8 @@ class WireFormat {
 };
 
 // Returns the format that the model's provider speaks.
-std::unique_ptr<WireFormat> MakeWireFormat(const RemoteModel& model);
+std::unique_ptr<ProviderFormat> MakeProviderFormat(const RemoteModel& model);
 
 }  // namespace engram::embedding
 
-#endif  // ENGRAM_SERVICES_EMBEDDING_PROVIDERS_WIRE_FORMAT_H_
+#endif  // ENGRAM_SERVICES_EMBEDDING_PROVIDERS_PROVIDER_FORMAT_H_
