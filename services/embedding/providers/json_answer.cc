@@ -21,7 +21,10 @@ absl::StatusOr<std::vector<float>> DecodeBase64(std::string_view text) {
     return absl::InternalError("a vector is not the base64 of floats");
   }
   std::vector<float> vector(bytes.size() / sizeof(float));
-  std::memcpy(vector.data(), bytes.data(), bytes.size());
+  // memcpy takes no null, not even for no bytes.
+  if (!vector.empty()) {
+    std::memcpy(vector.data(), bytes.data(), bytes.size());
+  }
   return vector;
 }
 
