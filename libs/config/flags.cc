@@ -103,6 +103,10 @@ void Flags::Add(absl::string_view name, absl::Duration* member,
   };
 }
 
+void Flags::Report(std::function<std::string()> report) {
+  reports_.push_back(std::move(report));
+}
+
 std::optional<int> Flags::Parse(int argc, const char* const* argv,
                                 const std::function<absl::Status()>& validate) {
   try {
@@ -119,6 +123,7 @@ std::optional<int> Flags::Parse(int argc, const char* const* argv,
   }
   if (!check_config_) return std::nullopt;
   std::cout << ToYaml();
+  for (const auto& report : reports_) std::cout << report();
   return 0;
 }
 

@@ -37,6 +37,11 @@ class Flags {
   void Add(absl::string_view name, absl::Duration* member,
            absl::string_view help);
 
+  // Has --check-config print what `report` returns behind the settings: whole
+  // lines that are comments in YAML, and no secrets. `report` is called after
+  // `validate` of Parse has returned OK.
+  void Report(std::function<std::string()> report);
+
   // Reads flags, environment and file into the members, then calls `validate`.
   //
   // Returns nothing if the program should run, and its exit code if it should
@@ -62,6 +67,7 @@ class Flags {
   std::vector<std::string> names_;
   std::map<std::string, CLI::Option*> options_;
   std::map<std::string, std::function<std::string()>> values_;
+  std::vector<std::function<std::string()>> reports_;
 };
 
 }  // namespace engram::config

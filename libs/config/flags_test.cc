@@ -6,6 +6,8 @@
 
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
+
 namespace engram::config {
 namespace {
 
@@ -72,6 +74,12 @@ TEST_F(FlagsTest, CheckConfigPrintsWhatTheFileWouldSay) {
               Optional(0));
   EXPECT_EQ(output_,
             "data-dir: data\nthreads: 9\nwait: 10s\nephemeral: true\n");
+}
+
+TEST_F(FlagsTest, CheckConfigPrintsReportsOfWhatWasGiven) {
+  flags_.Report([this] { return absl::StrCat("# threads ", threads_, "\n"); });
+  EXPECT_THAT(Parse({"--check-config", "--threads=9"}), Optional(0));
+  EXPECT_THAT(output_, HasSubstr("ephemeral: false\n# threads 9\n"));
 }
 
 TEST_F(FlagsTest, MistakesNameThePlace) {

@@ -76,6 +76,21 @@ absl::Status WithContext(const absl::Status& status,
   return result;
 }
 
+absl::Status MapFieldPaths(
+    const absl::Status& status,
+    absl::FunctionRef<std::string(absl::string_view)> map) {
+  const auto payload = status.GetPayload(TypeUrl<google::rpc::BadRequest>());
+  google::rpc::BadRequest details;
+  if (!payload.has_value() || !details.ParseFromString(std::string(*payload))) {
+    return status;
+  }
+  FieldViolations violations;
+  for (const auto& violation : details.field_violations()) {
+    violations.Add(map(violation.field()), violation.description());
+  }
+  return violations.ToStatus();
+}
+
 ErrorReason ReasonOf(const absl::Status& status) {
   const auto payload = status.GetPayload(TypeUrl<google::rpc::ErrorInfo>());
   google::rpc::ErrorInfo info;

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -41,6 +42,12 @@ absl::Status WithRetryDelay(absl::Status status, absl::Duration delay);
 // Returns a copy of `status` whose message begins with `context` and a colon;
 // code, reason and details stay.
 absl::Status WithContext(const absl::Status& status, absl::string_view context);
+
+// Returns `status` with the paths of its field violations, in details and
+// message, replaced by what `map` makes of them; other errors stay as they are.
+absl::Status MapFieldPaths(
+    const absl::Status& status,
+    absl::FunctionRef<std::string(absl::string_view)> map);
 
 // Returns the reason that `status` carries, or ERROR_REASON_UNSPECIFIED.
 ErrorReason ReasonOf(const absl::Status& status);

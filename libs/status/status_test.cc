@@ -55,6 +55,21 @@ TEST(ErrorsTest, TextIsCutBetweenCharacters) {
   EXPECT_EQ(CutText("ü", 1), "…");
 }
 
+TEST(ErrorsTest, PathsOfViolationsCanBeReplaced) {
+  const auto map = [](absl::string_view path) {
+    return absl::StrCat("batch.", path);
+  };
+  const grpc::Status status = ToGrpcStatus(
+      MapFieldPaths(InvalidField("texts[3]", "is empty; give a text"), map));
+
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(status.error_message(), "batch.texts[3]: is empty; give a text");
+  EXPECT_EQ(BadRequestOf(status).field_violations(0).field(), "batch.texts[3]");
+
+  const absl::Status other = absl::UnavailableError("down");
+  EXPECT_EQ(MapFieldPaths(other, map), other);
+}
+
 TEST(ErrorsTest, ViolationsFitTheMetadataThatAClientTakes) {
   FieldViolations violations;
   // "ü" takes two bytes, and six on the wire in a message.

@@ -18,6 +18,7 @@ class CheckedProvider : public Provider {
   explicit CheckedProvider(std::unique_ptr<Provider> provider);
 
   const Model& model() const override { return provider_->model(); }
+  CallLimits limits() const override { return provider_->limits(); }
   bool is_local() const override { return provider_->is_local(); }
   absl::StatusOr<std::vector<EmbeddedText>> Embed(
       absl::Span<const absl::string_view> texts, Purpose purpose) override;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/config/flags.h"
 #include "libs/status/status_macros.h"
+#include "services/embedding/providers/provider_config.h"
 
 namespace engram::embedding {
 namespace {
@@ -28,15 +29,31 @@ absl::Status CheckRange(absl::string_view name, absl::Duration value,
       absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
 }
 
+// The remote models, as comments behind the settings of --check-config.
+std::string DescribeProviders(const std::string& path) {
+  const auto config = ReadProviderConfig(path);
+  std::string text;
+  if (!config.ok()) return text;
+  for (const std::string& line : DescribeModels(*config)) {
+    absl::StrAppend(&text, "# model ", line, "\n");
+  }
+  return text;
+}
+
 }  // namespace
 
 void EmbeddingOptions::Declare(config::Flags& flags) {
   flags.Add("model-file", &model_file,
             "The built-in model's file; empty is the one that ships with "
             "Engram");
+  flags.Add("providers", &providers,
+            "YAML file of the remote models to use and their providers; empty "
+            "uses only the built-in model");
+  flags.Report([this] { return DescribeProviders(providers); });
   flags.Add("indexer-threads", &indexer_threads,
-            "Threads that embed what waits in storage; each holds a batch of "
-            "texts and vectors in memory");
+            "Threads that embed what waits in storage, for the built-in model "
+            "and for each remote one; each holds a batch of texts and vectors "
+            "in memory");
   flags.Add("indexer-batch", &indexer_batch,
             "Texts that such a thread takes at once; more make larger commits "
             "and the first of a batch findable later");
@@ -47,8 +64,11 @@ void EmbeddingOptions::Declare(config::Flags& flags) {
             "Longest pause between tries while storage or a provider is down; "
             "longer resumes later");
   flags.Add("embed-threads", &embed_threads,
-            "Threads that embed for calls; beyond the cores they help only "
-            "with slow providers");
+            "Threads that embed with the built-in model for calls; more than "
+            "cores do not help");
+  flags.Add("embed-remote-threads", &embed_remote_threads,
+            "Threads that wait for remote providers for calls; each costs a "
+            "stack and a connection");
   flags.Add("embed-queue", &embed_queue,
             "Calls that may wait for such a thread; more use memory and answer "
             "later");
@@ -62,7 +82,10 @@ absl::Status EmbeddingOptions::Validate() const {
   RETURN_IF_ERROR(CheckRange("indexer-max-backoff", indexer_max_backoff,
                              absl::Milliseconds(10), absl::Minutes(5)));
   RETURN_IF_ERROR(CheckRange("embed-threads", embed_threads, 1, 256));
-  return CheckRange("embed-queue", embed_queue, 1, 100'000);
+  RETURN_IF_ERROR(
+      CheckRange("embed-remote-threads", embed_remote_threads, 1, 1024));
+  RETURN_IF_ERROR(CheckRange("embed-queue", embed_queue, 1, 100'000));
+  return ReadProviderConfig(providers).status();
 }
 
 std::string EmbeddingOptions::ResolvedModelFile() const {

@@ -18,9 +18,15 @@ struct EmbeddingOptions {
   // binary, in ../share/engram/models, else that of the source tree.
   std::string model_file;
 
+  // YAML file of the remote models to use and how to reach their providers;
+  // docs/embedding.md has its form. Empty, the default: only the built-in
+  // model.
+  std::string providers;
+
   // How many threads take texts from storage, embed them and put the vectors
-  // back; 1 to 64. More overlap waiting for storage and for providers with
-  // embedding; each one more holds a batch of texts and vectors in memory.
+  // back, for the built-in model and for each remote one; 1 to 64. More overlap
+  // waiting for storage and for providers with embedding; each one more holds a
+  // batch of texts and vectors in memory.
   int indexer_threads = 2;
 
   // The most texts that a thread takes at once; 1 to 4096. More make fewer,
@@ -37,18 +43,23 @@ struct EmbeddingOptions {
   // resumes later once it is back.
   absl::Duration indexer_max_backoff = absl::Seconds(5);
 
-  // How many threads embed for calls, 1 to 256. More calls of slow providers go
-  // on at once; the built-in model gains nothing beyond the number of cores.
+  // How many threads embed with the built-in model for calls, 1 to 256. It
+  // gains nothing beyond the number of cores.
   int embed_threads = 4;
 
-  // How many calls may wait for one of these threads, 1 to 100000; beyond it a
-  // call is `RESOURCE_EXHAUSTED`. Raised, bursts are taken at the price of
+  // How many threads wait for remote providers for calls, 1 to 1024: as many
+  // calls go on at once. Each one more costs a stack and a connection.
+  int embed_remote_threads = 32;
+
+  // How many calls may wait for a thread of either kind, 1 to 100000; beyond it
+  // a call is `RESOURCE_EXHAUSTED`. Raised, bursts are taken at the price of
   // memory and of answers that come late.
   int embed_queue = 256;
 
   void Declare(config::Flags& flags);
 
-  // `InvalidArgument` naming the setting that is out of its range.
+  // `InvalidArgument` naming the setting that is out of its range, or the
+  // mistakes in the file of `providers`.
   absl::Status Validate() const;
 
   // Returns `model_file`, or where the default stands.

@@ -38,9 +38,12 @@ EmbeddingServer::EmbeddingServer(EmbeddingOptions options,
     : options_(std::move(options)),
       registry_(registry),
       catalog_(std::move(catalog)),
-      pool_(std::make_unique<rpc::ThreadPool>(options_.embed_threads,
-                                              options_.embed_queue)),
-      service_(std::make_unique<EmbeddingService>(*catalog_, *pool_)) {}
+      local_pool_(std::make_unique<rpc::ThreadPool>(options_.embed_threads,
+                                                    options_.embed_queue)),
+      remote_pool_(std::make_unique<rpc::ThreadPool>(
+          options_.embed_remote_threads, options_.embed_queue)),
+      service_(std::make_unique<EmbeddingService>(*catalog_, *local_pool_,
+                                                  *remote_pool_)) {}
 
 EmbeddingServer::~EmbeddingServer() { Stop(); }
 
@@ -52,12 +55,14 @@ absl::Status EmbeddingServer::Start(const EmbeddingPeers& peers) {
       .max_entries = options_.indexer_batch,
       .lease = options_.indexer_lease,
       .max_backoff = options_.indexer_max_backoff};
-  for (int i = 0; i < options_.indexer_threads; ++i) {
-    workers_.push_back(std::make_unique<OutboxWorker>(
-        *catalog_, *storage_, *registrar_, settings, registry_));
-    workers_.back()->Start();
-  }
+  // Each model has its own, so that a provider that is slow or down holds up no
+  // other model's texts.
   for (const auto& provider : catalog_->providers()) {
+    for (int i = 0; i < options_.indexer_threads; ++i) {
+      workers_.push_back(std::make_unique<OutboxWorker>(
+          *provider, *storage_, *registrar_, settings, registry_));
+      workers_.back()->Start();
+    }
     log::Info("model ready", {{"model", provider->model().name},
                               {"fingerprint", provider->model().fingerprint}});
   }

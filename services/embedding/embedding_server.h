@@ -59,7 +59,8 @@ class EmbeddingServer {
   const EmbeddingOptions options_;
   prometheus::Registry& registry_;
   const std::unique_ptr<ModelCatalog> catalog_;
-  const std::unique_ptr<rpc::ThreadPool> pool_;
+  const std::unique_ptr<rpc::ThreadPool> local_pool_;
+  const std::unique_ptr<rpc::ThreadPool> remote_pool_;
   const std::unique_ptr<EmbeddingService> service_;
   std::atomic<bool> ready_ = false;
 

@@ -7,18 +7,23 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "libs/status/testing/status_matchers.h"
 #include "services/embedding/testing/fake_storage.h"
+#include "services/embedding/testing/provider_server.h"
 
 namespace engram::embedding {
 namespace {
 
 using engram::testing::StatusIs;
+using testing::ProviderServer;
 
 TEST(EmbeddingServerTest, RefusesBadOptionsAndMissingModels) {
   prometheus::Registry registry;
@@ -26,6 +31,8 @@ TEST(EmbeddingServerTest, RefusesBadOptionsAndMissingModels) {
               StatusIs(absl::StatusCode::kInvalidArgument, "indexer-threads"));
   EXPECT_THAT(EmbeddingServer::Create({.model_file = "/no/model"}, registry),
               StatusIs(absl::StatusCode::kNotFound, "/no/model"));
+  EXPECT_THAT(EmbeddingServer::Create({.providers = "/no/file"}, registry),
+              StatusIs(absl::StatusCode::kInvalidArgument, "/no/file"));
 }
 
 TEST(EmbeddingServerTest, EmbedsForStorageAndForQueriesAlike) {
@@ -65,6 +72,100 @@ TEST(EmbeddingServerTest, EmbedsForStorageAndForQueriesAlike) {
   EXPECT_FALSE(server->IsReady());
   grpc_server->Shutdown();
   unlink(path.c_str());
+}
+
+// An embedding service beside a fake storage, with the model test-model of a
+// provider's server, as a user's file configures it.
+class RemoteModelTest : public ::testing::Test {
+ protected:
+  RemoteModelTest() {
+    setenv("ENGRAM_TEST_SERVER_KEY", std::string(ProviderServer::kKey).c_str(),
+           1);
+    std::ofstream(file_) << "providers:\n  openai:\n    base_url: "
+                         << provider_.base_url()
+                         << "\n    key_env: ENGRAM_TEST_SERVER_KEY\n"
+                            "    proxy: none\n    timeout: 2s\n"
+                            "    models: {test-model: {dimensions: 8}}\n"
+                            "use: [openai/test-model]\n";
+    server_ = *EmbeddingServer::Create({.providers = file_}, registry_);
+    grpc::ServerBuilder builder;
+    for (grpc::Service* service : server_->services()) {
+      builder.RegisterService(service);
+    }
+    grpc_server_ = builder.BuildAndStart();
+    stub_ = v1::EmbeddingService::NewStub(
+        grpc_server_->InProcessChannel(grpc::ChannelArguments()));
+    EXPECT_OK(server_->Start({grpc::CreateChannel(
+        "unix:" + socket_, grpc::InsecureChannelCredentials())}));
+  }
+  ~RemoteModelTest() override {
+    server_->Stop();
+    grpc_server_->Shutdown();
+    unlink(socket_.c_str());
+    unlink(file_.c_str());
+  }
+
+  v1::ListModelsResponse ListModels() {
+    grpc::ClientContext context;
+    v1::ListModelsResponse response;
+    EXPECT_TRUE(stub_->ListModels(&context, {}, &response).ok());
+    return response;
+  }
+
+  const std::string socket_ =
+      absl::StrCat(::testing::TempDir(), "engram-remote-model-test-", getpid());
+  const std::string file_ = socket_ + ".yaml";
+  ProviderServer provider_{testing::ProviderKind::kOpenAi};
+  testing::FakeStorage storage_{"unix:" + socket_};
+  prometheus::Registry registry_;
+  std::unique_ptr<EmbeddingServer> server_;
+  std::unique_ptr<grpc::Server> grpc_server_;
+  std::unique_ptr<v1::EmbeddingService::Stub> stub_;
+};
+
+TEST_F(RemoteModelTest, IsListedAndEmbedsForStorageAndForQueries) {
+  const auto models = ListModels();
+  ASSERT_EQ(models.models_size(), 2);
+  EXPECT_EQ(models.models(0).name(), "builtin/static-minilm-256");
+  EXPECT_TRUE(models.models(0).is_default());
+  EXPECT_EQ(models.models(1).name(), "openai/test-model");
+  EXPECT_EQ(models.models(1).dimensions(), 8);
+
+  v1::EmbedRequest request;
+  request.set_model("openai/test-model");
+  request.add_texts("photo editor");
+  v1::EmbedResponse response;
+  grpc::ClientContext context;
+  ASSERT_TRUE(stub_->Embed(&context, request, &response).ok());
+  storage_.WriteText("a", "photo editor", models.models(1).fingerprint());
+  storage_.AwaitVectors(1);
+
+  EXPECT_EQ(response.model().fingerprint(), models.models(1).fingerprint());
+  const auto stored = storage_.vectors().at("a");
+  EXPECT_THAT(stored, ::testing::Pointwise(
+                          ::testing::FloatNear(1e-6),
+                          ProviderServer::VectorOf("photo editor", 8)));
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(stored.data()),
+                        stored.size() * sizeof(float)),
+            response.embeddings(0).vector().values());
+}
+
+TEST_F(RemoteModelTest, AProviderThatHangsHoldsUpNoOtherModel) {
+  using Fate = http::testing::FakeResponse::Fate;
+  provider_.Behave({.fate = Fate::kStalled});
+  const auto models = ListModels();
+  // As many as would keep every indexer thread waiting, were they shared.
+  for (int i = 0; i < 8; ++i) {
+    storage_.WriteText(absl::StrCat("remote-", i), "text",
+                       models.models(1).fingerprint());
+  }
+  const absl::Time start = absl::Now();
+  storage_.WriteText("local", "text", models.models(0).fingerprint());
+  storage_.AwaitVectors(1);
+
+  EXPECT_EQ(storage_.vectors().count("local"), 1);
+  // The provider gives up after two seconds.
+  EXPECT_LT(absl::Now() - start, absl::Seconds(2));
 }
 
 TEST(EmbeddingServerTest, StopsWithoutHavingStarted) {

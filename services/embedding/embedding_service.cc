@@ -73,8 +73,9 @@ grpc::ServerUnaryReactor* FinishAtOnce(grpc::CallbackServerContext* context,
 }  // namespace
 
 EmbeddingService::EmbeddingService(const ModelCatalog& catalog,
-                                   rpc::ThreadPool& pool)
-    : catalog_(catalog), pool_(pool) {}
+                                   rpc::ThreadPool& local_pool,
+                                   rpc::ThreadPool& remote_pool)
+    : catalog_(catalog), local_pool_(local_pool), remote_pool_(remote_pool) {}
 
 grpc::ServerUnaryReactor* EmbeddingService::Embed(
     grpc::CallbackServerContext* context, const v1::EmbedRequest* request,
@@ -87,7 +88,8 @@ grpc::ServerUnaryReactor* EmbeddingService::Embed(
     return EmbedTexts(catalog_, *provider, *request, *response);
   };
   if (RunsInline(**provider, *request)) return FinishAtOnce(context, embed());
-  return rpc::RunUnary(pool_, context, std::move(embed));
+  return rpc::RunUnary((*provider)->is_local() ? local_pool_ : remote_pool_,
+                       context, std::move(embed));
 }
 
 grpc::ServerUnaryReactor* EmbeddingService::ListModels(

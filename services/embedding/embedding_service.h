@@ -13,9 +13,11 @@ namespace engram::embedding {
 // Thread-safe.
 class EmbeddingService final : public v1::EmbeddingService::CallbackService {
  public:
-  // Work that may wait or be long runs on `pool`. Both must outlive this object
-  // and every call of it.
-  EmbeddingService(const ModelCatalog& catalog, rpc::ThreadPool& pool);
+  // Local models' work that is long runs on `local_pool`, and what waits for
+  // remote providers on `remote_pool`, so that a provider that hangs holds up
+  // no local model. All must outlive this object and every call of it.
+  EmbeddingService(const ModelCatalog& catalog, rpc::ThreadPool& local_pool,
+                   rpc::ThreadPool& remote_pool);
 
   grpc::ServerUnaryReactor* Embed(grpc::CallbackServerContext* context,
                                   const v1::EmbedRequest* request,
@@ -27,7 +29,8 @@ class EmbeddingService final : public v1::EmbeddingService::CallbackService {
 
  private:
   const ModelCatalog& catalog_;
-  rpc::ThreadPool& pool_;
+  rpc::ThreadPool& local_pool_;
+  rpc::ThreadPool& remote_pool_;
 };
 
 }  // namespace engram::embedding

@@ -1,6 +1,6 @@
 #include "services/embedding/outbox_worker.h"
 
-#include <map>
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -59,14 +59,18 @@ bool IsWorthRepeating(const absl::Status& status) {
 
 }  // namespace
 
-OutboxWorker::OutboxWorker(const ModelCatalog& catalog, StorageClient& storage,
+OutboxWorker::OutboxWorker(Provider& provider, StorageClient& storage,
                            ModelRegistrar& registrar,
                            OutboxWorkerSettings settings,
                            prometheus::Registry& registry)
-    : catalog_(catalog),
+    : provider_(provider),
       storage_(storage),
       registrar_(registrar),
       settings_(std::move(settings)),
+      max_entries_(
+          provider.limits().texts == 0
+              ? settings_.max_entries
+              : std::min(settings_.max_entries, provider.limits().texts)),
       stored_(AddCounter(registry, "engram_embedding_vectors_stored_total",
                          "Outbox entries whose vectors storage took.")),
       dropped_(AddCounter(registry, "engram_embedding_vectors_dropped_total",
@@ -98,11 +102,10 @@ absl::Status OutboxWorker::RunOnce() {
   ASSIGN_OR_RETURN(const LeasePendingResponse leased, Lease());
   // Not the time that storage stated: its clock may differ.
   const absl::Time deadline = absl::Now() + settings_.lease;
-  std::map<Provider*, Entries> by_provider;
+  Entries entries;
   for (const OutboxEntry& entry : leased.entries()) {
-    Provider* const provider = catalog_.FindByFingerprint(entry.fingerprint());
-    if (provider != nullptr) {
-      by_provider[provider].push_back(&entry);
+    if (entry.fingerprint() == provider_.model().fingerprint) {
+      entries.push_back(&entry);
     } else {
       log::Error("leased an entry that was not asked for",
                  {{"database", entry.database()},
@@ -110,35 +113,31 @@ absl::Status OutboxWorker::RunOnce() {
                   {"fingerprint", entry.fingerprint()}});
     }
   }
-  absl::Status result;
-  for (const auto& [provider, entries] : by_provider) {
-    std::vector<VectorPut> puts;
-    result.Update(Embed(*provider, entries, puts));
-    result.Update(Put(std::move(puts), deadline));
-  }
+  if (entries.empty()) return absl::OkStatus();
+  std::vector<VectorPut> puts;
+  absl::Status result = Embed(entries, puts);
+  result.Update(Put(std::move(puts), deadline));
   return result;
 }
 
 absl::StatusOr<LeasePendingResponse> OutboxWorker::Lease() {
   LeasePendingRequest request;
   request.set_holder(settings_.holder);
-  for (const auto& provider : catalog_.providers()) {
-    request.add_fingerprints(provider->model().fingerprint);
-  }
-  request.set_max_entries(settings_.max_entries);
+  request.add_fingerprints(provider_.model().fingerprint);
+  request.set_max_entries(max_entries_);
   SetDuration(settings_.wait, *request.mutable_wait());
   SetDuration(settings_.lease, *request.mutable_lease());
   return storage_.LeasePending(request);
 }
 
-absl::Status OutboxWorker::Embed(Provider& provider, const Entries& entries,
+absl::Status OutboxWorker::Embed(const Entries& entries,
                                  std::vector<VectorPut>& puts) {
   std::vector<absl::string_view> texts;
   texts.reserve(entries.size());
   for (const OutboxEntry* const entry : entries) texts.push_back(entry->text());
-  const auto embedded = provider.Embed(texts, Purpose::kDocument);
+  const auto embedded = provider_.Embed(texts, Purpose::kDocument);
   if (absl::IsInvalidArgument(embedded.status())) {
-    return EmbedOneByOne(provider, entries, puts);
+    return EmbedOneByOne(entries, puts);
   }
   RETURN_IF_ERROR(embedded.status());
   puts.reserve(entries.size());
@@ -148,11 +147,10 @@ absl::Status OutboxWorker::Embed(Provider& provider, const Entries& entries,
   return absl::OkStatus();
 }
 
-absl::Status OutboxWorker::EmbedOneByOne(Provider& provider,
-                                         const Entries& entries,
+absl::Status OutboxWorker::EmbedOneByOne(const Entries& entries,
                                          std::vector<VectorPut>& puts) {
   for (const OutboxEntry* const entry : entries) {
-    const auto embedded = provider.Embed({entry->text()}, Purpose::kDocument);
+    const auto embedded = provider_.Embed({entry->text()}, Purpose::kDocument);
     if (embedded.ok()) {
       puts.push_back(MakePut(*entry, embedded->front()));
     } else if (absl::IsInvalidArgument(embedded.status())) {

@@ -13,7 +13,6 @@
 #include "absl/types/span.h"
 #include "engram/storage/v1/vector.pb.h"
 #include "services/embedding/backoff.h"
-#include "services/embedding/model_catalog.h"
 #include "services/embedding/model_registrar.h"
 #include "services/embedding/provider.h"
 #include "services/embedding/storage_client.h"
@@ -31,8 +30,9 @@ struct OutboxWorkerSettings {
   absl::Duration max_backoff = absl::Seconds(5);
 };
 
-// Step 4 of a record's life: leases outbox entries, has their texts embedded,
-// and sends the vectors back.
+// Step 4 of a record's life: leases outbox entries of one model, has their
+// texts embedded, and sends the vectors back. A lease is no more than the
+// model's provider takes in a call, so that what was paid for is soon stored.
 //
 // Keeps nothing: whatever goes wrong, the entries are still in storage's outbox
 // and are handed out again when their lease ends. So every step may be
@@ -40,7 +40,7 @@ struct OutboxWorkerSettings {
 class OutboxWorker {
  public:
   // All references must outlive this object.
-  OutboxWorker(const ModelCatalog& catalog, StorageClient& storage,
+  OutboxWorker(Provider& provider, StorageClient& storage,
                ModelRegistrar& registrar, OutboxWorkerSettings settings,
                prometheus::Registry& registry);
 
@@ -56,7 +56,7 @@ class OutboxWorker {
 
   // Handles one lease: waits for entries, embeds them and stores their vectors.
   // OK if none came in time. On an error the entries that were not stored stay
-  // leased; those of the models that did not fail are stored.
+  // leased.
   absl::Status RunOnce();
 
  private:
@@ -66,11 +66,11 @@ class OutboxWorker {
   void Run();
   absl::StatusOr<storage::v1::LeasePendingResponse> Lease();
 
-  // Embeds `entries`, all of `provider`'s model, and adds their vectors to
-  // `puts`. A text that the provider refuses for good is logged and left out.
-  absl::Status Embed(Provider& provider, const Entries& entries,
+  // Embeds `entries` and adds their vectors to `puts`. A text that the provider
+  // refuses for good is logged and left out.
+  absl::Status Embed(const Entries& entries,
                      std::vector<storage::v1::VectorPut>& puts);
-  absl::Status EmbedOneByOne(Provider& provider, const Entries& entries,
+  absl::Status EmbedOneByOne(const Entries& entries,
                              std::vector<storage::v1::VectorPut>& puts);
 
   // Stores `puts` in messages of bounded size, trying again until `deadline`
@@ -80,10 +80,11 @@ class OutboxWorker {
   absl::Status PutMessage(const storage::v1::PutVectorsRequest& message,
                           absl::Time deadline);
 
-  const ModelCatalog& catalog_;
+  Provider& provider_;
   StorageClient& storage_;
   ModelRegistrar& registrar_;
   const OutboxWorkerSettings settings_;
+  const int max_entries_;
   prometheus::Counter& stored_;
   prometheus::Counter& dropped_;
 

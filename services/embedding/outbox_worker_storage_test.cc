@@ -38,7 +38,7 @@ class OutboxWorkerStorageTest : public ::testing::Test {
     client_ = std::make_unique<StorageClient>(storage_.channel());
     registrar_ = std::make_unique<ModelRegistrar>(*catalog_, *client_);
     worker_ = std::make_unique<OutboxWorker>(
-        *catalog_, *client_, *registrar_,
+        *provider_, *client_, *registrar_,
         OutboxWorkerSettings{.holder = "test"}, registry_);
   }
 

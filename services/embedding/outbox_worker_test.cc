@@ -66,7 +66,7 @@ class OutboxWorkerTest : public ::testing::Test {
 
   OutboxWorker* AddWorker() {
     workers_.push_back(std::make_unique<OutboxWorker>(
-        *catalog_, *client_, *registrar_,
+        *provider_, *client_, *registrar_,
         OutboxWorkerSettings{.holder = "test",
                              .max_backoff = absl::Milliseconds(1)},
         registry_));
@@ -102,6 +102,18 @@ TEST_F(OutboxWorkerTest, EmbedsWhatWaitsInOneCall) {
   EXPECT_EQ(provider_->calls(), 1);
   EXPECT_EQ(provider_->last_purpose(), Purpose::kDocument);
   EXPECT_THAT(metrics(), HasSubstr("engram_embedding_vectors_stored_total 2"));
+}
+
+// What was paid for is stored before more is paid for.
+TEST_F(OutboxWorkerTest, TakesNoMoreThanItsProviderTakesInACall) {
+  auto provider = std::make_unique<FakeProvider>();
+  provider->set_limits({.texts = 2});
+  UseProvider(std::move(provider));
+  for (const char* const id : {"a", "b", "c"}) storage_->WriteText(id, id);
+
+  ASSERT_OK(worker_->RunOnce());
+
+  EXPECT_THAT(storage_->vectors(), SizeIs(2));
 }
 
 TEST_F(OutboxWorkerTest, RegistersItsModelsFirst) {

@@ -1,6 +1,7 @@
 #ifndef ENGRAM_SERVICES_EMBEDDING_PROVIDER_H_
 #define ENGRAM_SERVICES_EMBEDDING_PROVIDER_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,15 @@ struct Model {
   int max_tokens = 0;
 };
 
+// The most that one call of a provider may hold; 0 is no limit.
+struct CallLimits {
+  int texts = 0;
+  // Of all texts together.
+  int64_t tokens = 0;
+  // Of all texts together, as JSON strings.
+  int64_t bytes = 0;
+};
+
 // What became of one text.
 struct EmbeddedText {
   std::vector<float> vector;
@@ -41,6 +51,10 @@ class Provider {
 
   // The same for as long as the provider lives.
   virtual const Model& model() const = 0;
+
+  // How much Embed takes at once; what is beyond may be an error. The same for
+  // as long as the provider lives.
+  virtual CallLimits limits() const { return {}; }
 
   // Whether Embed only computes, some microseconds a text, and never waits.
   virtual bool is_local() const = 0;

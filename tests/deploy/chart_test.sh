@@ -43,6 +43,7 @@ refused=(
   storage.replicas=2             # One writer.
   embedding.replica=3            # A misspelt key.
   search.cache.size=plenty
+  embedding.providers.uses=openai
   logLevel=loud
   image.prefix=registry.example  # Without its slash it would run into the name.
 )
@@ -65,6 +66,18 @@ grep -o 'service: engram\.[A-Za-z0-9.]*' "${rendered}" | sort -u |
       die "no proto declares ${service}"
     note "${service}"
   done
+
+step "The binary takes the file of remote models that the chart writes"
+/usr/bin/python3 - "${work}/large.out" > "${work}/embedding.yaml" <<'PYTHON'
+import sys
+import yaml
+for item in yaml.safe_load_all(open(sys.argv[1])):
+    if item["kind"] == "ConfigMap":
+        print(item["data"]["embedding.yaml"])
+PYTHON
+"${bin}/engram-embedding" --providers "${work}/embedding.yaml" --check-config |
+  grep '^# model openai/text-embedding-3-small@.*key from /run/engram/keys/openai (missing), the default' ||
+  die "engram-embedding does not use the chart's file"
 
 step "Flags exist"
 for service in storage embedding search; do

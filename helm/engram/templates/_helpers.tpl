@@ -21,6 +21,11 @@ storage, embedding and search.
 {{ include "engram.fullname" .root }}-{{ .service }}
 {{- end -}}
 
+{{/* The config map of embedding's remote models. */}}
+{{- define "engram.providersName" -}}
+{{ include "engram.fullname" . }}-providers-{{ toYaml .Values.embedding.providers | sha256sum | trunc 8 }}
+{{- end -}}
+
 {{/* What selects a service's pods. Never changes, for selectors cannot. */}}
 {{- define "engram.selectorLabels" -}}
 app.kubernetes.io/name: engram

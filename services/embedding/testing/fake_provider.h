@@ -27,6 +27,7 @@ class FakeProvider : public Provider {
                .normalized = true} {}
 
   const Model& model() const override { return model_; }
+  CallLimits limits() const override { return limits_; }
   bool is_local() const override { return is_local_; }
 
   absl::StatusOr<std::vector<EmbeddedText>> Embed(Texts texts,
@@ -63,6 +64,7 @@ class FakeProvider : public Provider {
   int calls() const { return calls_; }
   Purpose last_purpose() const { return last_purpose_; }
 
+  void set_limits(CallLimits limits) { limits_ = limits; }
   void set_is_local(bool is_local) { is_local_ = is_local; }
   // Embed calls `before` first and ends with its error, if it returns one.
   void set_before(std::function<absl::Status(Texts)> before) {
@@ -76,6 +78,7 @@ class FakeProvider : public Provider {
 
  private:
   const Model model_;
+  CallLimits limits_;
   bool is_local_ = false;
   std::function<absl::Status(Texts)> before_;
   std::function<void(std::vector<EmbeddedText>&)> change_answer_;

@@ -1,0 +1,27 @@
+#ifndef ENGRAM_SERVICES_EMBEDDING_PROVIDERS_GEMINI_FORMAT_H_
+#define ENGRAM_SERVICES_EMBEDDING_PROVIDERS_GEMINI_FORMAT_H_
+
+#include <string>
+
+#include "services/embedding/providers/provider_format.h"
+
+namespace engram::embedding {
+
+// Google Gemini: batchEmbedContents, a request a text.
+//
+// https://ai.google.dev/api/embeddings
+class GeminiFormat : public ProviderFormat {
+ public:
+  using ProviderFormat::ProviderFormat;
+
+  std::string Path() const override;
+  std::string KeyHeader() const override;
+  std::string Encode(absl::Span<const absl::string_view> texts,
+                     Purpose purpose) const override;
+  absl::StatusOr<Answer> Decode(http::HttpResponse& response,
+                                size_t texts) const override;
+};
+
+}  // namespace engram::embedding
+
+#endif  // ENGRAM_SERVICES_EMBEDDING_PROVIDERS_GEMINI_FORMAT_H_
