@@ -177,6 +177,7 @@ double Median(std::vector<double> values) {
 
 std::vector<Note> NewNotes(int count) {
   std::vector<Note> notes;
+  notes.reserve(count);
   for (int i = 0; i < count; ++i) notes.push_back(NewNote());
   return notes;
 }
@@ -191,6 +192,7 @@ void MeasureChanges() {
   request.set_after_position(FirstPosition(channel));
   const auto measure = [&](absl::string_view what, absl::string_view goal) {
     std::vector<double> rates;
+    rates.reserve(kRounds);
     for (int round = 0; round < kRounds; ++round) {
       rates.push_back(FollowChanges(channel, request));
     }

@@ -50,6 +50,7 @@ std::vector<std::string> Fill(LocalStorage& storage, int count) {
           [&](int call, std::function<void()> done) {
             static absl::Mutex mutex;
             std::vector<Note> notes;
+            notes.reserve(kNotesACall);
             for (int i = 0; i < kNotesACall; ++i) notes.push_back(NewNote());
             {
               absl::MutexLock lock(&mutex);
