@@ -18,6 +18,7 @@
 #include "libs/status/testing/status_matchers.h"
 #include "services/embedding/testing/fake_storage.h"
 #include "services/embedding/testing/provider_server.h"
+#include "services/embedding/testing/text_vector.h"
 
 namespace engram::embedding {
 namespace {
@@ -142,9 +143,9 @@ TEST_F(RemoteModelTest, IsListedAndEmbedsForStorageAndForQueries) {
 
   EXPECT_EQ(response.model().fingerprint(), models.models(1).fingerprint());
   const auto stored = storage_.vectors().at("a");
-  EXPECT_THAT(stored, ::testing::Pointwise(
-                          ::testing::FloatNear(1e-6),
-                          ProviderServer::VectorOf("photo editor", 8)));
+  EXPECT_THAT(stored,
+              ::testing::Pointwise(::testing::FloatNear(1e-6),
+                                   testing::TextVector("photo editor", 8)));
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(stored.data()),
                         stored.size() * sizeof(float)),
             response.embeddings(0).vector().values());

@@ -1,7 +1,6 @@
 #include "services/embedding/providers/http_provider.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
+#include "libs/vector/vector.h"
 #include "services/embedding/providers/provider_error.h"
 
 namespace engram::embedding {
@@ -22,16 +22,6 @@ constexpr size_t kMaxNumberBytes = 32;
 constexpr size_t kMaxOtherBytes = 1 << 20;
 // Some providers send the texts back, each character escaped at worst.
 constexpr size_t kMaxEcho = 6;
-
-// Brings `vector` to unit length. False if it has no direction.
-bool Normalize(std::vector<float>& vector) {
-  double squares = 0;
-  for (const float value : vector) squares += double{value} * value;
-  if (!std::isfinite(squares) || squares == 0) return false;
-  const double factor = 1 / std::sqrt(squares);
-  for (float& value : vector) value = static_cast<float>(value * factor);
-  return true;
-}
 
 // Shares `total` tokens between texts by their lengths.
 void ShareTokens(int64_t total, absl::Span<const absl::string_view> texts,
@@ -112,7 +102,8 @@ absl::StatusOr<std::vector<EmbeddedText>> HttpProvider::Call(
   std::vector<EmbeddedText> embedded(texts.size());
   for (size_t i = 0; i < texts.size(); ++i) {
     embedded[i].vector = std::move(answer->vectors[i]);
-    if (remote_.spec.normalize && !Normalize(embedded[i].vector)) {
+    if (remote_.spec.normalize &&
+        !vector::Normalize(absl::MakeSpan(embedded[i].vector))) {
       return absl::InternalError(
           "a vector has no direction: it is zero, or holds a value that is "
           "not finite");

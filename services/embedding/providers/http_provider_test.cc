@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "services/embedding/testing/http_provider_fixture.h"
+#include "services/embedding/testing/text_vector.h"
 
 namespace engram::embedding {
 namespace {
@@ -18,7 +19,6 @@ using testing::HttpProviderTest;
 using testing::NameOf;
 using ::testing::Pointwise;
 using testing::ProviderKind;
-using testing::ProviderServer;
 using ::testing::SizeIs;
 
 TEST_P(HttpProviderTest, AsksAsItIsDocumentedAndReadsTheAnswer) {
@@ -27,10 +27,9 @@ TEST_P(HttpProviderTest, AsksAsItIsDocumentedAndReadsTheAnswer) {
 
   ASSERT_EQ(embedded.size(), 3);
   EXPECT_THAT(embedded[0].vector,
-              Pointwise(FloatNear(1e-6), ProviderServer::VectorOf("one", 8)));
-  EXPECT_THAT(
-      embedded[2].vector,
-      Pointwise(FloatNear(1e-6), ProviderServer::VectorOf("naïve 😀", 8)));
+              Pointwise(FloatNear(1e-6), testing::TextVector("one", 8)));
+  EXPECT_THAT(embedded[2].vector,
+              Pointwise(FloatNear(1e-6), testing::TextVector("naïve 😀", 8)));
   const auto requests = server_.requests();
   ASSERT_THAT(requests, SizeIs(1));
   EXPECT_THAT(requests[0].texts,
@@ -112,7 +111,7 @@ TEST_P(HttpProviderTest, KeepsToTheLimitsOfItsFacts) {
 
   EXPECT_THAT(server_.requests(), SizeIs(2));
   EXPECT_THAT(embedded[2].vector,
-              Pointwise(FloatNear(1e-6), ProviderServer::VectorOf("c", 8)));
+              Pointwise(FloatNear(1e-6), testing::TextVector("c", 8)));
 }
 
 INSTANTIATE_FOR_ALL_PROVIDERS(HttpProviderTest);
@@ -165,7 +164,7 @@ TEST_P(EncodingTest, VectorsComeAsNumbersOrAsBase64) {
     ASSERT_OK_AND_ASSIGN(const auto embedded, Embed({"a"}));
     EXPECT_EQ(server_.requests().back().base64, encoding == "base64");
     EXPECT_THAT(embedded[0].vector,
-                Pointwise(FloatNear(1e-6), ProviderServer::VectorOf("a", 8)));
+                Pointwise(FloatNear(1e-6), testing::TextVector("a", 8)));
   }
 }
 
@@ -188,9 +187,8 @@ TEST_P(OpenAiShapeTest, VectorsAreOrderedByTheirIndex) {
 
   const char* const texts[] = {"a", "b", "c"};
   for (int i = 0; i < 3; ++i) {
-    EXPECT_THAT(
-        embedded[i].vector,
-        Pointwise(FloatNear(1e-6), ProviderServer::VectorOf(texts[i], 8)));
+    EXPECT_THAT(embedded[i].vector,
+                Pointwise(FloatNear(1e-6), testing::TextVector(texts[i], 8)));
   }
 }
 

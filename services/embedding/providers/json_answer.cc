@@ -1,11 +1,10 @@
 #include "services/embedding/providers/json_answer.h"
 
-#include <bit>
-#include <cstring>
 #include <string_view>
 
 #include "absl/strings/escaping.h"
 #include "libs/status/status_macros.h"
+#include "libs/vector/vector.h"
 
 namespace engram::embedding {
 namespace {
@@ -13,19 +12,12 @@ namespace {
 constexpr double kMaxCount = 1e12;
 
 absl::StatusOr<std::vector<float>> DecodeBase64(std::string_view text) {
-  static_assert(std::endian::native == std::endian::little,
-                "the floats in answers are little-endian");
   std::string bytes;
   if (!absl::Base64Unescape({text.data(), text.size()}, &bytes) ||
       bytes.size() % sizeof(float) != 0) {
     return absl::InternalError("a vector is not the base64 of floats");
   }
-  std::vector<float> vector(bytes.size() / sizeof(float));
-  // memcpy takes no null, not even for no bytes.
-  if (!vector.empty()) {
-    std::memcpy(vector.data(), bytes.data(), bytes.size());
-  }
-  return vector;
+  return vector::Unpack(bytes);
 }
 
 }  // namespace

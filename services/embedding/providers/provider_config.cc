@@ -16,6 +16,7 @@
 #include "libs/schema/yaml_tree.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
+#include "libs/vector/vector.h"
 #include "services/embedding/providers/api_key.h"
 #include "services/embedding/providers/spec_reader.h"
 
@@ -32,7 +33,6 @@ constexpr absl::string_view kRootAttributes[] = {"default", "providers", "use"};
 constexpr absl::string_view kUseAttributes[] = {"dimensions", "model", "name"};
 constexpr absl::string_view kBuiltin = "builtin";
 constexpr size_t kMaxModels = 64;
-constexpr int kMaxDimensions = 4096;
 
 // Reads one document into a config.
 class ConfigReader {
@@ -186,7 +186,7 @@ class ConfigReader {
     if (const YamlNode* const given = node.Find("dimensions")) {
       const std::string dimensions_path = JoinPath(path, "dimensions");
       const auto value =
-          document_.ReadInt(*given, dimensions_path, 1, kMaxDimensions);
+          document_.ReadInt(*given, dimensions_path, 1, vector::kMaxDimensions);
       if (value.has_value()) {
         CheckDimensions(*given, dimensions_path, used.spec,
                         static_cast<int>(*value));

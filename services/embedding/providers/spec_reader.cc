@@ -14,6 +14,7 @@
 #include "absl/strings/strip.h"
 #include "libs/json/json.h"
 #include "libs/schema/yaml_literal.h"
+#include "libs/vector/vector.h"
 
 namespace engram::embedding {
 namespace {
@@ -23,7 +24,6 @@ using schema::YamlNode;
 using Kind = YamlNode::Kind;
 
 constexpr size_t kMaxNameBytes = 63;
-constexpr int kMaxDimensions = 4096;
 constexpr int kMaxTokens = 10'000'000;
 constexpr int kMaxTexts = 4096;
 constexpr int64_t kMaxCallBytes = int64_t{64} << 20;
@@ -179,7 +179,8 @@ void SpecReader::ReadModel(const YamlNode& node, const std::string& path,
                            ModelSpec& spec) {
   if (!document_.CheckAttributes(node, path, kModelAttributes)) return;
   ReadText(node, path, "id", spec.id);
-  ReadNumber(node, path, "dimensions", 1, kMaxDimensions, spec.dimensions);
+  ReadNumber(node, path, "dimensions", 1, vector::kMaxDimensions,
+             spec.dimensions);
   if (const YamlNode* const others = node.Find("other_dimensions")) {
     ReadOtherDimensions(*others, JoinPath(path, "other_dimensions"), spec);
   }
@@ -214,7 +215,7 @@ void SpecReader::ReadOtherDimensions(const YamlNode& node,
     const bool valid = element.kind == Kind::kScalar &&
                        absl::SimpleAtoi(ends.front(), &least) &&
                        absl::SimpleAtoi(ends.back(), &most) && least >= 1 &&
-                       least <= most && most <= kMaxDimensions;
+                       least <= most && most <= vector::kMaxDimensions;
     if (valid) ranges.emplace_back(least, most);
     return valid;
   };
@@ -229,7 +230,7 @@ void SpecReader::ReadOtherDimensions(const YamlNode& node,
                      absl::StrCat("wants numbers of dimensions, such as [256, "
                                   "512], or from which to which, such as "
                                   "128-3072; at most ",
-                                  kMaxDimensions));
+                                  vector::kMaxDimensions));
   }
 }
 

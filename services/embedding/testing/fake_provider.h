@@ -2,15 +2,14 @@
 #define ENGRAM_SERVICES_EMBEDDING_TESTING_FAKE_PROVIDER_H_
 
 #include <atomic>
-#include <cmath>
 #include <functional>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "services/embedding/provider.h"
+#include "services/embedding/testing/text_vector.h"
 
 namespace engram::embedding::testing {
 
@@ -48,17 +47,7 @@ class FakeProvider : public Provider {
 
   // What Embed gives `text`.
   std::vector<float> VectorOf(absl::string_view text) const {
-    std::minstd_rand random(
-        static_cast<unsigned>(std::hash<std::string>()(std::string(text))));
-    std::normal_distribution<float> values;
-    std::vector<float> vector(model_.dimensions);
-    double squares = 0;
-    for (float& value : vector) {
-      value = values(random);
-      squares += double{value} * value;
-    }
-    for (float& value : vector) value /= static_cast<float>(std::sqrt(squares));
-    return vector;
+    return TextVector(text, model_.dimensions);
   }
 
   int calls() const { return calls_; }

@@ -1,7 +1,5 @@
 #include "services/embedding/testing/provider_server.h"
 
-#include <cmath>
-#include <random>
 #include <set>
 #include <utility>
 
@@ -10,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/json/json.h"
+#include "services/embedding/testing/text_vector.h"
 
 namespace engram::embedding::testing {
 namespace {
@@ -188,21 +187,6 @@ std::vector<AskedFor> ProviderServer::requests() const {
   return requests_;
 }
 
-std::vector<float> ProviderServer::VectorOf(absl::string_view text,
-                                            int dimensions) {
-  std::minstd_rand random(
-      static_cast<unsigned>(std::hash<std::string>()(std::string(text))));
-  std::normal_distribution<float> values;
-  std::vector<float> vector(dimensions);
-  double squares = 0;
-  for (float& value : vector) {
-    value = values(random);
-    squares += double{value} * value;
-  }
-  for (float& value : vector) value /= static_cast<float>(std::sqrt(squares));
-  return vector;
-}
-
 FakeResponse ProviderServer::Answer(const FakeRequest& request) {
   AskedFor asked;
   const std::string mistake = Understand(request, asked);
@@ -225,7 +209,7 @@ FakeResponse ProviderServer::Answer(const FakeRequest& request) {
     std::vector<std::vector<float>> vectors;
     for (const std::string& text : asked.texts) {
       // Twice as long, which normalisation takes back.
-      vectors.push_back(VectorOf(
+      vectors.push_back(TextVector(
           text, asked.dimensions > 0 ? asked.dimensions : kDimensions));
       for (float& value : vectors.back()) value *= 2;
     }

@@ -75,9 +75,6 @@ class ProviderServer {
   // Of each request that was understood.
   std::vector<AskedFor> requests() const;
 
-  // The direction that `text` has, of unit length.
-  static std::vector<float> VectorOf(absl::string_view text, int dimensions);
-
  private:
   http::testing::FakeResponse Answer(const http::testing::FakeRequest& request);
   // Returns an error's words, or nothing and what was asked for.
