@@ -13,6 +13,7 @@
 #include "libs/status/status_macros.h"
 #include "services/storage/cache_collection.h"
 #include "services/storage/collection_table.h"
+#include "services/storage/record_select.h"
 #include "services/storage/spec_expressions.h"
 
 namespace engram::storage {
@@ -219,6 +220,7 @@ void CompileStatements(Collection& collection) {
       absl::StrCat("SELECT ", collection.columns, " FROM ", table, " WHERE ");
   collection.select_by_id = absl::StrCat(select, "id = ?");
   collection.select_by_row = absl::StrCat(select, "_row = ?");
+  collection.select_newest_by_id = SelectNewestByIdSql(collection);
   collection.insert = InsertSql(collection);
   collection.remove = absl::StrCat("DELETE FROM ", table, " WHERE _row = ?");
   collection.select_id =
