@@ -99,6 +99,7 @@ absl::StatusOr<std::vector<ColumnValue>> ReadKeys(int64_t row, const List& list,
   select.BindInt(1, row);
   RETURN_IF_ERROR(select.Step().status());
   std::vector<ColumnValue> values;
+  values.reserve(select.column_count());
   for (int i = 0; i < select.column_count(); ++i) {
     values.push_back(ReadColumn(select, i));
   }
