@@ -52,11 +52,15 @@ CharacterKind KindOfAscii(char c) {
   }
 }
 
+// Spaces, and what tokenizers drop: format characters, those for private use,
+// and what stands for a damaged one.
 bool IsBlank(uint32_t code) {
   return (code >= 0x80 && code <= 0xa0) || code == 0x1680 ||
          (code >= 0x2000 && code <= 0x200f) ||
          (code >= 0x2028 && code <= 0x202f) ||
-         (code >= 0x205f && code <= 0x206f) || code == 0x3000 || code == 0xfeff;
+         (code >= 0x205f && code <= 0x206f) || code == 0x3000 ||
+         code == 0xfeff || (code >= 0xe000 && code <= 0xf8ff) ||
+         (code >= 0xfff9 && code <= 0xfffd);
 }
 
 // Scripts that write no space between words.

@@ -10,7 +10,7 @@
 namespace engram::chunk {
 
 enum class CharacterKind {
-  kBlank,        // spaces and control characters, Unicode's too
+  kBlank,        // spaces, and what is not seen
   kWord,         // what words are made of
   kIdeograph,    // a word by itself, as in Chinese and Japanese
   kSentenceEnd,  // `.`, `!`, `?` and their like
