@@ -25,6 +25,9 @@ class ObservedProvider : public Provider {
   const Model& model() const override { return provider_->model(); }
   CallLimits limits() const override { return provider_->limits(); }
   bool is_local() const override { return provider_->is_local(); }
+  int CountTokens(absl::string_view text) const override {
+    return provider_->CountTokens(text);
+  }
   absl::StatusOr<std::vector<EmbeddedText>> Embed(
       absl::Span<const absl::string_view> texts, Purpose purpose) override;
 

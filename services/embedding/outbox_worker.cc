@@ -9,7 +9,7 @@
 #include "libs/log/log.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
-#include "services/embedding/model_codec.h"
+#include "services/embedding/chunked_entry.h"
 
 namespace engram::embedding {
 namespace {
@@ -21,8 +21,8 @@ using storage::v1::PutResult;
 using storage::v1::PutVectorsRequest;
 using storage::v1::VectorPut;
 
-// Half of what a server accepts in one message by default. A put is smaller by
-// far: one vector is 16 KiB at most.
+// Half of what a server accepts in one message by default. A put of many chunks
+// may be larger and goes alone; MaxChunks bounds it.
 constexpr size_t kMaxMessageBytes = 2 << 20;
 constexpr int kMaxPuts = 4096;
 
@@ -41,14 +41,13 @@ void SetDuration(absl::Duration duration, google::protobuf::Duration& encoded) {
   encoded.set_nanos(static_cast<int32_t>(nanos % 1'000'000'000));
 }
 
-VectorPut MakePut(const OutboxEntry& entry, const EmbeddedText& embedded) {
-  VectorPut put;
-  put.set_database(entry.database());
-  put.set_entry(entry.entry());
-  put.set_generation(entry.generation());
-  put.set_content_hash(entry.content_hash());
-  EncodeVector(embedded.vector, *put.add_chunks());
-  return put;
+void LogRefusal(const OutboxEntry& entry, const absl::Status& status) {
+  log::Warning("text cannot be embedded; it stays in the outbox",
+               {{"database", entry.database()},
+                {"collection", entry.collection()},
+                {"record", entry.id()},
+                {"entry", entry.entry()},
+                {"error", status}});
 }
 
 // Whether storage may take the same vectors later. Storing twice is safe.
@@ -113,11 +112,7 @@ absl::Status OutboxWorker::RunOnce() {
                   {"fingerprint", entry.fingerprint()}});
     }
   }
-  if (entries.empty()) return absl::OkStatus();
-  std::vector<VectorPut> puts;
-  absl::Status result = Embed(entries, puts);
-  result.Update(Put(std::move(puts), deadline));
-  return result;
+  return Embed(entries, deadline);
 }
 
 absl::StatusOr<LeasePendingResponse> OutboxWorker::Lease() {
@@ -130,39 +125,69 @@ absl::StatusOr<LeasePendingResponse> OutboxWorker::Lease() {
   return storage_.LeasePending(request);
 }
 
-absl::Status OutboxWorker::Embed(const Entries& entries,
-                                 std::vector<VectorPut>& puts) {
-  std::vector<absl::string_view> texts;
-  texts.reserve(entries.size());
-  for (const OutboxEntry* const entry : entries) texts.push_back(entry->text());
-  const auto embedded = provider_.Embed(texts, Purpose::kDocument);
-  if (absl::IsInvalidArgument(embedded.status())) {
-    return EmbedOneByOne(entries, puts);
+absl::Status OutboxWorker::Embed(const Entries& entries, absl::Time deadline) {
+  std::vector<ChunkedEntry> together;
+  size_t texts = 0;
+  for (const OutboxEntry* const entry : entries) {
+    auto cut = ChunkedEntry::Create(*entry, provider_);
+    if (!cut.ok()) {
+      LogRefusal(*entry, cut.status());
+      continue;
+    }
+    texts += cut->texts().size();
+    together.push_back(*std::move(cut));
+    // A text of many chunks is not divided: its vectors are stored at once.
+    if (texts < static_cast<size_t>(max_entries_)) continue;
+    RETURN_IF_ERROR(EmbedAndPut(together, deadline));
+    together.clear();
+    texts = 0;
+    // Others may have the rest by now; it would be paid for twice.
+    if (absl::Now() >= deadline) return absl::OkStatus();
   }
-  RETURN_IF_ERROR(embedded.status());
-  puts.reserve(entries.size());
-  for (size_t i = 0; i < entries.size(); ++i) {
-    puts.push_back(MakePut(*entries[i], (*embedded)[i]));
+  return EmbedAndPut(together, deadline);
+}
+
+absl::Status OutboxWorker::EmbedAndPut(absl::Span<const ChunkedEntry> entries,
+                                       absl::Time deadline) {
+  std::vector<VectorPut> puts;
+  absl::Status result = EmbedTogether(entries, puts);
+  result.Update(Put(std::move(puts), deadline));
+  return result;
+}
+
+absl::Status OutboxWorker::EmbedTogether(absl::Span<const ChunkedEntry> entries,
+                                         std::vector<VectorPut>& puts) {
+  std::vector<absl::string_view> texts;
+  for (const ChunkedEntry& entry : entries) {
+    texts.insert(texts.end(), entry.texts().begin(), entry.texts().end());
+  }
+  std::vector<EmbeddedText> vectors;
+  if (!texts.empty()) {
+    auto embedded = provider_.Embed(texts, Purpose::kDocument);
+    if (absl::IsInvalidArgument(embedded.status())) {
+      return EmbedOneByOne(entries, embedded.status(), puts);
+    }
+    RETURN_IF_ERROR(embedded.status());
+    vectors = *std::move(embedded);
+  }
+  absl::Span<const EmbeddedText> rest = vectors;
+  for (const ChunkedEntry& entry : entries) {
+    const size_t count = entry.texts().size();
+    puts.push_back(entry.MakePut(rest.subspan(0, count)));
+    rest.remove_prefix(count);
   }
   return absl::OkStatus();
 }
 
-absl::Status OutboxWorker::EmbedOneByOne(const Entries& entries,
+absl::Status OutboxWorker::EmbedOneByOne(absl::Span<const ChunkedEntry> entries,
+                                         const absl::Status& refusal,
                                          std::vector<VectorPut>& puts) {
-  for (const OutboxEntry* const entry : entries) {
-    const auto embedded = provider_.Embed({entry->text()}, Purpose::kDocument);
-    if (embedded.ok()) {
-      puts.push_back(MakePut(*entry, embedded->front()));
-    } else if (absl::IsInvalidArgument(embedded.status())) {
-      log::Warning("text cannot be embedded; it stays in the outbox",
-                   {{"database", entry->database()},
-                    {"collection", entry->collection()},
-                    {"record", entry->id()},
-                    {"entry", entry->entry()},
-                    {"error", embedded.status()}});
-    } else {
-      return embedded.status();
-    }
+  if (entries.size() == 1) {
+    LogRefusal(entries[0].entry(), refusal);
+    return absl::OkStatus();
+  }
+  for (size_t i = 0; i < entries.size(); ++i) {
+    RETURN_IF_ERROR(EmbedTogether(entries.subspan(i, 1), puts));
   }
   return absl::OkStatus();
 }

@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "engram/storage/v1/vector.pb.h"
 #include "services/embedding/backoff.h"
+#include "services/embedding/chunked_entry.h"
 #include "services/embedding/model_registrar.h"
 #include "services/embedding/provider.h"
 #include "services/embedding/storage_client.h"
@@ -66,11 +67,19 @@ class OutboxWorker {
   void Run();
   absl::StatusOr<storage::v1::LeasePendingResponse> Lease();
 
-  // Embeds `entries` and adds their vectors to `puts`. A text that the provider
-  // refuses for good is logged and left out.
-  absl::Status Embed(const Entries& entries,
-                     std::vector<storage::v1::VectorPut>& puts);
-  absl::Status EmbedOneByOne(const Entries& entries,
+  // Cuts the texts of `entries` into chunks, embeds these some `max_entries_`
+  // at a time, and stores the vectors of one call before the next. A text that
+  // cannot be cut or embedded is logged and left out with its entry.
+  absl::Status Embed(const Entries& entries, absl::Time deadline);
+  // Embeds the texts of one call and stores their vectors: on an error, those
+  // of the entries that went well before it.
+  absl::Status EmbedAndPut(absl::Span<const ChunkedEntry> entries,
+                           absl::Time deadline);
+  absl::Status EmbedTogether(absl::Span<const ChunkedEntry> entries,
+                             std::vector<storage::v1::VectorPut>& puts);
+  // After `refusal` of a text among those of `entries`.
+  absl::Status EmbedOneByOne(absl::Span<const ChunkedEntry> entries,
+                             const absl::Status& refusal,
                              std::vector<storage::v1::VectorPut>& puts);
 
   // Stores `puts` in messages of bounded size, trying again until `deadline`

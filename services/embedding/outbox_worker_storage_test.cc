@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -21,7 +22,9 @@ namespace {
 
 using engram::testing::StatusIs;
 using storage::testing::TestStorage;
+using ::testing::ElementsAre;
 using testing::FakeProvider;
+using ::testing::IsEmpty;
 
 class OutboxWorkerStorageTest : public ::testing::Test {
  protected:
@@ -42,15 +45,67 @@ class OutboxWorkerStorageTest : public ::testing::Test {
         OutboxWorkerSettings{.holder = "test"}, registry_);
   }
 
-  void CreateNotes() {
+  void CreateNotes(const std::string& chunking = "none") {
     ASSERT_OK(registrar_->EnsureRegistered());
     ASSERT_OK(storage_.ApplySchema({R"(
 collection: notes
 fields:
   content: {type: text}
 vectors:
-  content: {source: [content], model: default}
-)"}));
+  content: {source: [content], model: default, chunking: )" +
+                                    chunking + "}"}));
+  }
+
+  // Writes, has the worker do what there is to do, and returns which texts the
+  // provider was given.
+  std::vector<std::string> EmbeddedOf(const std::string& id,
+                                      const std::string& content) {
+    std::vector<std::string> given;
+    provider_->set_before([&](FakeProvider::Texts texts) {
+      for (const absl::string_view text : texts) given.emplace_back(text);
+      return absl::OkStatus();
+    });
+    WriteNote(id, content);
+    EXPECT_OK(worker_->RunOnce());
+    provider_->set_before({});
+    return given;
+  }
+
+  // The vectors of every note, with the passages that they are of, as the
+  // feed's snapshot has them.
+  std::multimap<std::string, std::vector<float>> Passages(
+      const std::string& content) {
+    std::multimap<std::string, std::vector<float>> passages;
+    grpc::ClientContext context;
+    const auto reader = storage_.feed().StreamSnapshot(&context, {});
+    storage::v1::StreamSnapshotResponse response;
+    while (reader->Read(&response)) {
+      absl::string_view values = response.records().values();
+      for (const auto& record : response.records().records()) {
+        const auto& stored = record.vectors(0);
+        const size_t bytes = stored.bytes() / stored.chunks();
+        for (const auto& range : stored.ranges()) {
+          passages.emplace(
+              content.substr(range.begin(), range.end() - range.begin()),
+              storage::testing::UnpackVector(
+                  std::string(values.substr(0, bytes))));
+          values.remove_prefix(bytes);
+        }
+      }
+    }
+    EXPECT_TRUE(reader->Finish().ok());
+    return passages;
+  }
+
+  // That each of `passages` has its own vector.
+  void ExpectTrue(
+      const std::multimap<std::string, std::vector<float>>& passages) {
+    for (const auto& [passage, vector] : passages) {
+      const std::vector<float> right = provider_->VectorOf(passage);
+      for (size_t i = 0; i < right.size(); ++i) {
+        ASSERT_NEAR(vector[i], right[i], 1e-6) << passage;
+      }
+    }
   }
 
   void WriteNote(const std::string& id, const std::string& content) {
@@ -126,6 +181,106 @@ TEST_F(OutboxWorkerStorageTest, ARestartOfStorageLosesNoText) {
   ASSERT_OK(worker_->RunOnce());
 
   EXPECT_EQ(Embedded(), 1);
+}
+
+// Paragraphs of 32 tokens or a few more each: chunks by themselves.
+std::string Paragraph(const std::string& word) {
+  std::string paragraph = word;
+  for (int i = 0; i < 20; ++i) paragraph += " " + word;
+  return paragraph;
+}
+
+TEST_F(OutboxWorkerStorageTest, OnlyTheChangedParagraphIsEmbeddedAgain) {
+  CreateNotes("{by: paragraphs, size: 64}");
+  const std::string a = Paragraph("a"), b = Paragraph("b"), c = Paragraph("c"),
+                    d = Paragraph("d");
+  // JSON's own newlines.
+  const std::string gap = "\\n\\n";
+  EXPECT_THAT(EmbeddedOf("n", a + gap + b + gap + c), ElementsAre(a, b, c));
+  EXPECT_THAT(EmbeddedOf("n", a + gap + d + gap + c), ElementsAre(d));
+  EXPECT_EQ(Embedded(), 1);
+  auto passages = Passages(a + "\n\n" + d + "\n\n" + c);
+  EXPECT_EQ(passages.size(), 3);
+  EXPECT_TRUE(passages.contains(d));
+  ExpectTrue(passages);
+
+  // Nothing is new here, so that the provider is not called at all.
+  const int calls = provider_->calls();
+  EXPECT_THAT(EmbeddedOf("n", c + gap + a), IsEmpty());
+  EXPECT_EQ(provider_->calls(), calls);
+  EXPECT_EQ(Embedded(), 1);
+  passages = Passages(c + "\n\n" + a);
+  EXPECT_EQ(passages.size(), 2);  // That of `d` is gone.
+  ExpectTrue(passages);
+}
+
+TEST_F(OutboxWorkerStorageTest, AnotherChunkingEmbedsAllAgain) {
+  CreateNotes("{by: paragraphs, size: 64}");
+  const std::string a = Paragraph("a"), b = Paragraph("b");
+  EmbeddedOf("n", a + "\\n\\n" + b);
+  CreateNotes("{by: paragraphs, size: 128}");
+  int texts = 0;
+  provider_->set_before([&](FakeProvider::Texts given) {
+    texts += static_cast<int>(given.size());
+    return absl::OkStatus();
+  });
+  ASSERT_OK(worker_->RunOnce());
+  EXPECT_EQ(texts, 1);  // Both are small now.
+  EXPECT_EQ(Passages(a + "\n\n" + b).size(), 1);
+}
+
+TEST_F(OutboxWorkerStorageTest, ChunksOfATextThatChangesMeanwhileAreDropped) {
+  CreateNotes("{by: paragraphs, size: 64}");
+  const std::string a = Paragraph("a"), b = Paragraph("b"), c = Paragraph("c");
+  EmbeddedOf("n", a);
+  WriteNote("n", a + "\\n\\n" + b);
+  provider_->set_before([&](FakeProvider::Texts texts) {
+    if (texts[0] == b) WriteNote("n", c + "\\n\\n" + a);
+    return absl::OkStatus();
+  });
+  ASSERT_OK(worker_->RunOnce());
+  EXPECT_EQ(Embedded(), 0);
+  ASSERT_OK(worker_->RunOnce());
+  EXPECT_EQ(Embedded(), 1);
+  const auto passages = Passages(c + "\n\n" + a);
+  EXPECT_EQ(passages.size(), 2);
+  ExpectTrue(passages);
+}
+
+// More texts than one call may have.
+TEST_F(OutboxWorkerStorageTest, ManyChunksOfManyNotesAreAllStored) {
+  CreateNotes("{by: tokens, size: 16}");
+  std::string text;
+  for (int i = 0; i < 2000; ++i) text += "w" + std::to_string(i) + " ";
+  for (int i = 0; i < 10; ++i) WriteNote("n" + std::to_string(i), text);
+  ASSERT_OK(worker_->RunOnce());
+  EXPECT_EQ(Embedded(), 10);
+  EXPECT_GT(provider_->calls(), 1);  // 126 texts a note.
+  const auto passages = Passages(text);
+  EXPECT_GT(passages.size(), 1250);
+  ExpectTrue(passages);
+}
+
+TEST_F(OutboxWorkerStorageTest, WhatWasEmbeddedBeforeAFailureIsStored) {
+  CreateNotes("{by: tokens, size: 16}");
+  std::string text;
+  for (int i = 0; i < 2000; ++i) text += "w" + std::to_string(i) + " ";
+  for (int i = 0; i < 10; ++i) WriteNote("n" + std::to_string(i), text);
+  provider_->set_before([&](auto) {
+    return provider_->calls() < 2 ? absl::OkStatus()
+                                  : absl::UnavailableError("down");
+  });
+  EXPECT_THAT(worker_->RunOnce(), StatusIs(absl::StatusCode::kUnavailable));
+  const int64_t embedded = Embedded();
+  EXPECT_GT(embedded, 0);
+  EXPECT_LT(embedded, 10);
+
+  provider_->set_before({});
+  storage_.Restart();  // The leases had a minute to go.
+  Connect();
+  ASSERT_OK(worker_->RunOnce());
+  EXPECT_EQ(Embedded(), 10);
+  ExpectTrue(Passages(text));
 }
 
 TEST_F(OutboxWorkerStorageTest, ShutdownEndsALongPoll) {

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "libs/chunk/token_count.h"
 
 namespace engram::embedding {
 
@@ -58,6 +59,13 @@ class Provider {
 
   // Whether Embed only computes, some microseconds a text, and never waits.
   virtual bool is_local() const = 0;
+
+  // About how many tokens the model reads of `text`, however long it is: to cut
+  // texts by. An estimate (chunk::EstimateTokens) where its tokenizer is not at
+  // hand. Some microseconds a kilobyte, at most.
+  virtual int CountTokens(absl::string_view text) const {
+    return chunk::EstimateTokens(text);
+  }
 
   // Returns one vector for each of `texts`, in their order, or an error and no
   // vector at all. Safe to repeat, though a remote provider charges again.

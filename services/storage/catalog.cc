@@ -57,19 +57,36 @@ void CompileGeneration(Generation& generation) {
   generation.create_table = absl::StrCat(
       "CREATE TABLE ", table,
       " (_key INTEGER PRIMARY KEY NOT NULL, content_hash BLOB NOT NULL, "
-      "sequence INTEGER NOT NULL, vector BLOB NOT NULL) STRICT");
+      "sequence INTEGER NOT NULL, ",
+      // Before the vector, which need not be read for them then.
+      generation.chunked ? "text_hash BLOB NOT NULL, text_begin INTEGER NOT "
+                           "NULL, text_end INTEGER NOT NULL, "
+                         : "",
+      "vector BLOB NOT NULL) STRICT");
   generation.drop_table = absl::StrCat("DROP TABLE ", table);
   generation.remove =
       absl::StrCat("DELETE FROM ", table, " WHERE _key BETWEEN ? AND ?");
-  generation.insert = absl::StrCat("INSERT INTO ", table,
-                                   " (_key, content_hash, sequence, vector) "
-                                   "VALUES (?, ?, ?, ?)");
+  generation.insert = absl::StrCat(
+      "INSERT INTO ", table, " (_key, content_hash, sequence, vector",
+      generation.chunked
+          ? ", text_hash, text_begin, text_end) VALUES (?, ?, ?, ?, ?, ?, ?)"
+          : ") VALUES (?, ?, ?, ?)");
   generation.select_hash =
       absl::StrCat("SELECT content_hash FROM ", table, " WHERE _key = ?");
-  generation.select = absl::StrCat("SELECT sequence, vector FROM ", table,
-                                   " WHERE _key BETWEEN ? AND ? ORDER BY _key");
-  generation.scan = absl::StrCat("SELECT _key, sequence, vector FROM ", table,
-                                 " WHERE _key >= ? ORDER BY _key");
+  const absl::string_view range =
+      generation.chunked ? ", text_begin, text_end" : "";
+  generation.select =
+      absl::StrCat("SELECT sequence, vector", range, " FROM ", table,
+                   " WHERE _key BETWEEN ? AND ? ORDER BY _key");
+  generation.scan =
+      absl::StrCat("SELECT _key, sequence, vector", range, " FROM ", table,
+                   " WHERE _key >= ? ORDER BY _key");
+  generation.select_text_hashes =
+      absl::StrCat("SELECT text_hash FROM ", table,
+                   " WHERE _key BETWEEN ? AND ? ORDER BY _key");
+  generation.select_texts =
+      absl::StrCat("SELECT text_hash, vector FROM ", table,
+                   " WHERE _key BETWEEN ? AND ? ORDER BY _key");
   generation.count_outdated = absl::StrCat(
       "SELECT count(*) FROM _outbox WHERE generation = ", generation.id,
       " AND EXISTS (SELECT 1 FROM ", table, " WHERE _key = _outbox.row * ",
@@ -90,6 +107,8 @@ void CompileVectorField(const schema::CollectionSpec& spec,
                         VectorField& field) {
   const schema::VectorFieldSpec& declared = *spec.FindVector(field.name);
   field.metric = declared.metric;
+  field.chunking = declared.chunking;
+  field.generation.chunked = field.chunking.method != chunk::Method::kNone;
   for (const std::string& source : declared.source) {
     field.sources.push_back(spec.FieldIndex(source));
   }

@@ -179,6 +179,10 @@ absl::Status ChangeEncoder::FillVectors(const Change& change,
     if (!found || select.Int(0) != change.sequence) return absl::OkStatus();
     const absl::string_view vector = select.Blob(1);
     out->add_chunks()->set_values(vector.data(), vector.size());
+    if (!field->generation.chunked) continue;
+    common::v1::TextRange& range = *out->add_ranges();
+    range.set_begin(select.Int(2));
+    range.set_end(select.Int(3));
   }
 }
 

@@ -41,6 +41,43 @@ absl::StatusOr<std::optional<std::pair<std::string, std::string>>> ReadText(
   return std::make_pair(std::string(select.Text(0)), *std::move(text));
 }
 
+void EncodeChunking(const chunk::Options& options, v1::Chunking* out) {
+  switch (options.method) {
+    case chunk::Method::kNone:
+      break;
+    case chunk::Method::kTokens:
+      out->set_method(v1::Chunking::METHOD_TOKENS);
+      break;
+    case chunk::Method::kParagraphs:
+      out->set_method(v1::Chunking::METHOD_PARAGRAPHS);
+      break;
+    case chunk::Method::kMarkdown:
+      out->set_method(v1::Chunking::METHOD_MARKDOWN);
+      break;
+    case chunk::Method::kCode:
+      out->set_method(v1::Chunking::METHOD_CODE);
+      break;
+  }
+  out->set_size(options.size);
+  out->set_overlap(options.overlap);
+  out->set_headings(options.headings);
+}
+
+absl::StatusOr<std::vector<std::string>> ReadTextHashes(
+    sqlite::Connection& reader, const Generation& generation, int64_t row) {
+  std::vector<std::string> hashes;
+  if (!generation.chunked) return hashes;
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   reader.Cached(generation.select_text_hashes));
+  select.BindInt(1, VectorKey(row, 0));
+  select.BindInt(2, VectorKey(row, kMaxChunks - 1));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) return hashes;
+    hashes.emplace_back(select.Blob(0));
+  }
+}
+
 }  // namespace
 
 absl::Status EmbeddingOutbox::Lease(sqlite::Connection& reader,
@@ -147,7 +184,12 @@ absl::StatusOr<bool> EmbeddingOutbox::LeaseOne(
   // Written together with the record, so this means a damaged file; the other
   // texts need not wait for its repair.
   if (!text.has_value()) return true;
-  const auto bytes = static_cast<int64_t>(text->second.size());
+  ASSIGN_OR_RETURN(std::vector<std::string> hashes,
+                   ReadTextHashes(reader, *wanted.generation, row));
+  auto bytes = static_cast<int64_t>(text->second.size());
+  for (const std::string& hash : hashes) {
+    bytes += static_cast<int64_t>(hash.size());
+  }
   if (bytes > request.bytes && response.entries_size() > 0) {
     request.bytes = 0;
     return false;
@@ -165,6 +207,12 @@ absl::StatusOr<bool> EmbeddingOutbox::LeaseOne(
   out.set_model(wanted.generation->model);
   out.set_text(std::move(text->second));
   out.set_content_hash(std::string(content_hash));
+  if (wanted.generation->chunked) {
+    EncodeChunking(wanted.field->chunking, out.mutable_chunking());
+    for (std::string& hash : hashes) {
+      out.add_stored_text_hashes(std::move(hash));
+    }
+  }
   return true;
 }
 

@@ -112,7 +112,7 @@ absl::StatusOr<bool> HasAnyVectors(WriteTransaction& transaction,
 absl::Status ReplaceVectors(WriteTransaction& transaction,
                             const Generation& generation, int64_t row,
                             int64_t sequence, absl::string_view content_hash,
-                            absl::Span<const std::string> chunks) {
+                            absl::Span<const ChunkVector> chunks) {
   ASSIGN_OR_RETURN(const bool had_vectors,
                    DeleteVectors(transaction, generation, row));
   if (!had_vectors) transaction.CountVectors(generation.id, 1);
@@ -122,7 +122,12 @@ absl::Status ReplaceVectors(WriteTransaction& transaction,
     insert.BindInt(1, VectorKey(row, static_cast<int64_t>(chunk)));
     insert.BindBlob(2, content_hash);
     insert.BindInt(3, sequence);
-    insert.BindBlob(4, chunks[chunk]);
+    insert.BindBlob(4, chunks[chunk].vector);
+    if (generation.chunked) {
+      insert.BindBlob(5, chunks[chunk].text_hash);
+      insert.BindInt(6, chunks[chunk].range.begin);
+      insert.BindInt(7, chunks[chunk].range.end);
+    }
     RETURN_IF_ERROR(insert.Run());
   }
   ++transaction.effects().vectors_stored;

@@ -42,12 +42,21 @@ absl::StatusOr<bool> HasVectorsOf(WriteTransaction& transaction,
 absl::StatusOr<bool> HasAnyVectors(WriteTransaction& transaction,
                                    const Generation& generation, int64_t row);
 
+// The vector of one chunk; borrowed.
+struct ChunkVector {
+  // Packed float32, little-endian.
+  absl::string_view vector;
+  // What the chunk is; only where the generation is chunked.
+  absl::string_view text_hash;
+  ChunkRange range;
+};
+
 // Stores a record's vectors in place of those that it has. `sequence` is that
 // of the VectorsStored change which the caller appends.
 absl::Status ReplaceVectors(WriteTransaction& transaction,
                             const Generation& generation, int64_t row,
                             int64_t sequence, absl::string_view content_hash,
-                            absl::Span<const std::string> chunks);
+                            absl::Span<const ChunkVector> chunks);
 
 // Gives a record's stored vectors the sequence of a later change.
 absl::Status RenumberVectors(WriteTransaction& transaction,

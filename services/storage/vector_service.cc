@@ -221,7 +221,7 @@ class PutCall : public std::enable_shared_from_this<PutCall> {
   void Submit(DatabasePuts& puts) {
     size_t bytes = 0;
     for (const CheckedPut& put : puts.puts) {
-      for (const std::string& chunk : put.chunks) bytes += chunk.size();
+      for (const CheckedChunk& chunk : put.chunks) bytes += chunk.vector.size();
     }
     puts.database->Submit(
         {.run =

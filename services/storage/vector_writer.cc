@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -58,6 +59,25 @@ void Normalize(std::string& bytes) {
   std::memcpy(bytes.data(), values.data(), bytes.size());
 }
 
+// Reads what a chunk of a chunked generation is.
+void CheckText(const v1::ChunkText& text, absl::string_view path,
+               CheckedChunk& chunk, FieldViolations& violations) {
+  constexpr size_t kHashBytes = 32;
+  if (text.hash().size() != kHashBytes) {
+    violations.Add(absl::StrCat(path, ".hash"),
+                   absl::StrCat("has ", text.hash().size(),
+                                " bytes; a SHA-256 has ", kHashBytes));
+  }
+  chunk.text_hash = text.hash();
+  chunk.range = {text.range().begin(), text.range().end()};
+  if (chunk.range.begin < 0 || chunk.range.end <= chunk.range.begin) {
+    violations.Add(
+        absl::StrCat(path, ".range"),
+        absl::StrCat("goes from ", chunk.range.begin, " to ", chunk.range.end,
+                     "; give the place of a text that is not empty"));
+  }
+}
+
 // Returns the row whose text was embedded, or nothing if the entry is gone.
 absl::StatusOr<std::optional<int64_t>> TakeEntry(WriteTransaction& transaction,
                                                  const CheckedPut& put) {
@@ -91,6 +111,70 @@ absl::StatusOr<std::string> ReadId(WriteTransaction& transaction,
   return std::string(select.Text(0));
 }
 
+// The vectors of a put, those that storage has among them.
+class PutVectors {
+ public:
+  // Not to be copied: chunks_ points into stored_.
+  PutVectors(PutVectors&&) = default;
+
+  // Reads what `put`, which must outlive this object, refers to.
+  static absl::StatusOr<PutVectors> Resolve(WriteTransaction& transaction,
+                                            const Generation& generation,
+                                            int64_t row,
+                                            const CheckedPut& put) {
+    PutVectors result(put);
+    RETURN_IF_ERROR(result.ReadStored(transaction, generation, row));
+    for (size_t i = 0; i < put.chunks.size(); ++i) {
+      const CheckedChunk& chunk = put.chunks[i];
+      absl::string_view vector = chunk.vector;
+      if (vector.empty()) {
+        const std::optional<std::string>& stored =
+            result.stored_[chunk.text_hash];
+        if (!stored.has_value()) {
+          return absl::InvalidArgumentError(absl::StrCat(
+              "entry ", put.entry, ": chunk ", i,
+              " has no vector, and none of its text is stored; send it"));
+        }
+        vector = *stored;
+      }
+      result.chunks_.push_back({.vector = vector,
+                                .text_hash = chunk.text_hash,
+                                .range = chunk.range});
+    }
+    return result;
+  }
+
+  absl::Span<const ChunkVector> chunks() const { return chunks_; }
+
+ private:
+  explicit PutVectors(const CheckedPut& put) {
+    for (const CheckedChunk& chunk : put.chunks) {
+      if (chunk.vector.empty()) stored_[chunk.text_hash];
+    }
+  }
+
+  absl::Status ReadStored(WriteTransaction& transaction,
+                          const Generation& generation, int64_t row) {
+    if (stored_.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(sqlite::Statement select,
+                     transaction.connection().Cached(generation.select_texts));
+    select.BindInt(1, VectorKey(row, 0));
+    select.BindInt(2, VectorKey(row, kMaxChunks - 1));
+    while (true) {
+      ASSIGN_OR_RETURN(const bool found, select.Step());
+      if (!found) return absl::OkStatus();
+      const auto wanted = stored_.find(std::string(select.Blob(0)));
+      if (wanted != stored_.end()) {
+        wanted->second = std::string(select.Blob(1));
+      }
+    }
+  }
+
+  // By the hash of their texts; nodes, as chunks_ points into them.
+  std::map<std::string, std::optional<std::string>> stored_;
+  std::vector<ChunkVector> chunks_;
+};
+
 // Returns the sequence of the change, or nothing if the put was dropped.
 absl::StatusOr<std::optional<int64_t>> WriteOne(WriteTransaction& transaction,
                                                 const Catalog& catalog,
@@ -105,9 +189,11 @@ absl::StatusOr<std::optional<int64_t>> WriteOne(WriteTransaction& transaction,
       FieldOfGeneration(*collection, put.generation).generation;
   ASSIGN_OR_RETURN(const std::string id,
                    ReadId(transaction, *collection, *row));
+  ASSIGN_OR_RETURN(const PutVectors vectors,
+                   PutVectors::Resolve(transaction, generation, *row, put));
   RETURN_IF_ERROR(ReplaceVectors(transaction, generation, *row,
                                  transaction.log().head().sequence + 1,
-                                 put.content_hash, put.chunks));
+                                 put.content_hash, vectors.chunks()));
   v1::VectorsStored payload;
   payload.set_generation(put.generation);
   ASSIGN_OR_RETURN(
@@ -133,15 +219,32 @@ CheckedPut CheckPut(const Catalog& catalog, const v1::VectorPut& put,
   }
   if (collection == nullptr) return checked;
   const VectorField& field = FieldOfGeneration(*collection, put.generation());
+  const Generation& generation = field.generation;
+  const int texts = generation.chunked ? put.chunks_size() : 0;
+  if (put.texts_size() != texts) {
+    violations.Add(absl::StrCat(path, ".texts"),
+                   absl::StrCat("has ", put.texts_size(),
+                                " entries; vector field \"", field.name,
+                                generation.chunked
+                                    ? "\" is chunked: give one for each chunk"
+                                    : "\" is not chunked: give none"));
+    return checked;
+  }
   for (int i = 0; i < put.chunks_size(); ++i) {
+    CheckedChunk& chunk = checked.chunks.emplace_back();
+    chunk.vector = put.chunks(i).values();
+    if (generation.chunked) {
+      CheckText(put.texts(i), absl::StrCat(path, ".texts[", i, "]"), chunk,
+                violations);
+      if (chunk.vector.empty()) continue;
+    }
     const std::optional<std::string> problem =
-        FindVectorProblem(put.chunks(i).values(), field.generation);
+        FindVectorProblem(chunk.vector, generation);
     if (problem.has_value()) {
       violations.Add(absl::StrCat(path, ".chunks[", i, "].values"), *problem);
-      continue;
+    } else if (field.metric == schema::Metric::kCosine) {
+      Normalize(chunk.vector);
     }
-    std::string& chunk = checked.chunks.emplace_back(put.chunks(i).values());
-    if (field.metric == schema::Metric::kCosine) Normalize(chunk);
   }
   return checked;
 }

@@ -27,6 +27,13 @@ BuiltinProvider::BuiltinProvider(std::unique_ptr<StaticModel> static_model)
     : static_model_(std::move(static_model)),
       model_(Describe(*static_model_)) {}
 
+int BuiltinProvider::CountTokens(absl::string_view text) const {
+  // Called for each word of a text.
+  thread_local std::vector<int32_t> ids;
+  static_model_->tokenizer().Tokenize(text, 0, ids);
+  return static_cast<int>(ids.size());
+}
+
 absl::StatusOr<std::vector<EmbeddedText>> BuiltinProvider::Embed(
     absl::Span<const absl::string_view> texts, Purpose /*purpose*/) {
   StaticModel::Scratch scratch;

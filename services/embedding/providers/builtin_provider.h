@@ -16,6 +16,7 @@ class BuiltinProvider : public Provider {
 
   const Model& model() const override { return model_; }
   bool is_local() const override { return true; }
+  int CountTokens(absl::string_view text) const override;
   absl::StatusOr<std::vector<EmbeddedText>> Embed(
       absl::Span<const absl::string_view> texts, Purpose purpose) override;
 
