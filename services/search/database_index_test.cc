@@ -130,6 +130,25 @@ TEST_F(DatabaseIndexTest, ASnapshotAndTheChangesSinceItsStartEndAtTheTruth) {
   EXPECT_EQ(database.Reached()[1], 9);
 }
 
+TEST_F(DatabaseIndexTest, ChunksComeWithTheirPlaces) {
+  feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0}, {5, 0}});
+  FeedBuilder::Changes changes = feed_.changes();
+  storage::v1::VectorsStored& stored =
+      *changes.rbegin()->mutable_vectors_stored();
+  stored.add_ranges()->set_end(3);
+  EXPECT_THAT(database_.ApplyChanges(changes),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       "has 2 chunks and 1 places for them"));
+  stored.add_ranges()->set_begin(4);
+  stored.mutable_ranges(1)->set_end(9);
+  ASSERT_THAT(database_.ApplyChanges(changes), IsOk());
+  const SearchResult found =
+      (*database_.Find("notes", ""))->Search({1, 0}, 10, AnyRow);
+  ASSERT_EQ(found.candidates.size(), 1);
+  EXPECT_EQ(found.candidates[0].chunk, 1);
+  EXPECT_EQ(found.candidates[0].passage, (Passage{4, 9}));
+}
+
 TEST_F(DatabaseIndexTest, ARenamedCollectionKeepsItsIndexAndExpiries) {
   feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0}});
   feed_.Touch(1, "a", 2'000'000'000);

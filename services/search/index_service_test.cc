@@ -94,6 +94,7 @@ TEST_F(IndexServiceTest, VerifyNamesEveryKindOfDifference) {
       if (change.has_vectors_stored()) {
         storage::v1::VectorsStored& stored = *change.mutable_vectors_stored();
         if (stored.id() == "lost") stored.clear_chunks();
+        if (stored.id() == "moved") stored.add_ranges()->set_end(3);
         if (stored.id() == "bent") {
           stored.mutable_chunks(0)->mutable_values()->at(0) ^= 1;
         }
@@ -103,6 +104,7 @@ TEST_F(IndexServiceTest, VerifyNamesEveryKindOfDifference) {
     }
   });
   WriteAndIndex({"lost"});
+  Write("moved", "abc");
   Write("bent", "abcd");
   EmbedPending();
   Delete("c");
@@ -110,8 +112,8 @@ TEST_F(IndexServiceTest, VerifyNamesEveryKindOfDifference) {
   proxy_.AlterFeed({});
 
   ASSERT_OK_AND_ASSIGN(const auto result, Verify());
-  EXPECT_EQ(result.difference_count(), 3) << result.DebugString();
-  EXPECT_EQ(result.vectors(), 5);  // a, b, d, lost, bent.
+  EXPECT_EQ(result.difference_count(), 4) << result.DebugString();
+  EXPECT_EQ(result.vectors(), 6);  // a, b, d, lost, moved, bent.
   std::map<std::string, v1::IndexDifference::Kind> kinds;
   for (const v1::IndexDifference& difference : result.differences()) {
     kinds[difference.id()] = difference.kind();
@@ -120,7 +122,8 @@ TEST_F(IndexServiceTest, VerifyNamesEveryKindOfDifference) {
   EXPECT_THAT(kinds,
               ElementsAre(Pair("bent", v1::IndexDifference::KIND_DIFFERENT),
                           Pair("c", v1::IndexDifference::KIND_EXTRA),
-                          Pair("lost", v1::IndexDifference::KIND_MISSING)));
+                          Pair("lost", v1::IndexDifference::KIND_MISSING),
+                          Pair("moved", v1::IndexDifference::KIND_DIFFERENT)));
 }
 
 TEST_F(IndexServiceTest, ACheckCanBeCancelled) {

@@ -208,9 +208,10 @@ void IndexVerifier::Apply(const storage::v1::Change& change) {
 
 void IndexVerifier::Put(int64_t row, const std::string& id,
                         const StoredChunks& chunks) {
-  for (size_t chunk = 0; chunk < chunks.size(); ++chunk) {
-    stored_[{row, static_cast<int>(chunk)}] = {vector::Checksum(chunks[chunk]),
-                                               id};
+  for (size_t chunk = 0; chunk < chunks.vectors.size(); ++chunk) {
+    Vector& held = stored_[{row, static_cast<int>(chunk)}];
+    held = {.checksum = vector::Checksum(chunks.vectors[chunk]), .id = id};
+    if (chunk < chunks.passages.size()) held.passage = chunks.passages[chunk];
   }
 }
 
@@ -232,7 +233,8 @@ IndexVerifier::Differences IndexVerifier::Compare(
     if (stored == stored_.end()) {
       differences[key] = {v1::IndexDifference::KIND_EXTRA, vector.id};
     } else if (stored->second.checksum != vector.checksum ||
-               stored->second.id != vector.id) {
+               stored->second.id != vector.id ||
+               stored->second.passage != vector.passage) {
       differences[key] = {v1::IndexDifference::KIND_DIFFERENT,
                           stored->second.id};
     }
