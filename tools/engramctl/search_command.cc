@@ -84,12 +84,16 @@ absl::Status Search(Context& context, const SearchOptions& options) {
     return absl::OkStatus();
   }
   for (const auto& hit : response.hits()) {
-    context.console.out << JsonObject()
-                               .Text("id", hit.id())
-                               .Float("score", hit.score())
-                               .Struct("fields", hit.record().fields())
-                               .ToString()
-                        << "\n";
+    JsonObject object;
+    object.Text("id", hit.id()).Float("score", hit.score());
+    if (hit.has_passage()) {
+      object.Int("chunk", hit.chunk())
+          .Object("passage", JsonObject()
+                                 .Int("begin", hit.passage().begin())
+                                 .Int("end", hit.passage().end()));
+    }
+    object.Struct("fields", hit.record().fields());
+    context.console.out << object.ToString() << "\n";
   }
   return absl::OkStatus();
 }
