@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "libs/status/testing/status_matchers.h"
 #include "services/embedding/model_registrar.h"
 #include "services/embedding/outbox_worker.h"
@@ -247,40 +248,61 @@ TEST_F(OutboxWorkerStorageTest, ChunksOfATextThatChangesMeanwhileAreDropped) {
   ExpectTrue(passages);
 }
 
-// More texts than one call may have.
-TEST_F(OutboxWorkerStorageTest, ManyChunksOfManyNotesAreAllStored) {
-  CreateNotes("{by: tokens, size: 16}");
-  std::string text;
-  for (int i = 0; i < 2000; ++i) text += "w" + std::to_string(i) + " ";
-  for (int i = 0; i < 10; ++i) WriteNote("n" + std::to_string(i), text);
-  ASSERT_OK(worker_->RunOnce());
-  EXPECT_EQ(Embedded(), 10);
-  EXPECT_GT(provider_->calls(), 1);  // 126 texts a note.
-  const auto passages = Passages(text);
-  EXPECT_GT(passages.size(), 1250);
-  ExpectTrue(passages);
+// Ten notes of 126 chunks: more texts than one call may have.
+class ManyChunksTest : public OutboxWorkerStorageTest {
+ protected:
+  ManyChunksTest() {
+    CreateNotes("{by: tokens, size: 16}");
+    for (int i = 0; i < 2000; ++i) text_ += "w" + std::to_string(i) + " ";
+    for (int i = 0; i < 10; ++i) WriteNote("n" + std::to_string(i), text_);
+  }
+
+  // That all are as they should be after what `worker_` does now.
+  void ExpectTheRestIsEmbedded() {
+    provider_->set_before({});
+    ASSERT_OK(worker_->RunOnce());
+    EXPECT_EQ(Embedded(), 10);
+    const auto passages = Passages(text_);
+    EXPECT_GT(passages.size(), 1250);
+    ExpectTrue(passages);
+  }
+
+  std::string text_;
+};
+
+TEST_F(ManyChunksTest, AreAllStored) {
+  ExpectTheRestIsEmbedded();
+  EXPECT_GT(provider_->calls(), 1);
 }
 
-TEST_F(OutboxWorkerStorageTest, WhatWasEmbeddedBeforeAFailureIsStored) {
-  CreateNotes("{by: tokens, size: 16}");
-  std::string text;
-  for (int i = 0; i < 2000; ++i) text += "w" + std::to_string(i) + " ";
-  for (int i = 0; i < 10; ++i) WriteNote("n" + std::to_string(i), text);
+TEST_F(ManyChunksTest, OfOneCallAreStoredBeforeTheNextIsPaidFor) {
   provider_->set_before([&](auto) {
-    return provider_->calls() < 2 ? absl::OkStatus()
-                                  : absl::UnavailableError("down");
+    if (provider_->calls() == 1) return absl::OkStatus();
+    EXPECT_EQ(Embedded(), 5);  // 630 texts, where 512 are enough.
+    return absl::UnavailableError("down");
   });
   EXPECT_THAT(worker_->RunOnce(), StatusIs(absl::StatusCode::kUnavailable));
-  const int64_t embedded = Embedded();
-  EXPECT_GT(embedded, 0);
-  EXPECT_LT(embedded, 10);
+  EXPECT_EQ(provider_->calls(), 2);
+  EXPECT_EQ(Embedded(), 5);
 
-  provider_->set_before({});
   storage_.Restart();  // The leases had a minute to go.
   Connect();
-  ASSERT_OK(worker_->RunOnce());
-  EXPECT_EQ(Embedded(), 10);
-  ExpectTrue(Passages(text));
+  ExpectTheRestIsEmbedded();
+}
+
+TEST_F(ManyChunksTest, AreLeftToOthersWhenTheLeaseHasEnded) {
+  OutboxWorker slow(*provider_, *client_, *registrar_,
+                    {.holder = "slow", .lease = absl::Milliseconds(1)},
+                    registry_);
+  provider_->set_before([](auto) {
+    absl::SleepFor(absl::Milliseconds(2));
+    return absl::OkStatus();
+  });
+  ASSERT_OK(slow.RunOnce());
+  EXPECT_EQ(provider_->calls(), 1);
+  EXPECT_EQ(Embedded(), 5);
+
+  ExpectTheRestIsEmbedded();
 }
 
 TEST_F(OutboxWorkerStorageTest, ShutdownEndsALongPoll) {

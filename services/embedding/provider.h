@@ -53,8 +53,9 @@ class Provider {
   // The same for as long as the provider lives.
   virtual const Model& model() const = 0;
 
-  // How much Embed takes at once; what is beyond may be an error. The same for
-  // as long as the provider lives.
+  // How much goes into one call of the provider. Embed may refuse what is
+  // beyond, unless it is SplittingProvider's. The same for as long as the
+  // provider lives.
   virtual CallLimits limits() const { return {}; }
 
   // Whether Embed only computes, some microseconds a text, and never waits.

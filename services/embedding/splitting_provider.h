@@ -24,6 +24,8 @@ class SplittingProvider : public Provider {
   explicit SplittingProvider(std::unique_ptr<Provider> provider);
 
   const Model& model() const override { return provider_->model(); }
+  // Of one call: what is beyond becomes several.
+  CallLimits limits() const override { return limits_; }
   bool is_local() const override { return provider_->is_local(); }
   int CountTokens(absl::string_view text) const override {
     return provider_->CountTokens(text);

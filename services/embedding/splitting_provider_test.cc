@@ -100,6 +100,13 @@ TEST_F(SplittingProviderTest, WithoutLimitsThereIsOneCall) {
   EXPECT_THAT(sizes(), ElementsAre(3, 0));
 }
 
+// For those who would rather fill one call than several.
+TEST_F(SplittingProviderTest, TellsTheLimitsOfOneCall) {
+  Limit({.texts = 2, .tokens = 30});
+  EXPECT_EQ(splitting_->limits().texts, 2);
+  EXPECT_EQ(splitting_->limits().tokens, 30);
+}
+
 TEST_F(SplittingProviderTest, RefusedTextsAreNamedByTheirPlaceInAll) {
   Limit({.texts = 2});
   fake_->set_before([](Texts texts) {

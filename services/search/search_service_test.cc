@@ -6,7 +6,6 @@
 #include <cmath>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -20,7 +19,6 @@
 namespace engram::search {
 namespace {
 
-using ::engram::search::testing::FakeEmbeddingService;
 using ::engram::search::testing::SearchTest;
 using ::engram::testing::IsOk;
 using ::engram::testing::StatusIs;
@@ -219,67 +217,6 @@ vectors:
   request.set_text("cat");
   EXPECT_THAT(Query(request), StatusIs(absl::StatusCode::kInvalidArgument,
                                        "give a vector instead"));
-}
-
-TEST_F(SearchServiceTest, AHitTellsItsNearestChunkAndWhereThatLies) {
-  StartSearch();
-  ASSERT_OK(storage_.ApplySchema({R"(
-collection: docs
-fields:
-  body: {type: text}
-vectors:
-  body: {source: [body], metric: cosine, chunking: paragraphs}
-)"}));
-  ASSERT_OK_AND_ASSIGN(
-      const auto written,
-      storage_.Upsert("docs", "d", R"({"body": "aa\n\nbbb\n\nc"})"));
-  ASSERT_OK_AND_ASSIGN(const auto leased,
-                       storage_.Lease(FakeEmbeddingService::kFingerprint));
-  storage::v1::PutVectorsRequest put;
-  storage::v1::VectorPut& vectors = *put.add_puts();
-  vectors.set_entry(leased.entries(0).entry());
-  vectors.set_generation(leased.entries(0).generation());
-  vectors.set_content_hash(leased.entries(0).content_hash());
-  const std::vector<std::pair<int, int>> ranges = {{0, 2}, {4, 7}, {9, 10}};
-  const std::string text = leased.entries(0).text();
-  for (const auto& [begin, end] : ranges) {
-    vectors.add_chunks()->set_values(std::string(
-        vector::Pack(testing::LetterVector(text.substr(begin, end - begin)))));
-    vectors.add_texts()->set_hash(std::string(32, static_cast<char>(begin)));
-    vectors.mutable_texts()->rbegin()->mutable_range()->set_begin(begin);
-    vectors.mutable_texts()->rbegin()->mutable_range()->set_end(end);
-  }
-  grpc::ClientContext context;
-  storage::v1::PutVectorsResponse stored;
-  ASSERT_TRUE(storage_.vectors().PutVectors(&context, put, &stored).ok());
-
-  v1::QueryRequest request = TextQuery("bc");
-  request.set_collection("docs");
-  request.set_min_position(written.position());
-  request.mutable_include()->mutable_fields()->add_paths("body");
-  for (const auto& [query, chunk] : std::vector<std::pair<std::string, int>>{
-           {"ab", 0}, {"bbc", 1}, {"c", 2}}) {
-    request.set_text(query);
-    ASSERT_OK_AND_ASSIGN(const auto found, Query(request));
-    ASSERT_EQ(found.hits_size(), 1);
-    EXPECT_EQ(found.hits(0).chunk(), chunk);
-    EXPECT_EQ(found.hits(0).passage().begin(), ranges[chunk].first);
-    EXPECT_EQ(found.hits(0).passage().end(), ranges[chunk].second);
-    EXPECT_EQ(found.hits(0).record().id(), "d");
-  }
-  // It survives a restart, from the cache, and agrees with storage.
-  StopSearch();
-  StartSearch();
-  ASSERT_OK_AND_ASSIGN(const auto again, Query(request));
-  EXPECT_EQ(again.hits(0).passage().begin(), 9);
-}
-
-TEST_F(SearchServiceTest, ATextThatIsNotCutHasNoPassage) {
-  StartSearch();
-  WriteAndIndex({"a"});
-  ASSERT_OK_AND_ASSIGN(const auto found, Query(TextQuery("a")));
-  EXPECT_FALSE(found.hits(0).has_passage());
-  EXPECT_EQ(found.hits(0).chunk(), 0);
 }
 
 // Of the schema changes only that search follows them: see DatabaseIndexTest.
