@@ -55,7 +55,8 @@ vectors:
     put.set_generation(entry.generation());
     put.set_content_hash(entry.content_hash());
     int64_t begin = 0;
-    for (const std::string line : absl::StrSplit(body, '\n')) {
+    for (const std::string& line :
+         std::vector<std::string>(absl::StrSplit(body, '\n'))) {
       storage::v1::ChunkText& text = *put.add_texts();
       text.set_hash(line + std::string(32 - line.size(), ' '));
       text.mutable_range()->set_begin(begin);
