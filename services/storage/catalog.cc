@@ -246,12 +246,14 @@ void CompileStatements(Collection& collection) {
       absl::StrCat("SELECT id FROM ", table, " WHERE _row = ?");
   // A sliding expiry moves without a change, so followers are not told of it.
   const bool tells_expiry = collection.expires() && !spec.expire->sliding;
-  collection.scan = absl::StrCat("SELECT _row, id, _sequence, ",
-                                 tells_expiry ? "_expires_us" : "NULL",
-                                 " FROM ", table, " WHERE _row > ?",
-                                 LiveRecords(spec, " AND "), " ORDER BY _row");
-  collection.scan_records = absl::StrCat(
-      select, "_row > ?", LiveRecords(spec, " AND "), " ORDER BY _row");
+  collection.scan = absl::StrCat(
+      "SELECT _row, id, _sequence, ", tells_expiry ? "_expires_us" : "NULL",
+      " FROM ", table, " WHERE _row > ? AND _row <= ?",
+      LiveRecords(spec, " AND "), " ORDER BY _row");
+  collection.select_last_row = absl::StrCat("SELECT max(_row) FROM ", table);
+  collection.scan_records =
+      absl::StrCat(select, "_row > ? AND _row <= ?", LiveRecords(spec, " AND "),
+                   " ORDER BY _row");
 }
 
 // Notes every ref of `collections` at the collection that it names.

@@ -186,11 +186,13 @@ struct Collection {
   std::string remove;
   // Row: id.
   std::string select_id;
-  // After row: _row, id, _sequence, expires (NULL where there is none, or it
+  // After row, last row: _row, id, _sequence, expires (NULL where there is none, or it
   // slides), in the order of _row, without what is deleted.
   std::string scan;
   // The same: `columns`.
   std::string scan_records;
+  // The last row there was.
+  std::string select_last_row;
 
   const std::string& name() const { return spec.name; }
   bool expires() const { return spec.expire.has_value(); }

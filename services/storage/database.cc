@@ -25,7 +25,7 @@ constexpr absl::string_view kCountOutbox = "SELECT count(*) FROM _outbox";
 constexpr int64_t kTouchPatienceUs = 1'000'000;
 // Touched records that one write takes.
 constexpr size_t kTouchesAWrite = 1000;
-constexpr size_t kMaxIdleScanners = 1;
+constexpr size_t kMaxIdleScanners = 2;
 
 }  // namespace
 
