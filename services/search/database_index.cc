@@ -240,6 +240,14 @@ absl::Status DatabaseIndex::Decode(const storage::v1::Change& change,
       return DecodePut(stored.generation(), stored.row(), stored.id(), sequence,
                        ChunksOf(stored), batches);
     }
+    case storage::v1::Change::kVectorsFailed: {
+      const storage::v1::VectorsFailed& failed = change.vectors_failed();
+      batches[failed.generation()].push_back(
+          {.kind = IndexChange::Kind::kClearVectors,
+           .row = failed.row(),
+           .sequence = sequence});
+      return absl::OkStatus();
+    }
     default:
       // To pass over what a newer storage says would leave the index wrong.
       return absl::UnimplementedError(

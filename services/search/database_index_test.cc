@@ -90,6 +90,16 @@ TEST_F(DatabaseIndexTest, ReachedTellsAppliedFromFindable) {
                            Pair(PositionWaiters::kAllIndexes, 2), Pair(1, 2)));
 }
 
+// Nobody waits for what cannot be embedded, and nobody finds what was there
+// before.
+TEST_F(DatabaseIndexTest, AFailureIsWaitedForNoLonger) {
+  feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0}}).Write(1, "a");
+  feed_.Write(2, "b").Store(2, "b", {{2, 0}}).Fail(1, "a");
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_THAT(IdsIn(database_), ElementsAre("b"));
+  EXPECT_EQ(database_.Reached()[1], 7);
+}
+
 // A snapshot is read while records change, so that it holds states that are
 // newer than its start; replaying the changes since must end at the truth.
 TEST_F(DatabaseIndexTest, ASnapshotAndTheChangesSinceItsStartEndAtTheTruth) {

@@ -57,6 +57,32 @@ TEST_F(IndexServiceTest, VerifyFindsNoDifferenceInATrueIndex) {
   EXPECT_EQ(result.position(), Newest());
 }
 
+TEST_F(IndexServiceTest, WhatCannotBeEmbeddedIsWaitedForNoLonger) {
+  StartSearch();
+  WriteAndIndex({"a", "b"});
+  const std::string position = Write("a", "ab");
+  ASSERT_OK_AND_ASSIGN(
+      const auto leased,
+      storage_.Lease(testing::FakeEmbeddingService::kFingerprint));
+  ASSERT_EQ(leased.entries_size(), 1);
+  storage::v1::ReportFailureRequest request;
+  storage::v1::FailureReport& report = *request.add_failures();
+  report.set_entry(leased.entries(0).entry());
+  report.set_generation(leased.entries(0).generation());
+  report.set_content_hash(leased.entries(0).content_hash());
+  report.set_reason(storage::v1::FAILURE_REASON_TEXT_REFUSED);
+  grpc::ClientContext context;
+  storage::v1::ReportFailureResponse response;
+  ASSERT_TRUE(
+      storage_.vectors().ReportFailure(&context, request, &response).ok());
+
+  EXPECT_OK(WaitForPosition(position));
+  EXPECT_THAT(Find("a"), ElementsAre("b"));
+  ASSERT_OK_AND_ASSIGN(const auto result, Verify());
+  EXPECT_EQ(result.difference_count(), 0) << result.DebugString();
+  EXPECT_EQ(result.vectors(), 1);
+}
+
 // Records are rewritten and deleted all the time; no state of theirs may be
 // taken for a difference.
 TEST_F(IndexServiceTest, VerifyFindsNoDifferenceWhileRecordsChange) {

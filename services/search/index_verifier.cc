@@ -194,6 +194,9 @@ void IndexVerifier::Apply(const storage::v1::Change& change) {
              change.collection_changed().previous_name() == collection_) {
     // Where the index itself goes, Freeze finds out.
     collection_ = change.collection_changed().collection().name();
+  } else if (change.has_vectors_failed() &&
+             change.vectors_failed().generation() == spec_.generation) {
+    Erase(change.vectors_failed().row());
   } else if (change.has_vectors_stored() &&
              change.vectors_stored().generation() == spec_.generation) {
     const storage::v1::VectorsStored& stored = change.vectors_stored();

@@ -81,11 +81,14 @@ void CompileGeneration(Generation& generation) {
   generation.scan =
       absl::StrCat("SELECT _key, sequence, vector", range, " FROM ", table,
                    " WHERE _key >= ? ORDER BY _key");
+  // A text that is not cut is its own chunk.
+  const absl::string_view text_hash =
+      generation.chunked ? "text_hash" : "content_hash";
   generation.select_text_hashes =
-      absl::StrCat("SELECT text_hash FROM ", table,
+      absl::StrCat("SELECT ", text_hash, " FROM ", table,
                    " WHERE _key BETWEEN ? AND ? ORDER BY _key");
   generation.select_texts =
-      absl::StrCat("SELECT text_hash, vector FROM ", table,
+      absl::StrCat("SELECT ", text_hash, ", vector FROM ", table,
                    " WHERE _key BETWEEN ? AND ? ORDER BY _key");
   generation.count_outdated = absl::StrCat(
       "SELECT count(*) FROM _outbox WHERE generation = ", generation.id,

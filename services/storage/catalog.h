@@ -55,8 +55,8 @@ struct Generation {
   // First key: key, sequence, vector, and begin and end if chunked, in the
   // order of the keys.
   std::string scan;
-  // Only if chunked. First key, last key: text hash, and vector; in the order
-  // of the chunks.
+  // First key, last key: text hash, that of the whole text if it is not
+  // chunked, and vector; in the order of the chunks.
   std::string select_text_hashes;
   std::string select_texts;
   // How many pending records have outdated vectors.

@@ -538,6 +538,8 @@ class ChangePlanner {
            .sql = {field.generation.drop_table,
                    absl::StrCat("DELETE FROM _outbox WHERE generation = ",
                                 field.generation.id),
+                   absl::StrCat("DELETE FROM _failures WHERE generation = ",
+                                field.generation.id),
                    absl::StrCat("DELETE FROM _generations WHERE generation = ",
                                 field.generation.id)},
            .records = change_.records,

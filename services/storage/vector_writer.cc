@@ -19,12 +19,6 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "vectors travel and are stored little-endian");
 
-constexpr absl::string_view kSelectEntry = R"sql(
-SELECT row FROM _outbox
-WHERE entry = ? AND generation = ? AND content_hash = ?)sql";
-constexpr absl::string_view kDeleteEntry =
-    "DELETE FROM _outbox WHERE entry = ?";
-
 // Returns what is wrong with a vector, or nothing.
 std::optional<std::string> FindVectorProblem(absl::string_view bytes,
                                              const Generation& generation) {
@@ -81,23 +75,13 @@ void CheckText(const v1::ChunkText& text, absl::string_view path,
 // Returns the row whose text was embedded, or nothing if the entry is gone.
 absl::StatusOr<std::optional<int64_t>> TakeEntry(WriteTransaction& transaction,
                                                  const CheckedPut& put) {
-  int64_t row = 0;
-  {
-    ASSIGN_OR_RETURN(sqlite::Statement select,
-                     transaction.connection().Cached(kSelectEntry));
-    select.BindInt(1, put.entry);
-    select.BindInt(2, put.generation);
-    select.BindBlob(3, put.content_hash);
-    ASSIGN_OR_RETURN(const bool found, select.Step());
-    if (!found) return std::nullopt;
-    row = select.Int(0);
-  }
-  ASSIGN_OR_RETURN(sqlite::Statement remove,
-                   transaction.connection().Cached(kDeleteEntry));
-  remove.BindInt(1, put.entry);
-  RETURN_IF_ERROR(remove.Run());
-  --transaction.effects().outbox_growth;
-  return row;
+  ASSIGN_OR_RETURN(
+      const std::optional<PendingEntry> entry,
+      FindEntry(transaction, put.entry, put.generation, put.content_hash));
+  if (!entry.has_value()) return std::nullopt;
+  RETURN_IF_ERROR(
+      RemoveOutboxEntry(transaction, put.generation, entry->row).status());
+  return entry->row;
 }
 
 absl::StatusOr<std::string> ReadId(WriteTransaction& transaction,
@@ -233,10 +217,14 @@ CheckedPut CheckPut(const Catalog& catalog, const v1::VectorPut& put,
   for (int i = 0; i < put.chunks_size(); ++i) {
     CheckedChunk& chunk = checked.chunks.emplace_back();
     chunk.vector = put.chunks(i).values();
+    chunk.text_hash = put.content_hash();
     if (generation.chunked) {
       CheckText(put.texts(i), absl::StrCat(path, ".texts[", i, "]"), chunk,
                 violations);
-      if (chunk.vector.empty()) continue;
+    }
+    if (chunk.vector.empty() &&
+        (generation.chunked || put.chunks_size() == 1)) {
+      continue;
     }
     const std::optional<std::string> problem =
         FindVectorProblem(chunk.vector, generation);

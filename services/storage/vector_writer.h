@@ -21,8 +21,9 @@ struct CheckedChunk {
   // unless all components are 0. Empty stands for the stored vector of the same
   // text.
   std::string vector;
-  // What the chunk is; only where the generation is chunked.
+  // Of what was embedded.
   std::string text_hash;
+  // Only where the generation is chunked.
   ChunkRange range;
 };
 
