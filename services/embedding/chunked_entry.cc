@@ -79,8 +79,12 @@ int MaxChunks(int dimensions) {
 absl::StatusOr<ChunkedEntry> ChunkedEntry::Create(const OutboxEntry& entry,
                                                   const Provider& provider) {
   ChunkedEntry result(entry);
+  const absl::flat_hash_set<absl::string_view> stored(
+      entry.stored_text_hashes().begin(), entry.stored_text_hashes().end());
   if (!entry.has_chunking()) {
-    result.texts_.push_back(entry.text());
+    if (!stored.contains(entry.content_hash())) {
+      result.texts_.push_back(entry.text());
+    }
     return result;
   }
   ASSIGN_OR_RETURN(const chunk::Options options,
@@ -88,8 +92,6 @@ absl::StatusOr<ChunkedEntry> ChunkedEntry::Create(const OutboxEntry& entry,
   const auto count = [&](absl::string_view text) {
     return provider.CountTokens(text);
   };
-  const absl::flat_hash_set<absl::string_view> stored(
-      entry.stored_text_hashes().begin(), entry.stored_text_hashes().end());
   // By hash: a text that is there twice is embedded once.
   absl::flat_hash_map<std::string, int> places;
   for (const chunk::Chunk& chunk :
@@ -117,7 +119,8 @@ VectorPut ChunkedEntry::MakePut(absl::Span<const EmbeddedText> embedded) const {
   put.set_generation(entry_->generation());
   put.set_content_hash(entry_->content_hash());
   if (parts_.empty()) {
-    EncodeVector(embedded[0].vector, *put.add_chunks());
+    common::v1::Vector& vector = *put.add_chunks();
+    if (!embedded.empty()) EncodeVector(embedded[0].vector, vector);
     return put;
   }
   for (const Part& part : parts_) {

@@ -60,6 +60,18 @@ TEST_F(ChunkedEntryTest, ATextThatIsNotCutHasOneVectorAndNoPlaces) {
   EXPECT_THAT(put.texts(), IsEmpty());
 }
 
+TEST_F(ChunkedEntryTest, AWholeTextThatStorageHasIsNotEmbedded) {
+  OutboxEntry entry = Entry("a");
+  entry.clear_chunking();
+  entry.add_stored_text_hashes("hash of all");
+  ASSERT_OK_AND_ASSIGN(const ChunkedEntry cut,
+                       ChunkedEntry::Create(entry, provider_));
+  EXPECT_THAT(cut.texts(), IsEmpty());
+  const VectorPut put = cut.MakePut({});
+  ASSERT_THAT(put.chunks(), SizeIs(1));
+  EXPECT_EQ(put.chunks(0).values(), "");
+}
+
 TEST_F(ChunkedEntryTest, OnlyWhatStorageHasNotIsEmbedded) {
   OutboxEntry entry = Entry("one two three four\n\nfive six seven eight");
   ASSERT_OK_AND_ASSIGN(const ChunkedEntry first,

@@ -12,8 +12,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/rpc/thread_pool.h"
+#include "services/embedding/embedding_admin_service.h"
 #include "services/embedding/embedding_options.h"
 #include "services/embedding/embedding_service.h"
+#include "services/embedding/lease_keeper.h"
 #include "services/embedding/model_catalog.h"
 #include "services/embedding/model_registrar.h"
 #include "services/embedding/outbox_worker.h"
@@ -38,7 +40,9 @@ class EmbeddingServer {
 
   // What to serve. Valid as long as the server; a gRPC server that serves them
   // must be shut down before this object ends.
-  std::vector<grpc::Service*> services() { return {service_.get()}; }
+  std::vector<grpc::Service*> services() {
+    return {service_.get(), admin_service_.get()};
+  }
 
   // Starts to embed what waits in storage, which need not be up yet. Call it
   // once.
@@ -48,8 +52,7 @@ class EmbeddingServer {
   bool IsReady() const { return ready_; }
 
   // Ends the work on storage's outbox, waiting calls of storage included;
-  // texts at hand are embedded again by whoever leases them next. Repeating is
-  // safe.
+  // texts at hand are given back. Repeating is safe.
   void Stop();
 
  private:
@@ -62,11 +65,13 @@ class EmbeddingServer {
   const std::unique_ptr<rpc::ThreadPool> local_pool_;
   const std::unique_ptr<rpc::ThreadPool> remote_pool_;
   const std::unique_ptr<EmbeddingService> service_;
+  const std::unique_ptr<EmbeddingAdminService> admin_service_;
   std::atomic<bool> ready_ = false;
 
   // From Start on; later ones use those before.
   std::unique_ptr<StorageClient> storage_;
   std::unique_ptr<ModelRegistrar> registrar_;
+  std::unique_ptr<LeaseKeeper> keeper_;
   std::vector<std::unique_ptr<OutboxWorker>> workers_;
 };
 

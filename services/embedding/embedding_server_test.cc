@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "engram/embedding/v1/admin.grpc.pb.h"
 #include "libs/status/testing/status_matchers.h"
 #include "services/embedding/testing/fake_storage.h"
 #include "services/embedding/testing/provider_server.h"
@@ -67,6 +68,16 @@ TEST(EmbeddingServerTest, EmbedsForStorageAndForQueriesAlike) {
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(stored.data()),
                         stored.size() * sizeof(float)),
             response.embeddings(0).vector().values());
+
+  const auto admin = v1::EmbeddingAdminService::NewStub(
+      grpc_server->InProcessChannel(grpc::ChannelArguments()));
+  v1::CheckProviderResponse checked;
+  grpc::ClientContext check_context;
+  ASSERT_TRUE(admin->CheckProvider(&check_context, {}, &checked).ok());
+  ASSERT_EQ(checked.checks_size(), 1);
+  EXPECT_EQ(checked.checks(0).model(), response.model().name());
+  EXPECT_GT(checked.checks(0).tokens(), 0);
+  EXPECT_FALSE(checked.checks(0).has_error());
 
   server->Stop();
   server->Stop();

@@ -1,8 +1,10 @@
 // The worker against the real storage: what the two promise each other.
 
 #include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,7 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "libs/clock/testing/fake_clock.h"
 #include "libs/status/testing/status_matchers.h"
 #include "services/embedding/model_registrar.h"
 #include "services/embedding/outbox_worker.h"
@@ -41,9 +46,13 @@ class OutboxWorkerStorageTest : public ::testing::Test {
   void Connect() {
     client_ = std::make_unique<StorageClient>(storage_.channel());
     registrar_ = std::make_unique<ModelRegistrar>(*catalog_, *client_);
+    keeper_ = std::make_unique<LeaseKeeper>(*client_, absl::Minutes(1), clock_);
     worker_ = std::make_unique<OutboxWorker>(
-        *provider_, *client_, *registrar_,
-        OutboxWorkerSettings{.holder = "test"}, registry_);
+        *provider_, *client_, *registrar_, *keeper_,
+        OutboxWorkerSettings{.holder = "test",
+                             .wait = absl::ZeroDuration(),
+                             .max_backoff = absl::Milliseconds(1)},
+        registry_);
   }
 
   void CreateNotes(const std::string& chunking = "none") {
@@ -109,9 +118,26 @@ vectors:
     }
   }
 
+  // Moves the clock, and ends leases whose time has come.
+  void Advance(absl::Duration duration) {
+    clock_.Advance(duration);
+    storage_.server().RunOnce();
+  }
+
   void WriteNote(const std::string& id, const std::string& content) {
     ASSERT_OK(
         storage_.Upsert("notes", id, "{\"content\": \"" + content + "\"}"));
+  }
+
+  // How many notes have a text that could not be embedded.
+  int64_t Failed() {
+    const auto coverage = storage_.Coverage("notes");
+    EXPECT_OK(coverage);
+    int64_t failed = 0;
+    for (const auto& count : coverage->vector_fields(0).failures()) {
+      failed += count.records();
+    }
+    return failed;
   }
 
   // How many notes have the vector of their present text.
@@ -122,12 +148,52 @@ vectors:
   }
 
   prometheus::Registry registry_;
-  TestStorage storage_;
+  engram::testing::FakeClock clock_;
+  TestStorage storage_{clock_};
   FakeProvider* provider_;
   std::unique_ptr<ModelCatalog> catalog_;
   std::unique_ptr<StorageClient> client_;
   std::unique_ptr<ModelRegistrar> registrar_;
+  std::unique_ptr<LeaseKeeper> keeper_;
   std::unique_ptr<OutboxWorker> worker_;
+};
+
+// Another process that embeds, with threads of its own.
+class Indexer {
+ public:
+  Indexer(TestStorage& storage, const ModelCatalog& catalog, Provider& provider,
+          int workers)
+      : client_(ChannelTo(storage.address())),
+        registrar_(catalog, client_),
+        keeper_(client_, absl::Minutes(1)) {
+    for (int i = 0; i < workers; ++i) {
+      workers_.push_back(std::make_unique<OutboxWorker>(
+          provider, client_, registrar_, keeper_,
+          OutboxWorkerSettings{.holder = "another",
+                               .max_entries = 16,
+                               .max_backoff = absl::Milliseconds(1)},
+          registry_));
+      workers_.back()->Start();
+    }
+  }
+  ~Indexer() { client_.Shutdown(); }
+
+ private:
+  static std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
+    grpc::ChannelArguments arguments;
+    // A restart must not make the test wait for gRPC's first second.
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 5);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5);
+    return grpc::CreateCustomChannel(
+        address, grpc::InsecureChannelCredentials(), arguments);
+  }
+
+  prometheus::Registry registry_;
+  StorageClient client_;
+  ModelRegistrar registrar_;
+  LeaseKeeper keeper_;
+  std::vector<std::unique_ptr<OutboxWorker>> workers_;
 };
 
 TEST_F(OutboxWorkerStorageTest, EveryRecordGetsItsVector) {
@@ -255,15 +321,9 @@ class ManyChunksTest : public OutboxWorkerStorageTest {
     CreateNotes("{by: tokens, size: 16}");
     for (int i = 0; i < 200; ++i) text_ += "w" + std::to_string(i) + " ";
     for (int i = 0; i < 4; ++i) WriteNote("n" + std::to_string(i), text_);
-    UseWorker(absl::Minutes(1));
-  }
-
-  void UseWorker(absl::Duration lease) {
     worker_ = std::make_unique<OutboxWorker>(
-        *provider_, *client_, *registrar_,
-        OutboxWorkerSettings{
-            .holder = "test", .max_entries = 20, .lease = lease},
-        registry_);
+        *provider_, *client_, *registrar_, *keeper_,
+        OutboxWorkerSettings{.holder = "test", .max_entries = 20}, registry_);
   }
 
   // That all are as they should be after what a worker does now.
@@ -291,26 +351,217 @@ TEST_F(ManyChunksTest, OfOneCallAreStoredBeforeTheNextIsPaidFor) {
     return absl::UnavailableError("down");
   });
   EXPECT_THAT(worker_->RunOnce(), StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_EQ(provider_->calls(), 2);
+  EXPECT_EQ(provider_->calls(), 3);  // And a try of something else.
   EXPECT_EQ(Embedded(), 2);
 
-  storage_.Restart();  // The leases had a minute to go.
-  Connect();
   ExpectTheRestIsEmbedded();
 }
 
 TEST_F(ManyChunksTest, AreLeftToOthersWhenTheLeaseHasEnded) {
-  UseWorker(absl::Milliseconds(1));
-  provider_->set_before([](auto) {
-    absl::SleepFor(absl::Milliseconds(2));
+  // Another has what is not embedded yet when this one asks for more time.
+  storage::v1::LeasePendingResponse other;
+  provider_->set_before([&](auto) {
+    Advance(absl::Seconds(61));
+    if (other.entries().empty()) other = *storage_.Lease("fake/small@1");
+    keeper_->RunOnce();
     return absl::OkStatus();
   });
   ASSERT_OK(worker_->RunOnce());
   EXPECT_EQ(provider_->calls(), 1);
   EXPECT_EQ(Embedded(), 2);
 
-  UseWorker(absl::Minutes(1));
+  Advance(absl::Seconds(61));
   ExpectTheRestIsEmbedded();
+}
+
+// --- Faults: coverage is complete after each, or a failure is listed, and
+// every text has been paid for once.
+
+TEST_F(OutboxWorkerStorageTest, RacingIndexersDoNothingTwice) {
+  CreateNotes();
+  constexpr int kNotes = 400;
+  absl::Mutex mutex;
+  std::map<std::string, int> given;
+  provider_->set_before([&](FakeProvider::Texts texts) {
+    absl::MutexLock lock(&mutex);
+    for (const absl::string_view text : texts) ++given[std::string(text)];
+    return absl::OkStatus();
+  });
+  {
+    Indexer first(storage_, *catalog_, *provider_, 2);
+    Indexer second(storage_, *catalog_, *provider_, 2);
+    for (int i = 0; i < kNotes; ++i) {
+      WriteNote(absl::StrCat(i), absl::StrCat("text ", i));
+    }
+    while (Embedded() < kNotes) absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_EQ(given.size(), kNotes);
+  for (const auto& [text, times] : given) EXPECT_EQ(times, 1) << text;
+}
+
+// Leases do not outlive storage, so that what is in the indexers' hands then
+// may be embedded twice, and no more than that.
+TEST_F(OutboxWorkerStorageTest, RestartsOfStorageDuringABackfillLoseNothing) {
+  constexpr int kNotes = 400;
+  constexpr int kRestarts = 3;
+  constexpr int kInHands = 2 * 16;
+  CreateNotes();
+  for (int i = 0; i < kNotes; ++i) {
+    WriteNote(absl::StrCat(i), absl::StrCat("text ", i));
+  }
+  for (int done = 0; done < kNotes; done += 512) ASSERT_OK(worker_->RunOnce());
+  std::atomic<int> texts = 0;
+  provider_->set_before([&](FakeProvider::Texts given) {
+    texts += static_cast<int>(given.size());
+    // So that a restart finds some calls under way.
+    absl::SleepFor(absl::Milliseconds(1));
+    return absl::OkStatus();
+  });
+  // Another chunking is another generation, which is filled from the start.
+  CreateNotes("{by: paragraphs, size: 64}");
+  ASSERT_EQ(Embedded(), 0);
+  {
+    Indexer indexer(storage_, *catalog_, *provider_, 2);
+    for (int i = 1; i <= kRestarts; ++i) {
+      const int enough = kNotes * i / (kRestarts + 1);
+      while (texts < enough) absl::SleepFor(absl::Milliseconds(1));
+      storage_.Restart();
+    }
+    while (Embedded() < kNotes) absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_LE(texts, kNotes + kRestarts * kInHands);
+  EXPECT_EQ(Failed(), 0);
+}
+
+// Whatever was done of a lease, the next one does the rest.
+TEST_F(OutboxWorkerStorageTest, ALeaseMayEndAtAnyStage) {
+  CreateNotes();
+  const auto lease = [&] {
+    const auto leased = storage_.Lease("fake/small@1");
+    EXPECT_OK(leased);
+    return *leased;
+  };
+  // Killed with the lease in its hands, or with the text at the provider: for
+  // storage that is one.
+  WriteNote("a", "leased");
+  ASSERT_EQ(lease().entries_size(), 1);
+  // Killed once the vector was stored, and before the answer came.
+  WriteNote("b", "stored");
+  const auto second = lease();
+  ASSERT_EQ(second.entries_size(), 1);
+  ASSERT_OK(storage_.Put(second.entries(0), {provider_->VectorOf("stored")}));
+  // Killed after half of a batch.
+  WriteNote("c", "half");
+  WriteNote("d", "other half");
+  const auto third = lease();
+  ASSERT_EQ(third.entries_size(), 2);
+  ASSERT_OK(storage_.Put(third.entries(0), {provider_->VectorOf("half")}));
+
+  ASSERT_OK(worker_->RunOnce());
+  EXPECT_EQ(Embedded(), 2);
+  Advance(absl::Seconds(61));
+  ASSERT_OK(worker_->RunOnce());
+
+  EXPECT_EQ(Embedded(), 4);
+  EXPECT_EQ(provider_->calls(), 1);
+}
+
+TEST_F(OutboxWorkerStorageTest, AProviderThatIsDownForAMinuteCostsNothing) {
+  CreateNotes();
+  const absl::Time up = clock_.Now() + absl::Minutes(1);
+  int texts = 0;
+  provider_->set_before([&](FakeProvider::Texts given) -> absl::Status {
+    if (clock_.Now() < up) return absl::UnavailableError("down");
+    texts += static_cast<int>(given.size());
+    return absl::OkStatus();
+  });
+  int notes = 0;
+  while (clock_.Now() < up) {
+    for (int i = 0; i < 5; ++i, ++notes) {
+      WriteNote(absl::StrCat(notes), absl::StrCat("text ", notes));
+    }
+    EXPECT_THAT(worker_->RunOnce(), StatusIs(absl::StatusCode::kUnavailable));
+    Advance(absl::Seconds(5));
+  }
+  // One of the first is changed meanwhile, and one is deleted.
+  WriteNote("0", "another text");
+  ASSERT_OK(storage_.Delete("notes", "1"));
+
+  ASSERT_OK(worker_->RunOnce());
+
+  EXPECT_EQ(Embedded(), notes - 1);
+  EXPECT_EQ(texts, notes - 1);
+  EXPECT_EQ(Failed(), 0);
+}
+
+TEST_F(OutboxWorkerStorageTest, APoisonTextIsListedAndTheOthersAreEmbedded) {
+  CreateNotes();
+  for (int i = 0; i < 100; ++i) WriteNote(absl::StrCat(i), absl::StrCat(i));
+  bool refuses = true;
+  provider_->set_before([&](FakeProvider::Texts texts) -> absl::Status {
+    for (const absl::string_view text : texts) {
+      if (refuses && text == "42") {
+        return absl::InvalidArgumentError("42 is too long");
+      }
+    }
+    return absl::OkStatus();
+  });
+
+  ASSERT_OK(worker_->RunOnce());
+
+  EXPECT_EQ(Embedded(), 99);
+  EXPECT_EQ(Failed(), 1);
+  // It is found by halves.
+  EXPECT_LE(provider_->calls(), 15);
+  refuses = false;
+  grpc::ClientContext context;
+  storage::v1::RetryFailuresResponse retried;
+  EXPECT_TRUE(storage_.vectors().RetryFailures(&context, {}, &retried).ok());
+  EXPECT_EQ(retried.retried(), 1);
+  ASSERT_OK(worker_->RunOnce());
+  EXPECT_EQ(Embedded(), 100);
+  EXPECT_EQ(Failed(), 0);
+}
+
+TEST_F(OutboxWorkerStorageTest, ATextThatAlwaysFailsIsGivenUpInTheEnd) {
+  CreateNotes();
+  WriteNote("a", "poison");
+  provider_->set_before([](FakeProvider::Texts texts) {
+    return texts[0] == "poison" ? absl::InternalError("NaN") : absl::OkStatus();
+  });
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(Failed(), 0);
+    ASSERT_OK(worker_->RunOnce());
+    Advance(absl::Minutes(1));
+  }
+  EXPECT_EQ(Failed(), 1);
+  // And is not asked for again.
+  const int calls = provider_->calls();
+  ASSERT_OK(worker_->RunOnce());
+  EXPECT_EQ(provider_->calls(), calls);
+}
+
+TEST_F(OutboxWorkerStorageTest, ATextThatIsChangedBackCostsNothing) {
+  CreateNotes();
+  EXPECT_THAT(EmbeddedOf("a", "x"), ElementsAre("x"));
+  WriteNote("a", "y");
+  EXPECT_THAT(EmbeddedOf("a", "x"), IsEmpty());
+  EXPECT_EQ(Embedded(), 1);
+}
+
+TEST_F(OutboxWorkerStorageTest, WhatWasGivenBackIsTakenUpAtOnce) {
+  CreateNotes();
+  WriteNote("a", "x");
+  provider_->set_before([&](auto) {
+    client_->Shutdown();
+    return absl::CancelledError("embedding stops");
+  });
+  EXPECT_THAT(worker_->RunOnce(), StatusIs(absl::StatusCode::kCancelled));
+
+  provider_->set_before({});
+  Connect();
+  ASSERT_OK(worker_->RunOnce());
+  EXPECT_EQ(Embedded(), 1);
 }
 
 TEST_F(OutboxWorkerStorageTest, ShutdownEndsALongPoll) {
