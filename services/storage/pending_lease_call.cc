@@ -142,10 +142,12 @@ class LeaseCall : public std::enable_shared_from_this<LeaseCall> {
     const std::vector<Database*> databases = DatabasesInTurn(wanted);
     // A batch is filled up with the backlog, so that it does not stand still
     // while texts are written all the time.
+    absl::Status status;
     for (const OutboxClass outbox_class : kOutboxClasses) {
-      RETURN_IF_ERROR(LeaseFrom(databases, wanted, outbox_class, budget));
+      status.Update(LeaseFrom(databases, wanted, outbox_class, budget));
     }
-    return absl::OkStatus();
+    // What is leased would wait for its lease's end.
+    return response_->entries().empty() ? status : absl::OkStatus();
   }
 
   // Those that may have something. Each call begins with another one.
@@ -163,29 +165,38 @@ class LeaseCall : public std::enable_shared_from_this<LeaseCall> {
   }
 
   // First each database gets its share, so that one with much to embed does not
-  // keep the others waiting, then whoever has more what is left.
+  // keep the others waiting, then whoever has more what is left. One that
+  // cannot be read, whose error is returned, is passed over.
   absl::Status LeaseFrom(std::vector<Database*> databases,
                          const LeaseRequest& wanted, OutboxClass outbox_class,
                          LeaseBudget& budget) {
+    absl::Status first_error;
     for (const bool shared : {true, false}) {
       std::vector<Database*> unfinished;
       for (size_t i = 0; i < databases.size() && !budget.empty(); ++i) {
-        const LeaseBudget before = budget;
         LeaseBudget share =
             shared ? budget.ShareOf(databases.size() - i) : budget;
         const LeaseBudget given = share;
-        ASSIGN_OR_RETURN(ReadPool::Lease reader, databases[i]->AcquireReader());
-        RETURN_IF_ERROR(databases[i]->outbox().Lease(
-            *reader, wanted, outbox_class, share, *response_));
-        budget.entries = before.entries - (given.entries - share.entries);
-        budget.bytes = before.bytes - (given.bytes - share.bytes);
+        const absl::Status status =
+            LeaseFromOne(*databases[i], wanted, outbox_class, share);
+        budget.entries -= given.entries - share.entries;
+        budget.bytes -= given.bytes - share.bytes;
+        first_error.Update(status);
+        if (!status.ok()) continue;
         if (databases[i]->outbox().MayHavePending(wanted.fingerprints)) {
           unfinished.push_back(databases[i]);
         }
       }
       databases = std::move(unfinished);
     }
-    return absl::OkStatus();
+    return first_error;
+  }
+
+  absl::Status LeaseFromOne(Database& database, const LeaseRequest& wanted,
+                            OutboxClass outbox_class, LeaseBudget& share) {
+    ASSIGN_OR_RETURN(ReadPool::Lease reader, database.AcquireReader());
+    return database.outbox().Lease(*reader, wanted, outbox_class, share,
+                                   *response_);
   }
 
   DatabaseRegistry* const registry_;
