@@ -268,7 +268,8 @@ TEST_F(FailuresTest, ListsPageByPageAndRetriesPartByPart) {
     writes.clear_items();
   }
   v1::ReportFailureRequest reports;
-  for (const v1::OutboxEntry& entry : Lease(4096).entries()) {
+  const v1::LeasePendingResponse leased = Lease(4096);
+  for (const v1::OutboxEntry& entry : leased.entries()) {
     *reports.add_failures() = ReportOf(entry, kRefused, "no");
   }
   Report(reports);
