@@ -217,7 +217,7 @@ TEST_F(OutboxWorkerTest, ARefusedTextDoesNotHoldBackTheOthers) {
   EXPECT_THAT(storage_->vectors(),
               UnorderedElementsAre(Pair("a", SizeIs(8)), Pair("c", SizeIs(8))));
   EXPECT_THAT(storage_->refused(),
-              ElementsAre(Pair("refused", "9000 tokens, at most 8192")));
+              ElementsAre(Pair("b", "9000 tokens, at most 8192")));
   EXPECT_THAT(metrics(), HasSubstr("engram_embedding_texts_failed_total 1"));
 }
 
