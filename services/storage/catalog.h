@@ -186,8 +186,8 @@ struct Collection {
   std::string remove;
   // Row: id.
   std::string select_id;
-  // After row, last row: _row, id, _sequence, expires (NULL where there is none, or it
-  // slides), in the order of _row, without what is deleted.
+  // After row, last row: _row, id, _sequence, expires (NULL where there is
+  // none, or it slides), in the order of _row, without what is deleted.
   std::string scan;
   // The same: `columns`.
   std::string scan_records;

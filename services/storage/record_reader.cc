@@ -143,9 +143,8 @@ absl::StatusOr<std::optional<int64_t>> RecordReader::ReadNewestById(
   const bool is_whole = fields_.size() == collection_.spec.fields.size();
   ASSIGN_OR_RETURN(
       sqlite::Statement select,
-      is_whole
-          ? connection_.Cached(collection_.select_newest_by_id)
-          : connection_.Cached(SelectNewestByIdSql(collection_, fields_)));
+      is_whole ? connection_.Cached(collection_.select_newest_by_id)
+               : connection_.Cached(SelectNewestByIdSql(collection_, fields_)));
   ASSIGN_OR_RETURN(const bool found, Find(select, id));
   const int version = kRecordColumns + static_cast<int>(fields_.size());
   if (!found || select.Int(version) != collection_.schema_version) {
