@@ -6,7 +6,6 @@ namespace engram::embedding {
 namespace {
 
 using storage::v1::ExtendLeaseRequest;
-using storage::v1::ExtendLeaseResponse;
 using storage::v1::LeasedEntry;
 using storage::v1::OutboxEntry;
 
