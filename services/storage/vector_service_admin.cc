@@ -74,7 +74,7 @@ absl::StatusOr<UsageWindow> DecodeUsage(const v1::GetUsageRequest& request,
                                         absl::Time now) {
   FieldViolations violations;
   UsageWindow window;
-  const auto interval = request.interval();
+  const auto& interval = request.interval();
   if (interval.seconds() < 0 || interval.seconds() % kHourSeconds != 0 ||
       interval.nanos() != 0) {
     violations.Add("interval", "is not a number of whole hours");

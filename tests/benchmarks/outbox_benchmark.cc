@@ -45,7 +45,7 @@ vectors:
 void AwaitModels(const std::shared_ptr<grpc::Channel>& channel) {
   const auto catalog = CatalogService::NewStub(channel);
   storage::v1::PlanSchemaRequest request;
-  request.add_documents(kMemories);
+  request.mutable_target()->add_documents()->set_yaml(kMemories);
   while (true) {
     grpc::ClientContext context;
     storage::v1::PlanSchemaResponse response;
