@@ -12,19 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "libs/json/json.h"
 #include "libs/status/status_macros.h"
+#include "libs/wire/wire.h"
 
 namespace engram::schema {
 namespace {
 
-// How a value lies on the wire; the two that made groups are no more.
-enum class WireType : uint32_t {
-  kVarint = 0,
-  kFixed64 = 1,
-  kBytes = 2,
-  kFixed32 = 5,
-};
-
-constexpr uint32_t kWireTypeBits = 3;
 constexpr int kMaxVarintBytes = 10;
 constexpr int64_t kMicrosecondsPerSecond = 1'000'000;
 constexpr int64_t kNanosecondsPerMicrosecond = 1'000;
@@ -37,27 +29,27 @@ absl::Status Problem(absl::string_view text) {
   return absl::InvalidArgumentError(text);
 }
 
-WireType WireTypeOf(FieldType type) {
+wire::Type WireTypeOf(FieldType type) {
   switch (type) {
     case FieldType::kInt:
     case FieldType::kBool:
-      return WireType::kVarint;
+      return wire::Type::kVarint;
     case FieldType::kDouble:
-      return WireType::kFixed64;
+      return wire::Type::kFixed64;
     default:
-      return WireType::kBytes;
+      return wire::Type::kBytes;
   }
 }
 
-absl::string_view WireTypeName(WireType type) {
+absl::string_view WireTypeName(wire::Type type) {
   switch (type) {
-    case WireType::kVarint:
+    case wire::Type::kVarint:
       return "a varint";
-    case WireType::kFixed64:
+    case wire::Type::kFixed64:
       return "8 bytes";
-    case WireType::kBytes:
+    case wire::Type::kBytes:
       return "bytes with a length";
-    case WireType::kFixed32:
+    case wire::Type::kFixed32:
       return "4 bytes";
   }
   return "";
@@ -67,7 +59,7 @@ absl::string_view WireTypeName(WireType type) {
 // or its bytes.
 struct WireField {
   int number = 0;
-  WireType type = WireType::kVarint;
+  wire::Type type = wire::Type::kVarint;
   uint64_t bits = 0;
   absl::string_view bytes;
 };
@@ -85,23 +77,23 @@ class WireReader {
   bool Next(WireField* field) {
     uint64_t tag = 0;
     if (!ReadVarint(&tag)) return false;
-    const uint64_t number = tag >> kWireTypeBits;
+    const uint64_t number = tag >> wire::kTypeBits;
     if (number == 0 || number > (1 << 29) - 1) {
       return Fail("holds a field number that protobuf does not have");
     }
     field->number = static_cast<int>(number);
-    switch (tag & ((1 << kWireTypeBits) - 1)) {
-      case uint32_t(WireType::kVarint):
-        field->type = WireType::kVarint;
+    switch (tag & ((1 << wire::kTypeBits) - 1)) {
+      case uint32_t(wire::Type::kVarint):
+        field->type = wire::Type::kVarint;
         return ReadVarint(&field->bits);
-      case uint32_t(WireType::kFixed64):
-        field->type = WireType::kFixed64;
+      case uint32_t(wire::Type::kFixed64):
+        field->type = wire::Type::kFixed64;
         return ReadFixed(8, &field->bits);
-      case uint32_t(WireType::kFixed32):
-        field->type = WireType::kFixed32;
+      case uint32_t(wire::Type::kFixed32):
+        field->type = wire::Type::kFixed32;
         return ReadFixed(4, &field->bits);
-      case uint32_t(WireType::kBytes): {
-        field->type = WireType::kBytes;
+      case uint32_t(wire::Type::kBytes): {
+        field->type = wire::Type::kBytes;
         uint64_t size = 0;
         if (!ReadVarint(&size)) return false;
         if (size > static_cast<uint64_t>(end_ - position_)) return Ended();
@@ -168,7 +160,7 @@ absl::StatusOr<FieldValue> DecodeTimestamp(absl::string_view bytes) {
       return Problem(absl::StrCat("holds a google.protobuf.Timestamp that ",
                                   reader.problem()));
     }
-    if (field.type != WireType::kVarint ||
+    if (field.type != wire::Type::kVarint ||
         (field.number != kSecondsNumber && field.number != kNanosNumber)) {
       return Problem("wants a google.protobuf.Timestamp; got another message");
     }
@@ -195,7 +187,7 @@ absl::StatusOr<FieldValue> DecodeStrings(absl::string_view bytes) {
     if (!reader.Next(&field)) {
       return Problem(absl::StrCat("holds a list that ", reader.problem()));
     }
-    if (field.type != WireType::kBytes || field.number != kValuesNumber) {
+    if (field.type != wire::Type::kBytes || field.number != kValuesNumber) {
       return Problem("wants a list of strings; got another message");
     }
     const absl::Status status = CheckText(field.bytes);
@@ -272,47 +264,6 @@ absl::Status WrongColumn(FieldType type) {
       absl::StrCat("a column holds what is no ", FieldTypeName(type)));
 }
 
-void AppendVarint(uint64_t value, std::string* bytes) {
-  while (value >= 0x80) {
-    bytes->push_back(static_cast<char>(value | 0x80));
-    value >>= 7;
-  }
-  bytes->push_back(static_cast<char>(value));
-}
-
-void AppendTag(int number, WireType type, std::string* bytes) {
-  AppendVarint(static_cast<uint64_t>(number) << kWireTypeBits |
-                   static_cast<uint32_t>(type),
-               bytes);
-}
-
-void AppendBytes(int number, absl::string_view value, std::string* bytes) {
-  AppendTag(number, WireType::kBytes, bytes);
-  AppendVarint(value.size(), bytes);
-  bytes->append(value.data(), value.size());
-}
-
-void AppendTimestamp(int number, int64_t microseconds, std::string* bytes) {
-  // Nanos count forward from the second at or before.
-  int64_t seconds = microseconds / kMicrosecondsPerSecond;
-  int64_t rest = microseconds % kMicrosecondsPerSecond;
-  if (rest < 0) {
-    rest += kMicrosecondsPerSecond;
-    --seconds;
-  }
-  std::string message;
-  if (seconds != 0) {
-    AppendTag(kSecondsNumber, WireType::kVarint, &message);
-    AppendVarint(static_cast<uint64_t>(seconds), &message);
-  }
-  if (rest != 0) {
-    AppendTag(kNanosNumber, WireType::kVarint, &message);
-    AppendVarint(static_cast<uint64_t>(rest * kNanosecondsPerMicrosecond),
-                 &message);
-  }
-  AppendBytes(number, message, bytes);
-}
-
 absl::Status AppendInteger(FieldType type, int number, int64_t value,
                            std::string* bytes) {
   switch (type) {
@@ -325,13 +276,12 @@ absl::Status AppendInteger(FieldType type, int number, int64_t value,
       if (value < kMinTimestamp || value > kMaxTimestamp) {
         return WrongColumn(type);
       }
-      AppendTimestamp(number, value, bytes);
+      wire::AppendTimestamp(number, value, bytes);
       return absl::OkStatus();
     default:
       return WrongColumn(type);
   }
-  AppendTag(number, WireType::kVarint, bytes);
-  AppendVarint(static_cast<uint64_t>(value), bytes);
+  wire::AppendInteger(number, value, bytes);
   return absl::OkStatus();
 }
 
@@ -350,10 +300,10 @@ absl::Status AppendStrings(int number, absl::string_view text,
     if (element.get(value) != simdjson::SUCCESS) {
       return WrongColumn(FieldType::kStrings);
     }
-    AppendBytes(kValuesNumber, absl::string_view(value.data(), value.size()),
-                &message);
+    wire::AppendBytes(kValuesNumber,
+                      absl::string_view(value.data(), value.size()), &message);
   }
-  AppendBytes(number, message, bytes);
+  wire::AppendBytes(number, message, bytes);
   return absl::OkStatus();
 }
 
@@ -367,7 +317,7 @@ absl::Status AppendText(FieldType type, int number, absl::string_view text,
       // What is not UTF-8 would break the client that parses it.
       if (!simdjson::validate_utf8(text.data(), text.size()))
         return WrongColumn(type);
-      AppendBytes(number, text, bytes);
+      wire::AppendBytes(number, text, bytes);
       return absl::OkStatus();
     case FieldType::kStrings:
       return AppendStrings(number, text, bytes);
@@ -404,16 +354,11 @@ absl::Status AppendField(FieldType type, int number, const FieldView& value,
     if (type != FieldType::kDouble || !std::isfinite(*real)) {
       return WrongColumn(type);
     }
-    AppendTag(number, WireType::kFixed64, bytes);
-    uint64_t bits = 0;
-    std::memcpy(&bits, real, sizeof(bits));
-    for (size_t i = 0; i < sizeof(bits); ++i) {
-      bytes->push_back(static_cast<char>(bits >> (8 * i)));
-    }
+    wire::AppendDouble(number, *real, bytes);
     return absl::OkStatus();
   }
   if (type != FieldType::kBytes) return WrongColumn(type);
-  AppendBytes(number, std::get<BlobView>(value).bytes, bytes);
+  wire::AppendBytes(number, std::get<BlobView>(value).bytes, bytes);
   return absl::OkStatus();
 }
 

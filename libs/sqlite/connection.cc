@@ -241,7 +241,10 @@ absl::Status Connection::CheckpointTruncate() {
 absl::Status Connection::Checkpoint(int mode) {
   const int code =
       sqlite3_wal_checkpoint_v2(db_, nullptr, mode, nullptr, nullptr);
-  if (code == SQLITE_OK) return absl::OkStatus();
+  // Another checkpoint is under way and does the same.
+  const bool is_done_for_us =
+      mode == SQLITE_CHECKPOINT_PASSIVE && (code & 0xFF) == SQLITE_BUSY;
+  if (code == SQLITE_OK || is_done_for_us) return absl::OkStatus();
   return ToStatus(code, db_, absl::StrCat("checkpoint ", path_));
 }
 

@@ -36,9 +36,6 @@ touch:
 
 namespace {
 
-constexpr absl::string_view kSchemaVersion =
-    "(SELECT coalesce(max(version), 0) FROM _schema_migrations)";
-
 absl::Status AttributeMissing(const Collection& collection,
                               absl::string_view attribute,
                               absl::string_view declaration) {
@@ -98,9 +95,8 @@ void CompileSql(CacheCollection& cache) {
           : absl::StrCat("ifnull(", ColumnOf(cache, cache.created_at),
                          ", _updated_us)"),
       ", ", cache.category < 0 ? "NULL" : ColumnOf(cache, cache.category), ", ",
-      cache.hits < 0 ? "0" : ColumnOf(cache, cache.hits), ", ", kSchemaVersion,
-      visible);
-  cache.select_found = absl::StrCat("SELECT ", kSchemaVersion, visible);
+      cache.hits < 0 ? "0" : ColumnOf(cache, cache.hits), visible);
+  cache.select_found = absl::StrCat("SELECT 1", visible);
   cache.used = "_updated_us";
   if (cache.used_at >= 0) {
     const std::string used_at = ColumnOf(cache, cache.used_at);

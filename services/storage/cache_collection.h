@@ -36,9 +36,9 @@ struct CacheCollection {
 
   // SQL over the collection's table, for an entry whose id is ?1 and that has
   // not expired at ?2: _row, value, expires, created, category, hits (NULL or 0
-  // where there are none), schema version of the file.
+  // where there are none).
   std::string select_entry;
-  // The same: schema version.
+  // The same: 1.
   std::string select_found;
   // The bytes of one entry, key and value as stored.
   std::string bytes;

@@ -20,61 +20,40 @@ using ::google::protobuf::util::TimeUtil;
 constexpr int kMaxScannedKeys = 10'000;
 
 // Columns of CacheCollection::select_entry.
-enum EntryColumn {
-  kRow,
-  kValue,
-  kExpires,
-  kCreated,
-  kCategory,
-  kHits,
-  kEntrySchema
-};
+enum EntryColumn { kRow, kValue, kExpires, kCreated, kCategory, kHits };
 
-// Runs `read` on a statement that looks for the key; its last column is the
-// file's schema version. `read` gets a row, or is not called.
-absl::StatusOr<bool> ReadOne(
-    sqlite::Connection& connection, const std::string& sql,
-    absl::string_view key, int64_t now_us, int64_t schema_version,
-    absl::FunctionRef<absl::Status(const sqlite::Statement&)> read) {
-  ASSIGN_OR_RETURN(sqlite::Statement select, connection.Cached(sql));
-  select.BindText(1, key);
-  select.BindInt(2, now_us);
-  ASSIGN_OR_RETURN(const bool found, select.Step());
-  if (!found) return false;
-  if (select.Int(select.column_count() - 1) != schema_version) {
-    return absl::AbortedError("the catalog has another schema");
+// The cache as a transaction has it; null if it has none.
+absl::StatusOr<CacheCollectionPtr> CacheIn(ReadView& view,
+                                           const CacheCollection& cache) {
+  if (view.schema_version() == cache.collection->schema_version) {
+    // The caller keeps it.
+    return CacheCollectionPtr(CacheCollectionPtr(), &cache);
   }
-  RETURN_IF_ERROR(read(select));
-  return true;
+  ASSIGN_OR_RETURN(CollectionPtr collection, view.FindByName(cache.name()));
+  if (collection == nullptr) return CacheCollectionPtr();
+  return MakeCacheCollection(std::move(collection));
 }
 
-// The same on a reader of the database. The statement knows by itself whether
-// it fits the file: only when it does not, because a schema was applied a
-// moment ago, is it made anew from what a transaction sees.
-absl::StatusOr<bool> ReadAnywhere(
+// Runs a statement that looks for the key in the newest commit. `read` gets the
+// row, or is not called.
+absl::StatusOr<bool> ReadOne(
     Database& database, const CacheCollection& cache,
     std::string CacheCollection::*sql, absl::string_view key,
     absl::FunctionRef<absl::Status(const CacheCollection&,
                                    const sqlite::Statement&)>
         read) {
   const int64_t now_us = database.now_us();
-  const auto read_as = [&](const CacheCollection& as,
-                           sqlite::Connection& connection) {
-    return ReadOne(connection, as.*sql, key, now_us,
-                   as.collection->schema_version,
-                   [&](const sqlite::Statement& row) { return read(as, row); });
-  };
-  {
-    ASSIGN_OR_RETURN(ReadPool::Lease reader, database.AcquireReader());
-    const absl::StatusOr<bool> found = read_as(cache, *reader);
-    if (found.ok()) return found;
-  }
   ASSIGN_OR_RETURN(ReadView view, database.BeginRead());
-  ASSIGN_OR_RETURN(CollectionPtr collection, view.FindByName(cache.name()));
-  if (collection == nullptr) return false;
-  ASSIGN_OR_RETURN(const CacheCollectionPtr now,
-                   MakeCacheCollection(std::move(collection)));
-  return read_as(*now, view.connection());
+  ASSIGN_OR_RETURN(const CacheCollectionPtr as, CacheIn(view, cache));
+  if (as == nullptr) return false;
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   view.connection().Cached((*as).*sql));
+  select.BindText(1, key);
+  select.BindInt(2, now_us);
+  ASSIGN_OR_RETURN(const bool found, select.Step());
+  if (!found) return false;
+  RETURN_IF_ERROR(read(*as, select));
+  return true;
 }
 
 absl::Status FillEntry(const CacheCollection& cache,
@@ -105,14 +84,6 @@ std::string CategoryColumn(const CacheCollection& cache) {
       "ifnull(",
       QuoteIdentifier(cache.collection->spec.fields[cache.category].name),
       ", '')");
-}
-
-// The cache as a transaction has it; null if it has none.
-absl::StatusOr<CacheCollectionPtr> CacheIn(ReadView& view,
-                                           const CacheCollection& cache) {
-  ASSIGN_OR_RETURN(CollectionPtr collection, view.FindByName(cache.name()));
-  if (collection == nullptr) return CacheCollectionPtr();
-  return MakeCacheCollection(std::move(collection));
 }
 
 // Whether a row of (id, expires, category) is one of those wanted.
@@ -166,17 +137,16 @@ absl::StatusOr<bool> ReadCacheEntry(Database& database,
     entry->set_key(std::string(key));
     return FillEntry(as, select, entry);
   };
-  return ReadAnywhere(database, cache, &CacheCollection::select_entry, key,
-                      read);
+  return ReadOne(database, cache, &CacheCollection::select_entry, key, read);
 }
 
 absl::StatusOr<bool> HasCacheEntry(Database& database,
                                    const CacheCollection& cache,
                                    absl::string_view key) {
-  return ReadAnywhere(database, cache, &CacheCollection::select_found, key,
-                      [](const CacheCollection&, const sqlite::Statement&) {
-                        return absl::OkStatus();
-                      });
+  return ReadOne(database, cache, &CacheCollection::select_found, key,
+                 [](const CacheCollection&, const sqlite::Statement&) {
+                   return absl::OkStatus();
+                 });
 }
 
 absl::StatusOr<std::optional<std::string>> ReadCacheKeys(

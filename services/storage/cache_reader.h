@@ -17,8 +17,7 @@
 namespace engram::storage {
 
 // Reads an entry; false if there is none, or if it has expired by now. Notes
-// that it was read where the collection wants to know. Takes some microseconds:
-// one statement, without a transaction around it.
+// that it was read where the collection wants to know. Takes some microseconds.
 absl::StatusOr<bool> ReadCacheEntry(Database& database,
                                     const CacheCollection& cache,
                                     absl::string_view key,

@@ -242,7 +242,7 @@ void CompileStatements(Collection& collection) {
       absl::StrCat("SELECT ", collection.columns, " FROM ", table, " WHERE ");
   collection.select_by_id = absl::StrCat(select, "id = ?");
   collection.select_by_row = absl::StrCat(select, "_row = ?");
-  collection.select_newest_by_id = SelectNewestByIdSql(collection);
+  collection.select_seen_by_id = SelectByIdSql(collection);
   collection.insert = InsertSql(collection);
   collection.remove = absl::StrCat("DELETE FROM ", table, " WHERE _row = ?");
   collection.select_id =

@@ -174,8 +174,8 @@ struct Collection {
   // SQL over the collection's table; parameters in the order of the names.
   // Id: `columns`.
   std::string select_by_id;
-  // See SelectNewestByIdSql.
-  std::string select_newest_by_id;
+  // See SelectByIdSql.
+  std::string select_seen_by_id;
   // Row: `columns`.
   std::string select_by_row;
   // Id, version, created, updated, sequence, then expires and deleted where the

@@ -74,7 +74,7 @@ Database::Database(std::string name, std::string path, int64_t created_us,
       options_(options),
       clock_(clock),
       metrics_(metrics),
-      outbox_(name_, &catalog_),
+      outbox_(name_, &catalog_, &readers_),
       caches_(clock),
       jobs_(metrics),
       readers_(path, sqlite::Access::kReadOnly, options.max_idle_readers),
@@ -108,45 +108,28 @@ absl::Status Database::Load(sqlite::Connection& connection) {
 }
 
 absl::StatusOr<ReadView> Database::BeginRead() {
-  return BeginReadWith(readers_);
+  ASSIGN_OR_RETURN(ReadPool::Lease reader, readers_.Acquire());
+  return ReadView(name_, &catalog_, std::move(reader));
 }
 
 absl::StatusOr<ReadView> Database::BeginScan() {
-  return BeginReadWith(scanners_);
+  ASSIGN_OR_RETURN(ReadPool::Lease reader, scanners_.Acquire());
+  return ReadView(name_, &catalog_, std::move(reader));
 }
-
-absl::StatusOr<ReadView> Database::BeginReadWith(ReadPool& pool) {
-  ASSIGN_OR_RETURN(ReadPool::Lease reader, pool.Acquire());
-  ASSIGN_OR_RETURN(
-      sqlite::Transaction transaction,
-      sqlite::Transaction::Begin(*reader, sqlite::Transaction::Kind::kRead));
-  ASSIGN_OR_RETURN(const int64_t version, ReadSchemaVersion(*reader));
-  return ReadView(name_, &catalog_, std::move(reader), std::move(transaction),
-                  version);
-}
-
-ReadView::ReadView(std::string database, const Catalog* catalog,
-                   ReadPool::Lease reader, sqlite::Transaction transaction,
-                   int64_t schema_version)
-    : database_(std::move(database)),
-      catalog_(catalog),
-      reader_(std::move(reader)),
-      transaction_(std::move(transaction)),
-      schema_version_(schema_version) {}
 
 template <typename Find>
 absl::StatusOr<CollectionPtr> ReadView::FindHere(Find find) {
   if (own_ == nullptr) {
     CollectionPtr found = find(*catalog_);
     const bool is_of_this_state =
-        found == nullptr ? catalog_->schema_version() == schema_version_
-                         : found->schema_version == schema_version_;
+        found == nullptr ? catalog_->schema_version() == schema_version()
+                         : found->schema_version == schema_version();
     if (is_of_this_state) return found;
     // A schema was applied a moment ago: the catalog does not have it yet, or
     // this transaction began before it.
     ASSIGN_OR_RETURN(const auto collections, ReadCollections(*reader_));
     own_ = std::make_unique<Catalog>();
-    own_->Publish(collections, schema_version_);
+    own_->Publish(collections, schema_version());
   }
   return find(*own_);
 }
@@ -171,6 +154,12 @@ int64_t Database::SizeBytes() const {
 }
 
 void Database::OnCommit(const GroupCommitter::Commit& commit) {
+  // A large log is to be moved and begun anew, with no reader in the way.
+  const bool is_large = commit.wal_bytes >= options_.checkpoint_bytes;
+  readers_.set_keeps(!is_large);
+  scanners_.set_keeps(!is_large);
+  // Before anybody is told of the commit, who must then see it.
+  RenewReaders();
   const bool has_changes = commit.head.sequence != newest_sequence_;
   newest_sequence_ = commit.head.sequence;
   committed_us_ = commit.head.committed_us;
@@ -232,13 +221,21 @@ void Database::SubmitTouches() {
   }
 }
 
+void Database::RenewReaders() {
+  readers_.NoteCommit();
+  scanners_.NoteCommit();
+}
+
 absl::Status Database::CheckpointIfLarge() {
   if (wal_bytes_ < options_.checkpoint_bytes) return absl::OkStatus();
   absl::MutexLock lock(&close_mutex_);
   if (closed_) return absl::OkStatus();
   // Until the next commit tells the size again.
   wal_bytes_ = 0;
-  return checkpointer_->CheckpointPassive();
+  RETURN_IF_ERROR(checkpointer_->CheckpointPassive());
+  readers_.set_keeps(true);
+  scanners_.set_keeps(true);
+  return absl::OkStatus();
 }
 
 ChangeRetention Database::RetentionNow(int64_t oldest) const {

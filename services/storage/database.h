@@ -6,17 +6,18 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "libs/clock/clock.h"
 #include "libs/position/position.h"
 #include "libs/sqlite/connection.h"
-#include "libs/sqlite/transaction.h"
 #include "services/storage/cache_state.h"
 #include "services/storage/catalog.h"
 #include "services/storage/change_retention.h"
@@ -33,16 +34,18 @@ namespace engram::storage {
 
 // One state of a database's file, and the collections that it has there: what
 // the catalog says may be a moment ahead of a read transaction, or behind it,
-// while a schema is applied. Holds a reader and its transaction until the end
-// of the scope. Not thread-safe.
+// while a schema is applied. Holds a reader until the end of the scope. Not
+// thread-safe.
 class ReadView {
  public:
-  // Database::BeginRead makes it. `catalog` must outlive it.
-  ReadView(std::string database, const Catalog* catalog, ReadPool::Lease reader,
-           sqlite::Transaction transaction, int64_t schema_version);
+  // Database::BeginRead makes it. `database`, its name, and `catalog` must
+  // outlive it.
+  ReadView(absl::string_view database, const Catalog* catalog,
+           ReadPool::Lease reader)
+      : database_(database), catalog_(catalog), reader_(std::move(reader)) {}
 
   sqlite::Connection& connection() const { return *reader_; }
-  int64_t schema_version() const { return schema_version_; }
+  int64_t schema_version() const { return reader_.schema_version(); }
 
   // The collection as it is in this state; null if there is none.
   absl::StatusOr<CollectionPtr> FindByName(absl::string_view name);
@@ -54,12 +57,9 @@ class ReadView {
   template <typename Find>
   absl::StatusOr<CollectionPtr> FindHere(Find find);
 
-  const std::string database_;
+  const absl::string_view database_;
   const Catalog* const catalog_;
-  // In this order: the transaction ends before its connection is given back.
   ReadPool::Lease reader_;
-  sqlite::Transaction transaction_;
-  const int64_t schema_version_;
   // The collections of this state where the catalog has others.
   std::unique_ptr<Catalog> own_;
 };
@@ -136,8 +136,9 @@ class Database {
   // Queues the touches that wait for a second already.
   void FlushTouches();
 
+  // In a transaction that sees the newest commit.
   absl::StatusOr<ReadPool::Lease> AcquireReader() { return readers_.Acquire(); }
-  // For reads that use collections.
+  // The same for reads that use collections.
   absl::StatusOr<ReadView> BeginRead();
   // For those that read whole tables.
   absl::StatusOr<ReadView> BeginScan();
@@ -149,6 +150,9 @@ class Database {
   // Notified after each commit that has changes.
   WaitList& commits() { return commits_; }
   JobSignals& jobs() { return jobs_; }
+
+  // Has readers look for commits of other processes. Called regularly.
+  void RenewReaders();
 
   // Moves the write-ahead log into the file if it is large. Called regularly,
   // by one thread.
@@ -181,7 +185,6 @@ class Database {
   Database(std::string name, std::string path, int64_t created_us,
            Options options, const Clock* clock, StorageMetrics* metrics);
 
-  absl::StatusOr<ReadView> BeginReadWith(ReadPool& pool);
   void SubmitTouches();
   absl::Status Load(sqlite::Connection& connection);
   void OnCommit(const GroupCommitter::Commit& commit);

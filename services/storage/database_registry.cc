@@ -427,6 +427,7 @@ void DatabaseRegistry::Tick() {
     database->jobs().waiters().Tick(now);
     database->RunDueJobs();
     database->FlushTouches();
+    database->RenewReaders();
     const absl::Status status = database->CheckpointIfLarge();
     if (!status.ok()) {
       log::Warning("checkpoint failed",

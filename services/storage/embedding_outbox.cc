@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "libs/schema/vector_text.h"
-#include "libs/sqlite/transaction.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/column_io.h"
 
@@ -101,25 +100,24 @@ struct EmbeddingOutbox::Search {
   int64_t bytes = 0;
 };
 
-absl::Status EmbeddingOutbox::Lease(sqlite::Connection& reader,
-                                    const LeaseRequest& request,
+absl::Status EmbeddingOutbox::Lease(const LeaseRequest& request,
                                     OutboxClass outbox_class,
                                     LeaseBudget& budget,
                                     v1::LeasePendingResponse& response) {
+  // Before the reader, which therefore sees all that they tell of.
   const uint64_t news = news_.load();
   // Entries and texts of one state of the file, so that they belong together.
-  ASSIGN_OR_RETURN(
-      sqlite::Transaction snapshot,
-      sqlite::Transaction::Begin(reader, sqlite::Transaction::Kind::kRead));
-  ASSIGN_OR_RETURN(const int64_t schema_version, ReadSchemaVersion(reader));
+  ASSIGN_OR_RETURN(const ReadPool::Lease reader, readers_->Acquire());
   absl::MutexLock lock(&mutex_);
   // A schema is being applied; its commit wakes those who wait.
-  if (schema_version != catalog_->schema_version()) return absl::OkStatus();
+  if (reader.schema_version() != catalog_->schema_version()) {
+    return absl::OkStatus();
+  }
   ExpireLocked(request.now);
   Queue& queue = queues_[static_cast<size_t>(outbox_class)];
   absl::flat_hash_set<std::string> exhausted;
   std::vector<Wanted> wanted = FindWanted(request, exhausted);
-  Search search = {reader, request, outbox_class, queue, response};
+  Search search = {*reader, request, outbox_class, queue, response};
   const auto left = [&]() -> LeaseBudget {
     return {.entries = budget.entries - search.entries,
             .bytes = budget.bytes - search.bytes};

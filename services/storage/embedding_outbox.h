@@ -24,6 +24,7 @@
 #include "services/storage/catalog.h"
 #include "services/storage/embedding_pauses.h"
 #include "services/storage/rate_meter.h"
+#include "services/storage/read_pool.h"
 
 namespace engram::storage {
 
@@ -79,18 +80,18 @@ class EmbeddingOutbox {
   // `catalog` must outlive this object. With `max_leases` handed out, nothing
   // more is until some end: that bounds the memory.
   EmbeddingOutbox(std::string database, const Catalog* catalog,
-                  size_t max_leases = 65'536)
+                  ReadPool* readers, size_t max_leases = 65'536)
       : database_(std::move(database)),
         catalog_(catalog),
+        readers_(readers),
         max_leases_(max_leases) {}
 
   // Leases entries of a class, oldest first, those whose lease has ended before
   // new ones, every generation its share, and adds them to `response`; takes
   // what it adds off `budget`. The first entry of `response` may be larger than
-  // the budget. Reads `reader`, one of the database's.
-  absl::Status Lease(sqlite::Connection& reader, const LeaseRequest& request,
-                     OutboxClass outbox_class, LeaseBudget& budget,
-                     v1::LeasePendingResponse& response);
+  // the budget.
+  absl::Status Lease(const LeaseRequest& request, OutboxClass outbox_class,
+                     LeaseBudget& budget, v1::LeasePendingResponse& response);
 
   // Lets leases of `lease_id` last until `expire`, or end now if that is not
   // later than `now`. An entry that nobody has is leased; returns those that
@@ -182,6 +183,7 @@ class EmbeddingOutbox {
 
   const std::string database_;
   const Catalog* const catalog_;
+  ReadPool* const readers_;
   const size_t max_leases_;
 
   // Grows when there may be new entries, so that a commit need not wait for a

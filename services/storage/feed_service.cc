@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/rpc/byte_buffer.h"
 #include "libs/rpc/reactors.h"
 #include "libs/rpc/read_ahead_stream.h"
 #include "libs/status/errors.h"
@@ -169,12 +170,9 @@ absl::StatusOr<SnapshotReader> DecodeSnapshot(
 grpc::ServerWriteReactor<grpc::ByteBuffer>* FeedService::StreamSnapshot(
     grpc::CallbackServerContext*, const grpc::ByteBuffer* bytes) {
   const auto fail = rpc::FailStream<grpc::ByteBuffer>;
-  grpc::ByteBuffer buffer = *bytes;
   v1::StreamSnapshotRequest request;
-  const grpc::Status parsed =
-      grpc::SerializationTraits<v1::StreamSnapshotRequest>::Deserialize(
-          &buffer, &request);
-  if (!parsed.ok()) return fail(FromGrpcStatus(parsed));
+  const absl::Status decoded = rpc::Decode(*bytes, &request);
+  if (!decoded.ok()) return fail(decoded);
   const absl::StatusOr<Database*> database =
       registry_->Find(request.database());
   if (!database.ok()) return fail(database.status());

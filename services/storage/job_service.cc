@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "libs/rpc/reactors.h"
-#include "libs/sqlite/transaction.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/call_bounds.h"
@@ -75,9 +74,6 @@ grpc::ServerUnaryReactor* RunRead(rpc::ThreadPool& pool,
       [context, &registry, &name, read = std::move(read)]() -> absl::Status {
         ASSIGN_OR_RETURN(Database * database, registry.Find(name));
         ASSIGN_OR_RETURN(ReadPool::Lease reader, database->AcquireReader());
-        ASSIGN_OR_RETURN(sqlite::Transaction transaction,
-                         sqlite::Transaction::Begin(
-                             *reader, sqlite::Transaction::Kind::kRead));
         const CallBounds bounds = {
             .deadline = rpc::DeadlineOf(*context),
             .is_cancelled = [context] { return context->IsCancelled(); }};

@@ -194,9 +194,7 @@ class LeaseCall : public std::enable_shared_from_this<LeaseCall> {
 
   absl::Status LeaseFromOne(Database& database, const LeaseRequest& wanted,
                             OutboxClass outbox_class, LeaseBudget& share) {
-    ASSIGN_OR_RETURN(ReadPool::Lease reader, database.AcquireReader());
-    return database.outbox().Lease(*reader, wanted, outbox_class, share,
-                                   *response_);
+    return database.outbox().Lease(wanted, outbox_class, share, *response_);
   }
 
   DatabaseRegistry* const registry_;

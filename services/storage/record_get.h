@@ -1,20 +1,25 @@
+// Answers as they are sent: encoded from what the tables hold
+// (record_reader.h).
+
 #ifndef ENGRAM_SERVICES_STORAGE_RECORD_GET_H_
 #define ENGRAM_SERVICES_STORAGE_RECORD_GET_H_
 
-#include "absl/status/status.h"
+#include <string>
+
+#include "absl/status/statusor.h"
 #include "engram/storage/v1/record.pb.h"
 #include "services/storage/database.h"
 
 namespace engram::storage {
 
-// Does what RecordService.Get promises, in some microseconds.
-absl::Status GetRecord(Database& database,
-                       const v1::RecordServiceGetRequest& request,
-                       v1::Record* record);
+// Does what RecordService.Get promises, in some microseconds; returns its
+// response.
+absl::StatusOr<std::string> GetRecord(
+    Database& database, const v1::RecordServiceGetRequest& request);
 
-// Does what RecordService.BatchGet promises.
-absl::Status GetRecords(Database& database, const v1::BatchGetRequest& request,
-                        v1::BatchGetResponse* response);
+// The same for RecordService.BatchGet.
+absl::StatusOr<std::string> GetRecords(Database& database,
+                                       const v1::BatchGetRequest& request);
 
 }  // namespace engram::storage
 

@@ -7,9 +7,11 @@
 #include "libs/json/json.h"
 #include "libs/sqlite/connection.h"
 #include "libs/status/errors.h"
+#include "libs/status/status_macros.h"
 #include "libs/status/testing/status_matchers.h"
 #include "services/storage/record_list.h"
 #include "services/storage/testing/database_fixture.h"
+#include "services/storage/testing/encoded_answer.h"
 
 namespace engram::storage {
 namespace {
@@ -32,10 +34,10 @@ class RecordGetTest : public ::testing::Test {
     request.set_collection(collection);
     request.set_id(id);
     if (!mask.empty()) request.mutable_read_mask()->add_paths(mask);
-    v1::Record record;
-    const absl::Status status = GetRecord(db_.database(), request, &record);
-    if (!status.ok()) return status;
-    return record;
+    ASSIGN_OR_RETURN(const auto response,
+                     DecodeAnswer<v1::RecordServiceGetResponse>(
+                         GetRecord(db_.database(), request)));
+    return response.record();
   }
   std::string Fields(const std::string& id, const std::string& mask = "",
                      const std::string& collection = "notes") {
@@ -129,16 +131,15 @@ TEST_F(RecordGetTest, ABatchGetHasABound) {
   v1::BatchGetRequest request;
   request.set_collection("notes");
   for (int i = 0; i < 60; ++i) request.add_ids("a");
-  v1::BatchGetResponse response;
-  EXPECT_OK(GetRecords(db_.database(), request, &response));
-  EXPECT_EQ(response.records_size(), 60);
+  const auto response =
+      DecodeAnswer<v1::BatchGetResponse>(GetRecords(db_.database(), request));
+  ASSERT_OK(response);
+  EXPECT_EQ(response->records_size(), 60);
   for (int i = 0; i < 10; ++i) request.add_ids("a");
-  response.Clear();
-  EXPECT_THAT(GetRecords(db_.database(), request, &response),
+  EXPECT_THAT(GetRecords(db_.database(), request),
               StatusIs(absl::StatusCode::kResourceExhausted, "fewer"));
   request.mutable_read_mask()->add_paths("id");
-  response.Clear();
-  EXPECT_OK(GetRecords(db_.database(), request, &response));
+  EXPECT_OK(GetRecords(db_.database(), request));
 }
 
 TEST_F(RecordGetTest, GetsTouchAndListsDoNot) {
@@ -152,15 +153,15 @@ touch: {on: get, set: {reads: "+1"}}
   v1::BatchGetRequest batch;
   batch.set_collection("memories");
   batch.add_ids("m");
-  v1::BatchGetResponse got;
-  EXPECT_OK(GetRecords(db_.database(), batch, &got));
+  EXPECT_OK(GetRecords(db_.database(), batch));
   for (const bool random : {false, true}) {
     v1::RecordServiceListRequest list;
     list.set_collection("memories");
     list.set_random(random);
-    v1::RecordServiceListResponse listed;
-    EXPECT_OK(ListRecords(db_.database(), list, {}, &listed));
-    EXPECT_EQ(listed.records_size(), 1);
+    const auto listed = DecodeAnswer<v1::RecordServiceListResponse>(
+        ListRecords(db_.database(), list, {}));
+    ASSERT_OK(listed);
+    EXPECT_EQ(listed->records_size(), 1);
   }
   // Touches go with the next commit; the second write waits for it.
   Create("n", "{}", "memories");
@@ -221,9 +222,10 @@ fields:
     request.set_filter(filter);
     request.set_order_by(order);
     request.set_with_total(true);
-    v1::RecordServiceListResponse response;
-    ASSERT_OK(ListRecords(db_.database(), request, {}, &response));
-    EXPECT_EQ(response.total_size(), kRecords);
+    const auto response = DecodeAnswer<v1::RecordServiceListResponse>(
+        ListRecords(db_.database(), request, {}));
+    ASSERT_OK(response);
+    EXPECT_EQ(response->total_size(), kRecords);
   }
 };
 
@@ -257,9 +259,10 @@ TEST_F(LargeValuesTest, ASortDoesNotCarryThem) {
               request.set_collection("notes");
               request.set_order_by("title, stars desc");
               request.set_page_size(1);
-              v1::RecordServiceListResponse response;
-              ASSERT_OK(ListRecords(db_.database(), request, {}, &response));
-              EXPECT_EQ(response.records(0).id(), "n19");
+              const auto response = DecodeAnswer<v1::RecordServiceListResponse>(
+                  ListRecords(db_.database(), request, {}));
+              ASSERT_OK(response);
+              EXPECT_EQ(response->records(0).id(), "n19");
             }),
             4 * kPagesAValue + 100);
 }

@@ -1,6 +1,5 @@
 #include "services/storage/record_list.h"
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/schema/record_scope.h"
 #include "libs/status/status_macros.h"
+#include "libs/wire/wire.h"
 #include "services/storage/collection_table.h"
 #include "services/storage/column_io.h"
 #include "services/storage/read_target.h"
@@ -118,82 +118,115 @@ absl::StatusOr<std::string> TokenAfter(int64_t row, const List& list,
   return EncodePageToken(list.name, last);
 }
 
-bool IsFull(const List& list, size_t bytes, const Response& response) {
-  return response.records_size() == list.page_size || bytes >= kPageBytes;
-}
+// The records of a page, encoded.
+class Page {
+ public:
+  explicit Page(int size) : size_(size) {}
+
+  // What the next record is encoded into.
+  std::string* record() { return &record_; }
+  void Add() {
+    wire::AppendBytes(Response::kRecordsFieldNumber, record_, &bytes_);
+    ends_.push_back(bytes_.size());
+  }
+
+  bool is_full() const {
+    return ends_.size() == static_cast<size_t>(size_) ||
+           bytes_.size() >= kPageBytes;
+  }
+
+  void Reverse() {
+    std::string reversed;
+    reversed.reserve(bytes_.size());
+    for (size_t i = ends_.size(); i-- > 0;) {
+      const size_t begin = i == 0 ? 0 : ends_[i - 1];
+      reversed.append(bytes_, begin, ends_[i] - begin);
+    }
+    bytes_ = std::move(reversed);
+  }
+
+  // `rest` is all of the response but the records.
+  std::string Finish(const Response& rest) && {
+    rest.AppendToString(&bytes_);
+    return std::move(bytes_);
+  }
+
+ private:
+  const int size_;
+  std::string record_;
+  std::string bytes_;
+  // Where each record ends.
+  std::vector<size_t> ends_;
+};
 
 absl::Status AddSample(const List& list, RowFinder& finder,
-                       RecordReader& reader, Response* response) {
+                       RecordReader& reader, Page& page) {
   ASSIGN_OR_RETURN(const std::vector<int64_t> rows,
                    finder.ByChance(static_cast<size_t>(list.page_size)));
-  size_t bytes = 0;
   for (const int64_t row : rows) {
-    if (IsFull(list, bytes, *response)) break;
-    v1::Record* record = response->add_records();
-    RETURN_IF_ERROR(reader.ReadByRow(row, record));
-    bytes += record->ByteSizeLong();
+    if (page.is_full()) break;
+    RETURN_IF_ERROR(reader.EncodeByRow(row, page.record()));
+    page.Add();
   }
   return absl::OkStatus();
 }
 
-absl::Status AddPage(const ReadTarget& target, const List& list,
-                     RowFinder& finder, RecordReader& reader,
-                     Response* response) {
-  size_t bytes = 0;
+// Returns the token for the next page.
+absl::StatusOr<std::string> AddPage(const ReadTarget& target, const List& list,
+                                    RowFinder& finder, RecordReader& reader,
+                                    Page& page) {
   int64_t last_row = 0;
   const auto add = [&](const sqlite::Statement& found) -> absl::StatusOr<bool> {
-    v1::Record* record = response->add_records();
-    RETURN_IF_ERROR(reader.Read(found, record));
-    bytes += record->ByteSizeLong();
+    RETURN_IF_ERROR(reader.Encode(found, page.record()));
+    page.Add();
     last_row = found.Int(kRecordRow);
-    return !IsFull(list, bytes, *response);
+    return !page.is_full();
   };
   RETURN_IF_ERROR(finder.InOrder(
       list.order, list.after.has_value() ? &*list.after : nullptr,
       static_cast<size_t>(list.page_size), reader.columns(), add));
-  if (!IsFull(list, bytes, *response)) return absl::OkStatus();
-  ASSIGN_OR_RETURN(*response->mutable_next_page_token(),
-                   TokenAfter(last_row, list, target, finder));
-  return absl::OkStatus();
+  if (!page.is_full()) return std::string();
+  return TokenAfter(last_row, list, target, finder);
 }
 
-absl::Status FillResponse(const ReadTarget& target, const Request& request,
-                          const List& list, int64_t now_us,
-                          Response* response) {
+absl::StatusOr<std::string> Encode(const ReadTarget& target,
+                                   const Request& request, const List& list,
+                                   int64_t now_us) {
   RowFinder finder(target.connection(), *target.collection, list.filter,
                    now_us);
   RecordReader reader(target.connection(), *target.collection, list.fields,
                       BodyOf(request.typed()), now_us);
-  // At once, not step by step.
-  response->mutable_records()->Reserve(list.page_size);
+  Page page(list.page_size);
+  Response rest;
   if (request.random()) {
-    RETURN_IF_ERROR(AddSample(list, finder, reader, response));
+    RETURN_IF_ERROR(AddSample(list, finder, reader, page));
   } else {
-    RETURN_IF_ERROR(AddPage(target, list, finder, reader, response));
+    ASSIGN_OR_RETURN(*rest.mutable_next_page_token(),
+                     AddPage(target, list, finder, reader, page));
   }
-  if (request.reverse()) {
-    std::reverse(response->mutable_records()->pointer_begin(),
-                 response->mutable_records()->pointer_end());
-  }
+  if (request.reverse()) page.Reverse();
   if (request.with_total()) {
     ASSIGN_OR_RETURN(const int64_t total, finder.Count());
-    response->set_total_size(total);
+    rest.set_total_size(total);
   }
-  response->set_page_size(list.page_size);
-  ASSIGN_OR_RETURN(*response->mutable_position(), target.ReadPosition());
-  return absl::OkStatus();
+  rest.set_page_size(list.page_size);
+  ASSIGN_OR_RETURN(*rest.mutable_position(), target.ReadPosition());
+  return std::move(page).Finish(rest);
 }
 
 }  // namespace
 
-absl::Status ListRecords(Database& database, const Request& request,
-                         const CallBounds& bounds, Response* response) {
+absl::StatusOr<std::string> ListRecords(Database& database,
+                                        const Request& request,
+                                        const CallBounds& bounds) {
   ASSIGN_OR_RETURN(const ReadTarget target,
                    FindReadTarget(database, request.collection()));
   ASSIGN_OR_RETURN(const List list, DecodeList(target, request));
   const StatementGuard guard(target.connection(), bounds);
-  return guard.Explain(
-      FillResponse(target, request, list, database.now_us(), response));
+  absl::StatusOr<std::string> response =
+      Encode(target, request, list, database.now_us());
+  if (!response.ok()) return guard.Explain(response.status());
+  return response;
 }
 
 }  // namespace engram::storage

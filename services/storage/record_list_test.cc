@@ -16,6 +16,7 @@
 #include "libs/status/testing/status_matchers.h"
 #include "services/storage/testing/collections.h"
 #include "services/storage/testing/database_fixture.h"
+#include "services/storage/testing/encoded_answer.h"
 
 namespace engram::storage {
 namespace {
@@ -100,11 +101,7 @@ class RecordListTest : public ::testing::Test {
         google::protobuf::util::JsonStringToMessage(request, &decoded).ok())
         << request;
     if (decoded.collection().empty()) decoded.set_collection("items");
-    Response response;
-    const absl::Status status =
-        ListRecords(db_.database(), decoded, bounds, &response);
-    if (!status.ok()) return status;
-    return response;
+    return DecodeAnswer<Response>(ListRecords(db_.database(), decoded, bounds));
   }
   std::vector<std::string> ListedIds(const std::string& request) {
     const auto page = List(request);

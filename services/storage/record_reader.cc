@@ -1,26 +1,55 @@
 #include "services/storage/record_reader.h"
 
+#include <simdjson.h>
+
 #include <numeric>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/util/time_util.h"
 #include "libs/schema/typed_codec.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
+#include "libs/wire/wire.h"
 #include "services/storage/column_io.h"
 #include "services/storage/record_select.h"
 
 namespace engram::storage {
 namespace {
 
-using ::google::protobuf::util::TimeUtil;
-
 // A type whose values answers carry as they are stored.
 bool IsPlainText(schema::FieldType type) {
   return type == schema::FieldType::kString ||
          type == schema::FieldType::kText || type == schema::FieldType::kRef;
+}
+
+constexpr size_t kUsualBytes = 1024;
+// At most, of the parts of a record that are not its id and its fields.
+constexpr size_t kHeadBytes = 96;
+
+// The entries of Struct.fields.
+constexpr int kEntryKey = 1;
+constexpr int kEntryValue = 2;
+
+// Begins the entry of a field whose Value has `size` bytes, which must follow.
+void AppendEntryHead(absl::string_view name, size_t size, std::string* out) {
+  wire::AppendHead(google::protobuf::Struct::kFieldsFieldNumber,
+                   wire::FieldSize(name.size()) + wire::FieldSize(size), out);
+  wire::AppendBytes(kEntryKey, name, out);
+  wire::AppendHead(kEntryValue, size, out);
+}
+
+absl::Status AppendText(const schema::FieldSpec& field, absl::string_view text,
+                        std::string* out) {
+  // What is not UTF-8 would break the client that parses it.
+  if (!simdjson::validate_utf8(text.data(), text.size())) {
+    return absl::DataLossError(
+        absl::StrCat("field \"", field.name, "\": holds what is not UTF-8"));
+  }
+  AppendEntryHead(field.name, wire::FieldSize(text.size()), out);
+  wire::AppendBytes(google::protobuf::Value::kStringValueFieldNumber, text,
+                    out);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -68,93 +97,91 @@ std::string RecordReader::columns() const {
   return RecordColumns(collection_, fields_);
 }
 
-absl::Status RecordReader::Read(const sqlite::Statement& select,
-                                v1::Record* record) {
+absl::Status RecordReader::Encode(const sqlite::Statement& select,
+                                  std::string* record) {
   const absl::string_view id = select.Text(kRecordId);
-  record->set_id(id.data(), id.size());
-  record->set_version(select.Int(kRecordVersion));
-  *record->mutable_create_time() =
-      TimeUtil::MicrosecondsToTimestamp(select.Int(kRecordCreated));
-  *record->mutable_update_time() =
-      TimeUtil::MicrosecondsToTimestamp(select.Int(kRecordUpdated));
-  if (!select.IsNull(kRecordExpires)) {
-    *record->mutable_expire_time() =
-        TimeUtil::MicrosecondsToTimestamp(select.Int(kRecordExpires));
+  encoded_.clear();
+  // Of most records; a string that grows by doubling is copied five times.
+  encoded_.reserve(kUsualBytes);
+  const bool is_typed = body_ == Body::kTyped;
+  const absl::Status status =
+      is_typed ? EncodeTyped(select) : EncodeNamed(select);
+  if (!status.ok()) {
+    return WithContext(status, absl::StrCat("record \"", id, "\""));
   }
-  const absl::Status status = body_ == Body::kTyped
-                                  ? FillTyped(select, record)
-                                  : FillFields(select, record);
-  if (status.ok()) return status;
-  return WithContext(status, absl::StrCat("record \"", record->id(), "\""));
-}
-
-absl::Status RecordReader::FillFields(const sqlite::Statement& select,
-                                      v1::Record* record) {
-  auto& fields = *record->mutable_fields()->mutable_fields();
-  for (size_t i = 0; i < fields_.size(); ++i) {
-    const int column = kRecordColumns + static_cast<int>(i);
-    if (select.IsNull(column)) continue;
-    const schema::FieldSpec& field = collection_.spec.fields[fields_[i]];
-    google::protobuf::Value& value = fields[field.name];
-    if (IsPlainText(field.type)) {
-      // Most of what is read, without a copy in between.
-      const absl::string_view text = select.Text(column);
-      value.set_string_value(text.data(), text.size());
-      continue;
-    }
-    RETURN_IF_ERROR(EncodeField(field, ReadColumn(select, column), &value));
+  record->clear();
+  record->reserve(id.size() + encoded_.size() + kHeadBytes);
+  wire::AppendBytes(v1::Record::kIdFieldNumber, id, record);
+  wire::AppendBytes(
+      is_typed ? v1::Record::kTypedFieldNumber : v1::Record::kFieldsFieldNumber,
+      encoded_, record);
+  wire::AppendInteger(v1::Record::kVersionFieldNumber,
+                      select.Int(kRecordVersion), record);
+  wire::AppendTimestamp(v1::Record::kCreateTimeFieldNumber,
+                        select.Int(kRecordCreated), record);
+  wire::AppendTimestamp(v1::Record::kUpdateTimeFieldNumber,
+                        select.Int(kRecordUpdated), record);
+  if (!select.IsNull(kRecordExpires)) {
+    wire::AppendTimestamp(v1::Record::kExpireTimeFieldNumber,
+                          select.Int(kRecordExpires), record);
   }
   return absl::OkStatus();
 }
 
-absl::Status RecordReader::FillTyped(const sqlite::Statement& select,
-                                     v1::Record* record) {
-  values_.clear();
+absl::Status RecordReader::EncodeNamed(const sqlite::Statement& select) {
   for (size_t i = 0; i < fields_.size(); ++i) {
-    values_.push_back(ViewColumn(select, kRecordColumns + static_cast<int>(i)));
+    const int column = kRecordColumns + static_cast<int>(i);
+    if (select.IsNull(column)) continue;
+    const schema::FieldSpec& field = collection_.spec.fields[fields_[i]];
+    if (IsPlainText(field.type)) {
+      // Most of what is read, without a copy in between.
+      RETURN_IF_ERROR(AppendText(field, select.Text(column), &encoded_));
+      continue;
+    }
+    RETURN_IF_ERROR(EncodeField(field, ReadColumn(select, column), &value_));
+    AppendEntryHead(field.name, value_.ByteSizeLong(), &encoded_);
+    value_.AppendToString(&encoded_);
   }
-  return schema::EncodeTyped(collection_.spec, collection_.typed, fields_,
-                             absl::MakeConstSpan(values_),
-                             record->mutable_typed());
+  return absl::OkStatus();
 }
 
-absl::StatusOr<bool> RecordReader::Find(sqlite::Statement& select,
-                                        absl::string_view id) {
-  if (collection_.expires()) select.BindInt(1, now_us_);
-  select.BindText(2, id);
-  return select.Step();
+absl::Status RecordReader::EncodeTyped(const sqlite::Statement& select) {
+  views_.clear();
+  for (size_t i = 0; i < fields_.size(); ++i) {
+    views_.push_back(ViewColumn(select, kRecordColumns + static_cast<int>(i)));
+  }
+  return schema::EncodeTyped(collection_.spec, collection_.typed, fields_,
+                             absl::MakeConstSpan(views_), &encoded_);
+}
+
+absl::StatusOr<std::optional<int64_t>> RecordReader::EncodeById(
+    absl::string_view id, std::string* record) {
+  if (!by_id_.has_value()) {
+    const bool is_whole = fields_.size() == collection_.spec.fields.size();
+    ASSIGN_OR_RETURN(
+        by_id_, is_whole
+                    ? connection_.Cached(collection_.select_seen_by_id)
+                    : connection_.Cached(SelectByIdSql(collection_, fields_)));
+  }
+  by_id_->Reset();
+  if (collection_.expires()) by_id_->BindInt(1, now_us_);
+  by_id_->BindText(2, id);
+  ASSIGN_OR_RETURN(const bool found, by_id_->Step());
+  if (!found) return std::nullopt;
+  RETURN_IF_ERROR(Encode(*by_id_, record));
+  return by_id_->Int(kRecordRow);
 }
 
 absl::StatusOr<std::optional<int64_t>> RecordReader::ReadById(
     absl::string_view id, v1::Record* record) {
-  if (!by_id_.has_value()) {
-    ASSIGN_OR_RETURN(by_id_,
-                     connection_.Cached(SelectByIdSql(collection_, fields_)));
-  }
-  by_id_->Reset();
-  ASSIGN_OR_RETURN(const bool found, Find(*by_id_, id));
-  if (!found) return std::nullopt;
-  RETURN_IF_ERROR(Read(*by_id_, record));
-  return by_id_->Int(kRecordRow);
+  std::string encoded;
+  ASSIGN_OR_RETURN(const std::optional<int64_t> row, EncodeById(id, &encoded));
+  if (!row.has_value() || record->ParseFromString(encoded)) return row;
+  return absl::InternalError(
+      absl::StrCat("record \"", id, "\" is no message as it was encoded"));
 }
 
-absl::StatusOr<std::optional<int64_t>> RecordReader::ReadNewestById(
-    absl::string_view id, v1::Record* record) {
-  const bool is_whole = fields_.size() == collection_.spec.fields.size();
-  ASSIGN_OR_RETURN(
-      sqlite::Statement select,
-      is_whole ? connection_.Cached(collection_.select_newest_by_id)
-               : connection_.Cached(SelectNewestByIdSql(collection_, fields_)));
-  ASSIGN_OR_RETURN(const bool found, Find(select, id));
-  const int version = kRecordColumns + static_cast<int>(fields_.size());
-  if (!found || select.Int(version) != collection_.schema_version) {
-    return std::nullopt;
-  }
-  RETURN_IF_ERROR(Read(select, record));
-  return select.Int(kRecordRow);
-}
-
-absl::Status RecordReader::ReadByRow(int64_t row, v1::Record* record) {
+absl::Status RecordReader::EncodeByRow(int64_t row, std::string* record) {
   if (!by_row_.has_value()) {
     ASSIGN_OR_RETURN(by_row_,
                      connection_.Cached(SelectByRowSql(collection_, fields_)));
@@ -162,7 +189,7 @@ absl::Status RecordReader::ReadByRow(int64_t row, v1::Record* record) {
   by_row_->Reset();
   by_row_->BindInt(1, row);
   ASSIGN_OR_RETURN(const bool found, by_row_->Step());
-  if (found) return Read(*by_row_, record);
+  if (found) return Encode(*by_row_, record);
   return absl::InternalError(
       absl::StrCat("collection \"", collection_.name(), "\" has no row ", row));
 }

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "engram/storage/v1/record.pb.h"
 #include "google/protobuf/field_mask.pb.h"
+#include "google/protobuf/struct.pb.h"
 #include "libs/sqlite/connection.h"
 #include "libs/sqlite/statement.h"
 #include "libs/status/errors.h"
@@ -34,6 +35,9 @@ std::vector<int> DecodeMask(const Collection& collection,
 
 // Reads records of one collection; only the columns of `fields` are read from
 // disk. For use during one call, on one thread.
+//
+// Records are encoded from the columns, as answers carry them: to make messages
+// of their many small values first would take longer than to read them.
 class RecordReader {
  public:
   // How answers carry a record's fields.
@@ -48,32 +52,27 @@ class RecordReader {
         body_(body),
         now_us_(now_us) {}
 
-  // Reads one record into `record`; returns its row, nothing if there is none
-  // of this id, or it is deleted or has expired.
+  // Encodes one record into `record`, an engram.storage.v1.Record; returns its
+  // row, nothing if there is none of this id, or it is deleted or has expired.
+  absl::StatusOr<std::optional<int64_t>> EncodeById(absl::string_view id,
+                                                    std::string* record);
+
+  // The same as a message.
   absl::StatusOr<std::optional<int64_t>> ReadById(absl::string_view id,
                                                   v1::Record* record);
 
-  // The same without a transaction around it, of the newest commit; nothing
-  // also if that has another schema than the collection is a part of, in which
-  // case even an error may mean no more than this.
-  absl::StatusOr<std::optional<int64_t>> ReadNewestById(absl::string_view id,
-                                                        v1::Record* record);
+  // Encodes the record of a row that was found in the same transaction.
+  absl::Status EncodeByRow(int64_t row, std::string* record);
 
-  // Reads the record of a row that was found in the same transaction.
-  absl::Status ReadByRow(int64_t row, v1::Record* record);
-
-  // The columns that Read needs, as SQL.
+  // The columns that Encode needs, as SQL.
   std::string columns() const;
 
-  // Reads the record that `select` stands on, by the columns above.
-  absl::Status Read(const sqlite::Statement& select, v1::Record* record);
+  // Encodes the record that `select` stands on, by the columns above.
+  absl::Status Encode(const sqlite::Statement& select, std::string* record);
 
  private:
-  // Binds and runs `select`, which has the columns and parameters of a lookup
-  // by id.
-  absl::StatusOr<bool> Find(sqlite::Statement& select, absl::string_view id);
-  absl::Status FillFields(const sqlite::Statement& select, v1::Record* record);
-  absl::Status FillTyped(const sqlite::Statement& select, v1::Record* record);
+  absl::Status EncodeNamed(const sqlite::Statement& select);
+  absl::Status EncodeTyped(const sqlite::Statement& select);
 
   sqlite::Connection& connection_;
   const Collection& collection_;
@@ -83,8 +82,10 @@ class RecordReader {
   // Kept from one record to the next.
   std::optional<sqlite::Statement> by_id_;
   std::optional<sqlite::Statement> by_row_;
-  // Of the record being read, for typed bodies.
-  std::vector<schema::FieldView> values_;
+  // The fields of the record being encoded.
+  std::string encoded_;
+  google::protobuf::Value value_;
+  std::vector<schema::FieldView> views_;
 };
 
 inline RecordReader::Body BodyOf(bool typed) {

@@ -7,9 +7,6 @@
 namespace engram::storage {
 namespace {
 
-constexpr absl::string_view kSchemaVersion =
-    ", (SELECT max(version) FROM _schema_migrations)";
-
 std::string FromById(const Collection& collection) {
   return absl::StrCat(" FROM ", QuoteIdentifier(collection.name()),
                       " WHERE id = ?2", LiveRecords(collection.spec, " AND "),
@@ -47,15 +44,8 @@ std::string SelectByIdSql(const Collection& collection,
                       FromById(collection));
 }
 
-std::string SelectNewestByIdSql(const Collection& collection,
-                                const std::vector<int>& fields) {
-  return absl::StrCat("SELECT ", RecordColumns(collection, fields),
-                      kSchemaVersion, FromById(collection));
-}
-
-std::string SelectNewestByIdSql(const Collection& collection) {
-  return absl::StrCat("SELECT ", collection.columns, kSchemaVersion,
-                      FromById(collection));
+std::string SelectByIdSql(const Collection& collection) {
+  return absl::StrCat("SELECT ", collection.columns, FromById(collection));
 }
 
 }  // namespace engram::storage

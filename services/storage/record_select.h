@@ -37,11 +37,8 @@ std::string SelectByRowSql(const Collection& collection,
 std::string SelectByIdSql(const Collection& collection,
                           const std::vector<int>& fields);
 
-// The same, with the file's schema version as one more column; and of every
-// field.
-std::string SelectNewestByIdSql(const Collection& collection,
-                                const std::vector<int>& fields);
-std::string SelectNewestByIdSql(const Collection& collection);
+// The same of every field.
+std::string SelectByIdSql(const Collection& collection);
 
 }  // namespace engram::storage
 

@@ -4,21 +4,20 @@
 #include <atomic>
 
 #include "engram/storage/v1/record.grpc.pb.h"
-#include "libs/rpc/arena_allocator.h"
 #include "libs/rpc/thread_pool.h"
 #include "services/storage/database_registry.h"
 
 namespace engram::storage {
 
 // The RPC edge for records; the proto says what each method promises.
-class RecordService : public v1::RecordService::CallbackService {
+class RecordService : public v1::RecordService::WithRawCallbackMethod_Get<
+                          v1::RecordService::WithRawCallbackMethod_BatchGet<
+                              v1::RecordService::WithRawCallbackMethod_List<
+                                  v1::RecordService::CallbackService>>> {
  public:
   // Both must outlive this object.
   RecordService(DatabaseRegistry* registry, rpc::ThreadPool* pool)
-      : registry_(registry), pool_(pool) {
-    SetMessageAllocatorFor_Get(&get_messages_);
-    SetMessageAllocatorFor_List(&list_messages_);
-  }
+      : registry_(registry), pool_(pool) {}
 
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context,
                                   const v1::WriteRequest* request,
@@ -35,17 +34,16 @@ class RecordService : public v1::RecordService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::SweepExpiredRequest* request,
       v1::SweepExpiredResponse* response) override;
-  grpc::ServerUnaryReactor* Get(
-      grpc::CallbackServerContext* context,
-      const v1::RecordServiceGetRequest* request,
-      v1::RecordServiceGetResponse* response) override;
+  // Raw: their answers are encoded as they are read (record_reader.h).
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context,
+                                const grpc::ByteBuffer* request,
+                                grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* BatchGet(grpc::CallbackServerContext* context,
-                                     const v1::BatchGetRequest* request,
-                                     v1::BatchGetResponse* response) override;
-  grpc::ServerUnaryReactor* List(
-      grpc::CallbackServerContext* context,
-      const v1::RecordServiceListRequest* request,
-      v1::RecordServiceListResponse* response) override;
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
+                                 const grpc::ByteBuffer* request,
+                                 grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* Traverse(grpc::CallbackServerContext* context,
                                      const v1::TraverseRequest* request,
                                      v1::TraverseResponse* response) override;
@@ -79,11 +77,6 @@ class RecordService : public v1::RecordService::CallbackService {
   DatabaseRegistry* const registry_;
   rpc::ThreadPool* const pool_;
   std::atomic<int> running_queries_ = 0;
-  rpc::ArenaAllocator<v1::RecordServiceGetRequest, v1::RecordServiceGetResponse>
-      get_messages_;
-  rpc::ArenaAllocator<v1::RecordServiceListRequest,
-                      v1::RecordServiceListResponse>
-      list_messages_;
 };
 
 }  // namespace engram::storage

@@ -1,5 +1,9 @@
 // RecordService's reads of records by id and by page.
 
+#include <string>
+#include <utility>
+
+#include "libs/rpc/byte_buffer.h"
 #include "libs/rpc/reactors.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/record_get.h"
@@ -8,37 +12,55 @@
 
 namespace engram::storage {
 
+namespace {
+
+absl::Status Get(const DatabaseRegistry& registry,
+                 const grpc::ByteBuffer& bytes, grpc::ByteBuffer* response) {
+  v1::RecordServiceGetRequest request;
+  RETURN_IF_ERROR(rpc::Decode(bytes, &request));
+  ASSIGN_OR_RETURN(Database * database, registry.Find(request.database()));
+  ASSIGN_OR_RETURN(std::string encoded, GetRecord(*database, request));
+  *response = rpc::ToByteBuffer(std::move(encoded));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 grpc::ServerUnaryReactor* RecordService::Get(
-    grpc::CallbackServerContext* context,
-    const v1::RecordServiceGetRequest* request,
-    v1::RecordServiceGetResponse* response) {
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const auto database = registry_->Find(request->database());
-  rpc::Finish(reactor, database.ok() ? GetRecord(**database, *request,
-                                                 response->mutable_record())
-                                     : database.status());
+  rpc::Finish(reactor, storage::Get(*registry_, *request, response));
   return reactor;
 }
 
 grpc::ServerUnaryReactor* RecordService::BatchGet(
-    grpc::CallbackServerContext* context, const v1::BatchGetRequest* request,
-    v1::BatchGetResponse* response) {
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* bytes,
+    grpc::ByteBuffer* response) {
   return rpc::RunUnary(*pool_, context, [=, this]() -> absl::Status {
-    ASSIGN_OR_RETURN(Database * database, registry_->Find(request->database()));
-    return GetRecords(*database, *request, response);
+    v1::BatchGetRequest request;
+    RETURN_IF_ERROR(rpc::Decode(*bytes, &request));
+    ASSIGN_OR_RETURN(Database * database, registry_->Find(request.database()));
+    ASSIGN_OR_RETURN(std::string encoded, GetRecords(*database, request));
+    *response = rpc::ToByteBuffer(std::move(encoded));
+    return absl::OkStatus();
   });
 }
 
 grpc::ServerUnaryReactor* RecordService::List(
-    grpc::CallbackServerContext* context,
-    const v1::RecordServiceListRequest* request,
-    v1::RecordServiceListResponse* response) {
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* bytes,
+    grpc::ByteBuffer* response) {
   return rpc::RunUnary(*pool_, context, [=, this]() -> absl::Status {
-    ASSIGN_OR_RETURN(Database * database, registry_->Find(request->database()));
+    v1::RecordServiceListRequest request;
+    RETURN_IF_ERROR(rpc::Decode(*bytes, &request));
+    ASSIGN_OR_RETURN(Database * database, registry_->Find(request.database()));
     const CallBounds bounds = {
         .deadline = rpc::DeadlineOf(*context),
         .is_cancelled = [context] { return context->IsCancelled(); }};
-    return ListRecords(*database, *request, bounds, response);
+    ASSIGN_OR_RETURN(std::string encoded,
+                     ListRecords(*database, request, bounds));
+    *response = rpc::ToByteBuffer(std::move(encoded));
+    return absl::OkStatus();
   });
 }
 

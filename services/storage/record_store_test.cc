@@ -77,10 +77,8 @@ class RecordStoreTest : public ::testing::Test {
         .lease_id = 1};
     LeaseBudget budget = {.entries = 100, .bytes = 1 << 20};
     v1::LeasePendingResponse leased;
-    auto reader = database_.database().AcquireReader();
-    EXPECT_OK(reader.status());
-    EXPECT_OK(database_.database().outbox().Lease(
-        **reader, wanted, OutboxClass::kFresh, budget, leased));
+    EXPECT_OK(database_.database().outbox().Lease(wanted, OutboxClass::kFresh,
+                                                  budget, leased));
     return leased;
   }
   // Leases all text and stores a vector for each; returns the texts.

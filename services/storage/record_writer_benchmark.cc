@@ -188,10 +188,8 @@ void BM_LeaseAndPutVectors(benchmark::State& state) {
                                  .lease_id = 1};
     LeaseBudget budget = {.entries = 256, .bytes = 2 << 20};
     v1::LeasePendingResponse leased;
-    auto reader = database.AcquireReader();
-    CheckOk(reader.status());
-    CheckOk(database.outbox().Lease(**reader, wanted, OutboxClass::kFresh,
-                                    budget, leased));
+    CheckOk(
+        database.outbox().Lease(wanted, OutboxClass::kFresh, budget, leased));
     FieldViolations violations;
     std::vector<CheckedPut> puts;
     for (const v1::OutboxEntry& entry : leased.entries()) {

@@ -300,14 +300,19 @@ class Game {
   // One page; nothing if it is refused.
   std::optional<RecordServiceListResponse> List(const std::string& token) {
     request_.set_page_token(token);
+    const absl::StatusOr<std::string> encoded = storage::ListRecords(
+        Store().database(), request_, storage::CallBounds());
+    if (!encoded.ok()) {
+      Require(encoded.status().code() == absl::StatusCode::kInvalidArgument,
+              "a request met an inner error",
+              absl::StrCat(encoded.status().ToString(), "\n",
+                           request_.DebugString()));
+      return std::nullopt;
+    }
     RecordServiceListResponse response;
-    const absl::Status status = storage::ListRecords(
-        Store().database(), request_, storage::CallBounds(), &response);
-    if (status.ok()) return response;
-    Require(status.code() == absl::StatusCode::kInvalidArgument,
-            "a request met an inner error",
-            absl::StrCat(status.ToString(), "\n", request_.DebugString()));
-    return std::nullopt;
+    Require(response.ParseFromString(*encoded), "an answer is no message",
+            request_.DebugString());
+    return response;
   }
 
   // The ids of the page and of all after it.
