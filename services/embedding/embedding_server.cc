@@ -27,23 +27,30 @@ std::string MakeHolder() {
 absl::StatusOr<std::unique_ptr<EmbeddingServer>> EmbeddingServer::Create(
     EmbeddingOptions options, prometheus::Registry& registry) {
   RETURN_IF_ERROR(options.Validate());
-  ASSIGN_OR_RETURN(auto catalog, OpenModels(options, registry));
+  auto timers = Timers::MakeReal();
+  auto cache = std::make_unique<VectorCache>(
+      static_cast<size_t>(options.embed_cache_mib) << 20);
+  ASSIGN_OR_RETURN(auto catalog,
+                   OpenModels(options, {registry, *timers, *cache}));
   return absl::WrapUnique(
-      new EmbeddingServer(std::move(options), registry, std::move(catalog)));
+      new EmbeddingServer(std::move(options), registry, std::move(timers),
+                          std::move(cache), std::move(catalog)));
 }
 
 EmbeddingServer::EmbeddingServer(EmbeddingOptions options,
                                  prometheus::Registry& registry,
+                                 std::unique_ptr<Timers> timers,
+                                 std::unique_ptr<VectorCache> cache,
                                  std::unique_ptr<ModelCatalog> catalog)
     : options_(std::move(options)),
       registry_(registry),
+      timers_(std::move(timers)),
+      cache_(std::move(cache)),
       catalog_(std::move(catalog)),
       local_pool_(std::make_unique<rpc::ThreadPool>(options_.embed_threads,
                                                     options_.embed_queue)),
-      remote_pool_(std::make_unique<rpc::ThreadPool>(
-          options_.embed_remote_threads, options_.embed_queue)),
-      service_(std::make_unique<EmbeddingService>(*catalog_, *local_pool_,
-                                                  *remote_pool_)) {}
+      service_(std::make_unique<EmbeddingService>(
+          *catalog_, *local_pool_, options_.embed_remote_calls)) {}
 
 EmbeddingServer::~EmbeddingServer() { Stop(); }
 
@@ -72,6 +79,7 @@ absl::Status EmbeddingServer::Start(const EmbeddingPeers& peers) {
 
 void EmbeddingServer::Stop() {
   ready_ = false;
+  catalog_->Shutdown();
   if (storage_ == nullptr) return;
   storage_->Shutdown();
   workers_.clear();

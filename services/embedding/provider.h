@@ -1,13 +1,20 @@
 #ifndef ENGRAM_SERVICES_EMBEDDING_PROVIDER_H_
 #define ENGRAM_SERVICES_EMBEDDING_PROVIDER_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "services/embedding/caller.h"
 
 namespace engram::embedding {
 
@@ -18,11 +25,16 @@ enum class Purpose { kDocument, kQuery };
 struct Model {
   std::string name;
   std::string fingerprint;
+  // 1 for a model that reranks: its vectors are scores.
   int dimensions = 0;
   // Whether the vectors have unit length.
   bool normalized = false;
   // The most tokens of one text that reach the model; 0 is no limit.
   int max_tokens = 0;
+  // Who makes the vectors, as providers.yaml calls it.
+  std::string provider;
+  // What a million tokens cost in US dollars; 0 is nothing, or not known.
+  double usd_per_million_tokens = 0;
 };
 
 // The most that one call of a provider may hold; 0 is no limit.
@@ -32,6 +44,8 @@ struct CallLimits {
   int64_t tokens = 0;
   // Of all texts together, as JSON strings.
   int64_t bytes = 0;
+  // How many calls may be under way at once.
+  int calls = 0;
 };
 
 // What became of one text.
@@ -39,10 +53,39 @@ struct EmbeddedText {
   std::vector<float> vector;
   // Tokens of the text that the model read.
   int tokens = 0;
+  // Of these, what was paid for this answer: none where the vector was at hand,
+  // or on its way for another caller.
+  int paid_tokens = 0;
+  // What these cost in US dollars, by the price in the provider's spec.
+  double cost_usd = 0;
+  // How much of the text's end was left out, as the call allowed.
+  size_t truncated_bytes = 0;
+};
+
+// The vector of one text, or why it has none.
+using EmbedResult = absl::StatusOr<EmbeddedText>;
+using EmbedDone = absl::AnyInvocable<void(std::vector<EmbedResult>)>;
+
+// What a provider is asked for.
+struct EmbedCall {
+  // Stays valid, with the texts, until the answer comes.
+  absl::Span<const absl::string_view> texts;
+  Purpose purpose = Purpose::kDocument;
+  // For models that rerank, the question that the texts are scored by; valid as
+  // long as `texts`. Empty for all others.
+  absl::string_view query;
+  // Whether a text that is too long may be embedded without its end.
+  bool truncate = false;
+  // Never null.
+  std::shared_ptr<Caller> caller;
 };
 
 // Step 5 of a record's life: turns texts into vectors with one model. Every
 // implementation passes testing/provider_contract.h.
+//
+// A model that reranks is a provider too: the vector of a text is one number,
+// how well it answers the query. So all that is wrapped around providers serves
+// both.
 //
 // Thread-safe.
 class Provider {
@@ -52,25 +95,65 @@ class Provider {
   // The same for as long as the provider lives.
   virtual const Model& model() const = 0;
 
-  // How much Embed takes at once; what is beyond may be an error. The same for
-  // as long as the provider lives.
+  // How much one call takes; what is beyond may be an error. The same for as
+  // long as the provider lives.
   virtual CallLimits limits() const { return {}; }
 
-  // Whether Embed only computes, some microseconds a text, and never waits.
+  // Whether it only computes, some microseconds a text, and answers before
+  // Start returns.
   virtual bool is_local() const = 0;
 
-  // Returns one vector for each of `texts`, in their order, or an error and no
-  // vector at all. Safe to repeat, though a remote provider charges again.
+  // OK, or why calls fail now, as far as is known: a key that is missing, or
+  // the error of the last call.
+  virtual absl::Status health() const { return absl::OkStatus(); }
+
+  // Returns how many tokens the model makes of `text`; nothing if only its
+  // provider knows.
+  virtual std::optional<int> CountTokens(absl::string_view /*text*/) const {
+    return std::nullopt;
+  }
+
+  // Calls `done` once, from any thread, perhaps before it returns, with a
+  // result for each text in their order; touches nothing of its own after that.
+  // Safe to repeat, though a remote provider charges again. A text's error:
   //
-  // - `InvalidArgument`: a text cannot be embedded, now or later; the violation
-  //   names it, such as `texts[3]`. The others may be given again without it.
+  // - `InvalidArgument`: it cannot be embedded, now or later; the message says
+  //   what is wrong with it.
+  // - `Aborted`: another text of the call is refused, or may be; give this one
+  //   again in another call. WrapRemote's providers do so by themselves.
   // - `Unavailable`, `DeadlineExceeded`: the provider is down; try later.
-  // - `ResourceExhausted`: a quota is used up; try later.
+  // - `ResourceExhausted`: a quota is used up, or too much waits; try later.
   // - `FailedPrecondition`: it will not work before the configuration changes.
   // - `Internal`: the provider's answer was not what it promises.
-  virtual absl::StatusOr<std::vector<EmbeddedText>> Embed(
-      absl::Span<const absl::string_view> texts, Purpose purpose) = 0;
+  // - `Cancelled`: the caller no longer waits, and nothing was sent.
+  virtual void Start(const EmbedCall& call, EmbedDone done) = 0;
+
+  // Ends the calls under way, soon, and refuses later ones: `Cancelled`.
+  // Repeating is safe.
+  virtual void Shutdown() {}
+
+  // Calls Start and waits: for threads that have nothing else to do.
+  std::vector<EmbedResult> EmbedEach(absl::Span<const absl::string_view> texts,
+                                     Purpose purpose, absl::Time deadline);
+
+  // The same, all or nothing: the vectors, or the errors of the texts that have
+  // none, each named as `texts[3]`, and then no vector. Waits a minute at most.
+  absl::StatusOr<std::vector<EmbeddedText>> Embed(
+      absl::Span<const absl::string_view> texts, Purpose purpose);
 };
+
+// Returns `error` for each of `texts` texts.
+std::vector<EmbedResult> FailAll(size_t texts, const absl::Status& error);
+
+// Returns OK if every text has a vector. Else an error: if it is about texts it
+// names each, those of the field `field` as `texts[3]`; else it is the first
+// there is.
+absl::Status FirstFailure(const std::vector<EmbedResult>& results,
+                          absl::string_view field);
+
+// Returns every vector, or FirstFailure.
+absl::StatusOr<std::vector<EmbeddedText>> AllOrNothing(
+    std::vector<EmbedResult> results, absl::string_view field);
 
 }  // namespace engram::embedding
 

@@ -34,11 +34,16 @@ std::string NameOf(ProviderKind kind);
 struct AskedFor {
   std::string model;
   std::vector<std::string> texts;
+  // Of a request to rerank; empty of others.
+  std::string query;
   // 0 and empty if it did not say.
   int dimensions = 0;
   std::string task;
   bool base64 = false;
 };
+
+// The score that the server gives `text` for `query`, 0 to 1.
+float RankScore(absl::string_view query, absl::string_view text);
 
 // A fake: an HTTP server that speaks the documented format of one provider:
 // takes only what its reference describes, wants the key `test-key` where the
@@ -56,6 +61,8 @@ class ProviderServer {
         http::testing::FakeResponse::Fate::kSent;
     // Changes the vectors before they are written.
     std::function<void(std::vector<std::vector<float>>&)> change_vectors;
+    // Changes the scores, by the places of the texts, before they are written.
+    std::function<void(std::vector<float>&)> change_scores;
     // The index of the vector at each place; empty is 0, 1, 2 and so on.
     std::vector<int> indexes;
     // Changes the body after it was written.
@@ -77,6 +84,12 @@ class ProviderServer {
 
  private:
   http::testing::FakeResponse Answer(const http::testing::FakeRequest& request);
+  http::testing::FakeResponse AnswerRerank(
+      const http::testing::FakeRequest& request);
+  // Reads a request to rerank; returns an error's words, or nothing.
+  std::string ReadRerank(const google::protobuf::Struct& body,
+                         AskedFor& asked) const;
+  std::string WriteScores(const std::vector<float>& scores) const;
   // Returns an error's words, or nothing and what was asked for.
   std::string Understand(const http::testing::FakeRequest& request,
                          AskedFor& asked) const;
