@@ -53,6 +53,7 @@ std::unique_ptr<Provider> WrapEndpoint(Endpoint endpoint,
 std::unique_ptr<Provider> WrapRemote(std::vector<Endpoint> endpoints,
                                      const SharedParts& parts) {
   std::vector<std::unique_ptr<Provider>> wrapped;
+  wrapped.reserve(endpoints.size());
   for (Endpoint& endpoint : endpoints) {
     wrapped.push_back(WrapEndpoint(std::move(endpoint), parts));
   }

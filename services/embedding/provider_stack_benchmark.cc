@@ -224,6 +224,7 @@ void BM_SerialProvider(benchmark::State& state) {
   for (auto _ : state) {
     std::atomic<int> texts = 0;
     std::vector<std::thread> callers;
+    callers.reserve(kCallers);
     const absl::Time end = absl::Now() + kTime;
     for (int i = 0; i < kCallers; ++i) {
       callers.emplace_back([&, i] {
