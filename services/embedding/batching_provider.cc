@@ -12,7 +12,7 @@ namespace engram::embedding {
 namespace {
 
 constexpr int kDefaultCalls = 8;
-constexpr absl::Duration kWindow = absl::Milliseconds(1);
+constexpr absl::Duration kWindow = absl::Milliseconds(2);
 constexpr absl::Duration kFullDelay = absl::Seconds(1);
 
 bool IsQuery(Purpose purpose) { return purpose == Purpose::kQuery; }

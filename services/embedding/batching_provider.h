@@ -23,7 +23,7 @@ namespace engram::embedding {
 // limit by itself goes alone, for the provider to refuse.
 //
 // A call goes out at once if none is under way, so a lone query loses no time.
-// Else it waits a millisecond for others that come at the same moment, and
+// Else it waits two milliseconds for others that come at the same moment, and
 // until the provider has not enough to do (see ConcurrencyLimit): the busier it
 // is, the larger the calls. A call that is full goes out in any case, as long
 // as fewer are under way than the limits allow. Queries go before documents,

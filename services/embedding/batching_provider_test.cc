@@ -24,7 +24,7 @@ using testing::HeldProvider;
 using testing::Question;
 
 // How long a call waits for others that come at the same moment.
-constexpr absl::Duration kWindow = absl::Milliseconds(1);
+constexpr absl::Duration kWindow = absl::Milliseconds(2);
 constexpr size_t kQueuedBytes = 1 << 20;
 
 class BatchingProviderTest : public ::testing::Test {

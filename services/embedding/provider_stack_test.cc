@@ -178,7 +178,7 @@ TEST_F(ProviderStackTest, WhatAPartOfASplitCallBroughtIsNotPaidForAgain) {
   UseHeld({.texts = 2});
   Question question(*provider_, {"a", "b", "c"}, {}, now() + absl::Seconds(9));
   // The rest waits a moment for others.
-  timers_.Advance(absl::Milliseconds(1));
+  timers_.Advance(absl::Milliseconds(2));
   ASSERT_EQ(held_->calls(), 2);
   held_->Answer(0);
   held_->Fail(1, absl::FailedPreconditionError("key revoked"));
