@@ -69,9 +69,14 @@ endfunction()
 # engram_test(<name> SRCS <file>... [DEPS <target>...] [LABELS <label>...])
 #
 # One GoogleTest binary; each of its tests is one test of ctest. Labels:
-#   unit  fast; also run under AddressSanitizer and UBSan (the default)
+#   unit  fast; run under AddressSanitizer and UBSan (the default). In a release
+#         build only when asked for by name: to compile each twice would be a
+#         third of CI
 #   tsan  uses neither gRPC nor protobuf, whose packages ThreadSanitizer cannot
-#         see into (protobuf's even have another layout then); add to unit
+#         see into (protobuf's even have another layout then); add to unit. Run
+#         in a release build too
+#   native  what a release build compiles otherwise, such as loops for some
+#         processors; add to unit. Run in a release build too
 #   e2e   starts the real binaries
 #   whole  a whole system in one process: what its parts do under AddressSanitizer
 #          is seen by their own tests
@@ -81,6 +86,9 @@ function(engram_test name)
     set(arg_LABELS unit)
   endif()
   add_executable(${name} ${arg_SRCS})
+  if(CMAKE_BUILD_TYPE STREQUAL "Release" AND arg_LABELS STREQUAL "unit")
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+  endif()
   target_link_libraries(${name} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main engram_options)
   # The slowest files to compile, and nobody waits for what they themselves do.
   target_compile_options(${name} PRIVATE -O0 -pthread)

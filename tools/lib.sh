@@ -44,3 +44,13 @@ build_preset() {
     cmake --build --preset "${preset}" ${1:+--target "$@"})
   note "built in $(((SECONDS - start) / 60)) min $(((SECONDS - start) % 60)) s"
 }
+
+# Runs the tests of a CMake preset, as many at once as there are processors;
+# further arguments are ctest's. Without any, that there are no tests is an error.
+run_tests() {
+  local preset="$1"
+  shift
+  step "Running the tests of the ${preset} preset"
+  (cd "${ENGRAM_ROOT}" &&
+    ctest --preset "${preset}" --parallel "$(nproc)" "${@:---no-tests=error}")
+}

@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
-# Set-up, release build, every test. What README calls command two.
+# Set-up, build, every test. What README calls command two.
 #
-# Arguments go to ctest, for example: tools/test.sh -R record_writer
+# The programs are built as users run them, and with them the tests that start
+# them, those of whole systems, and those of the small libraries whose loops
+# depend on the optimiser. Unit tests run once, where they find most: under
+# AddressSanitizer and UBSan.
+#
+# Arguments go to ctest, for example: tools/test.sh -R RecordWriter
 #
 # The tests of deploy/ and helm/ need tools that Debian does not package; where
 # they are missing ctest lists those tests as skipped. They come with
@@ -12,7 +17,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 "${ENGRAM_ROOT}/tools/setup.sh"
 build_preset release
-
-step "Running every test"
-cd "${ENGRAM_ROOT}"
-exec ctest --preset release --no-tests=error "$@"
+run_tests release "$@"
+build_preset asan unit_tests
+run_tests asan "$@"

@@ -6,7 +6,7 @@
 #include <ctime>
 #include <thread>
 
-#include "absl/synchronization/mutex.h"
+#include "libs/lifecycle/process.h"
 #include "libs/log/log.h"
 #include "libs/status/status_macros.h"
 
@@ -44,9 +44,7 @@ absl::Status Run(const ServerOptions& options,
                  const std::function<absl::StatusOr<std::unique_ptr<Hosted>>(
                      prometheus::Registry&)>& create) {
   RETURN_IF_ERROR(log::SetLevel(options.log_level));
-  // Debian's Abseil looks for deadlocks at every lock, and holds one lock for
-  // all of them meanwhile: some 5 % of a small call. Tests keep it.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  ConfigureProcess();
   ASSIGN_OR_RETURN(auto metrics, metrics::MetricsServer::Start(
                                      options.metrics_listen, ENGRAM_VERSION));
   ASSIGN_OR_RETURN(const auto hosted, create(metrics->registry()));

@@ -443,8 +443,8 @@ TEST(VectorsTest, RefuseWhatMakesNoVector) {
        "wants one of auto, flat"},
       {"vectors: {v: {source: [s], precision: int8}}", "vectors.v.precision",
        "int8 is not available yet; choose one of auto, float32"},
-      {"vectors: {v: {source: [s], chunking: tokens}}", "vectors.v.chunking",
-       "tokens is not available yet; choose one of none"},
+      {"vectors: {v: {supplied: true, dimensions: 9, chunking: tokens}}",
+       "vectors.v.chunking", "does not go with supplied: true"},
       {"vectors: {v: {source: [s], cutover: manual}}", "vectors.v.cutover",
        "manual is not available yet"},
       {"vectors: {v: {source: [s], metric: [l2]}}", "vectors.v.metric",
@@ -452,6 +452,64 @@ TEST(VectorsTest, RefuseWhatMakesNoVector) {
       {"vectors: {V: {source: [s]}}", "vectors.V", "is no name"},
   };
   for (const RefusedCase& c : kCases) ExpectRefused(c);
+}
+
+chunk::Options ReadChunkingOf(const std::string& chunking) {
+  const CollectionSpec spec =
+      Read(("vectors: {v: {source: [s], chunking: " + chunking + "}}").c_str());
+  return spec.vectors.empty() ? chunk::Options() : spec.vectors[0].chunking;
+}
+
+TEST(ChunkingTest, IsAWordOrAMapOfOptions) {
+  using chunk::Method;
+  using chunk::Options;
+  EXPECT_EQ(ReadChunkingOf("none"), Options());
+  EXPECT_EQ(ReadChunkingOf("{by: none}"), Options());
+  const Options tokens = {
+      .method = Method::kTokens, .size = 256, .overlap = 32};
+  EXPECT_EQ(ReadChunkingOf("tokens"), tokens);
+  EXPECT_EQ(ReadChunkingOf("{by: tokens}"), tokens);
+  EXPECT_EQ(ReadChunkingOf("{by: tokens, size: 200, overlap: 0}"),
+            (Options{.method = Method::kTokens, .size = 200}));
+  EXPECT_EQ(ReadChunkingOf("{by: tokens, size: 80}").overlap, 10);
+  EXPECT_EQ(ReadChunkingOf("paragraphs"),
+            (Options{.method = Method::kParagraphs, .size = 256}));
+  EXPECT_EQ(ReadChunkingOf("{by: code, size: 16}"),
+            (Options{.method = Method::kCode, .size = 16}));
+  const Options markdown = {
+      .method = Method::kMarkdown, .size = 256, .headings = true};
+  EXPECT_EQ(ReadChunkingOf("markdown"), markdown);
+  EXPECT_EQ(ReadChunkingOf("{by: markdown}"), markdown);
+  EXPECT_FALSE(ReadChunkingOf("{by: markdown, headings: false}").headings);
+}
+
+TEST(ChunkingTest, RefusesWhatItCannotCutBy) {
+  const auto refuse = [](const std::string& chunking, const char* path,
+                         const char* problem) {
+    const std::string text =
+        "vectors: {v: {source: [s], chunking: " + chunking + "}}";
+    ExpectRefused({text.c_str(), path, problem});
+  };
+  const char* const kPath = "vectors.v.chunking";
+  refuse("sentences", kPath, "wants one of none, tokens, paragraphs, markdown");
+  refuse("token", kPath, "did you mean");
+  refuse("[tokens]", kPath, "wants one of none");
+  refuse("{size: 100}", "vectors.v.chunking.by", "is missing; name one of");
+  refuse("{by: lines}", "vectors.v.chunking.by", "wants one of none");
+  refuse("{by: tokens, sise: 100}", "vectors.v.chunking.sise", "size");
+  refuse("{by: tokens, size: 15}", "vectors.v.chunking.size",
+         "wants a whole number from 16 to 8192");
+  refuse("{by: tokens, size: 8193}", "vectors.v.chunking.size",
+         "wants a whole number from 16 to 8192");
+  refuse("{by: tokens, size: 100, overlap: 51}", "vectors.v.chunking.overlap",
+         "wants a whole number from 0 to 50");
+  refuse("{by: code, overlap: 5}", "vectors.v.chunking.overlap",
+         "does not go with by: code; remove one");
+  refuse("{by: tokens, headings: true}", "vectors.v.chunking.headings",
+         "does not go with by: tokens; remove one");
+  refuse("{by: markdown, headings: 5}", "vectors.v.chunking.headings", "true");
+  refuse("{by: none, size: 100}", "vectors.v.chunking.size",
+         "does not go with by: none; remove one");
 }
 
 TEST(CollectionAttributesTest, AreBounded) {

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "libs/chunk/chunk_options.h"
 #include "libs/schema/field_value.h"
 
 namespace engram::schema {
@@ -114,6 +115,8 @@ struct VectorFieldSpec {
   // Required if `supplied`; else 0, or what the model's must be.
   int dimensions = 0;
   Metric metric = Metric::kCosine;
+  // How a text is cut into parts with a vector each; not if `supplied`.
+  chunk::Options chunking;
 
   friend bool operator==(const VectorFieldSpec&,
                          const VectorFieldSpec&) = default;

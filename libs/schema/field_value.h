@@ -42,6 +42,13 @@ struct Blob {
 using FieldValue =
     std::variant<std::monostate, int64_t, double, std::string, Blob>;
 
+// A FieldValue whose bytes are another's.
+struct BlobView {
+  absl::string_view bytes;
+};
+using FieldView =
+    std::variant<std::monostate, int64_t, double, absl::string_view, BlobView>;
+
 // Reads a value as requests carry it. Null becomes `monostate`. Another type, a
 // value out of range, NaN, infinity, NUL and invalid UTF-8 are
 // `InvalidArgument`, whose message is a clause that follows the field's name,

@@ -336,11 +336,12 @@ absl::Status AppendInteger(FieldType type, int number, int64_t value,
 }
 
 // Turns the JSON array that a column holds into the wrapper message.
-absl::Status AppendStrings(int number, const std::string& text,
+absl::Status AppendStrings(int number, absl::string_view text,
                            std::string* bytes) {
   thread_local simdjson::dom::parser parser;
   simdjson::dom::array elements;
-  if (parser.parse(text).get(elements) != simdjson::SUCCESS) {
+  if (parser.parse(text.data(), text.size()).get(elements) !=
+      simdjson::SUCCESS) {
     return WrongColumn(FieldType::kStrings);
   }
   std::string message;
@@ -356,7 +357,7 @@ absl::Status AppendStrings(int number, const std::string& text,
   return absl::OkStatus();
 }
 
-absl::Status AppendText(FieldType type, int number, const std::string& text,
+absl::Status AppendText(FieldType type, int number, absl::string_view text,
                         std::string* bytes) {
   switch (type) {
     case FieldType::kString:
@@ -364,7 +365,8 @@ absl::Status AppendText(FieldType type, int number, const std::string& text,
     case FieldType::kRef:
     case FieldType::kJson:
       // What is not UTF-8 would break the client that parses it.
-      if (!simdjson::validate_utf8(text)) return WrongColumn(type);
+      if (!simdjson::validate_utf8(text.data(), text.size()))
+        return WrongColumn(type);
       AppendBytes(number, text, bytes);
       return absl::OkStatus();
     case FieldType::kStrings:
@@ -374,12 +376,28 @@ absl::Status AppendText(FieldType type, int number, const std::string& text,
   }
 }
 
-absl::Status AppendField(FieldType type, int number, const FieldValue& value,
+struct Viewer {
+  FieldView operator()(std::monostate) const { return std::monostate(); }
+  FieldView operator()(int64_t value) const { return value; }
+  FieldView operator()(double value) const { return value; }
+  FieldView operator()(const std::string& value) const {
+    return absl::string_view(value);
+  }
+  FieldView operator()(const Blob& value) const {
+    return BlobView{value.bytes};
+  }
+};
+
+FieldView ViewOf(const FieldValue& value) {
+  return std::visit(Viewer(), value);
+}
+
+absl::Status AppendField(FieldType type, int number, const FieldView& value,
                          std::string* bytes) {
   if (const auto* integer = std::get_if<int64_t>(&value)) {
     return AppendInteger(type, number, *integer, bytes);
   }
-  if (const auto* text = std::get_if<std::string>(&value)) {
+  if (const auto* text = std::get_if<absl::string_view>(&value)) {
     return AppendText(type, number, *text, bytes);
   }
   if (const auto* real = std::get_if<double>(&value)) {
@@ -395,7 +413,7 @@ absl::Status AppendField(FieldType type, int number, const FieldValue& value,
     return absl::OkStatus();
   }
   if (type != FieldType::kBytes) return WrongColumn(type);
-  AppendBytes(number, std::get<Blob>(value).bytes, bytes);
+  AppendBytes(number, std::get<BlobView>(value).bytes, bytes);
   return absl::OkStatus();
 }
 
@@ -431,6 +449,16 @@ absl::Status DecodeTyped(const CollectionSpec& spec, const TypedLayout& layout,
 absl::Status EncodeTyped(const CollectionSpec& spec, const TypedLayout& layout,
                          absl::Span<const int> places,
                          absl::Span<const FieldValue> values,
+                         std::string* bytes) {
+  std::vector<FieldView> views;
+  views.reserve(values.size());
+  for (const FieldValue& value : values) views.push_back(ViewOf(value));
+  return EncodeTyped(spec, layout, places, views, bytes);
+}
+
+absl::Status EncodeTyped(const CollectionSpec& spec, const TypedLayout& layout,
+                         absl::Span<const int> places,
+                         absl::Span<const FieldView> values,
                          std::string* bytes) {
   for (size_t i = 0; i < places.size(); ++i) {
     if (std::holds_alternative<std::monostate>(values[i])) continue;

@@ -59,6 +59,10 @@ absl::Status EncodeTyped(const CollectionSpec& spec, const TypedLayout& layout,
                          absl::Span<const int> places,
                          absl::Span<const FieldValue> values,
                          std::string* bytes);
+absl::Status EncodeTyped(const CollectionSpec& spec, const TypedLayout& layout,
+                         absl::Span<const int> places,
+                         absl::Span<const FieldView> values,
+                         std::string* bytes);
 
 }  // namespace engram::schema
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/schema/attribute_readers.h"
+#include "libs/schema/chunking_reader.h"
 #include "libs/schema/collection_parser.h"
 #include "libs/schema/field_reader.h"
 #include "libs/schema/vector_text.h"
@@ -33,7 +34,6 @@ const std::vector<Outlook>& Outlooks() {
   static const auto& outlooks = *new std::vector<Outlook>{
       {"index", {"auto", "flat"}, {"hnsw"}},
       {"precision", {"auto", "float32"}, {"int8", "int4"}},
-      {"chunking", {"none"}, {"tokens", "paragraphs", "markdown", "code"}},
       {"cutover", {"auto"}, {"manual"}},
   };
   return outlooks;
@@ -59,6 +59,10 @@ class VectorReader {
       ReadSource();
       ReadTemplate();
       ReadModel();
+      if (const YamlNode* chunking = node_.Find("chunking")) {
+        vector_.chunking =
+            ReadChunking(*chunking, PathOf("chunking"), document_);
+      }
     }
     ReadDimensions();
     if (const YamlNode* metric = node_.Find("metric")) {
@@ -74,7 +78,8 @@ class VectorReader {
   }
 
   void RefuseWhatEmbeddingNeeds() {
-    for (const absl::string_view name : {"source", "template", "model"}) {
+    for (const absl::string_view name :
+         {"source", "template", "model", "chunking"}) {
       if (const YamlNode* given = node_.Find(name)) {
         document_.Report(*given, PathOf(name),
                          "does not go with supplied: true, as nothing is "

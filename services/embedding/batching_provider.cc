@@ -47,7 +47,7 @@ struct BatchingProvider::Batch {
 BatchingProvider::BatchingProvider(std::unique_ptr<Provider> next,
                                    size_t max_queued_bytes, Timers& timers)
     : ProviderDecorator(std::move(next)),
-      limits_(ProviderDecorator::limits()),
+      limits_(limits()),
       max_queued_bytes_(max_queued_bytes),
       timers_(timers),
       concurrency_(limits_.calls == 0 ? kDefaultCalls : limits_.calls) {}

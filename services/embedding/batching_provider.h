@@ -42,8 +42,6 @@ class BatchingProvider : public ProviderDecorator {
   // No call may be under way.
   ~BatchingProvider() override;
 
-  // There is no limit for a caller.
-  CallLimits limits() const override { return {}; }
   void Start(const EmbedCall& call, EmbedDone done) override;
 
  private:

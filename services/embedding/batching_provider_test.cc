@@ -141,6 +141,13 @@ TEST_F(BatchingProviderTest, KeepsToTheLimitOnTextsAndToTheirOrder) {
   EXPECT_THAT(Split({"a", "b", "c", "d", "e"}), ElementsAre(2, 2, 1));
 }
 
+// For those who would rather fill one call than several.
+TEST_F(BatchingProviderTest, TellsTheLimitsOfOneCall) {
+  Limit({.texts = 2, .tokens = 30});
+  EXPECT_EQ(provider_->limits().texts, 2);
+  EXPECT_EQ(provider_->limits().tokens, 30);
+}
+
 TEST_F(BatchingProviderTest, KeepsToTheLimitOnGuessedTokens) {
   // 100 bytes are guessed at 52 tokens.
   Limit({.tokens = 110});

@@ -222,8 +222,7 @@ void CachingProvider::Land(const Group& group,
       // Before the flight ends, so that nobody finds neither.
       if (result.ok()) {
         EmbeddedText kept = *result;
-        kept.paid_tokens = 0;
-        kept.cost_usd = 0;
+        kept.spent = {};
         cache_.Put(flight.key, kept);
       }
       flights_.erase(flight.key);
@@ -231,10 +230,7 @@ void CachingProvider::Land(const Group& group,
         if (waiting->is_answered) continue;
         waiting->results[place] = result;
         // The first one pays.
-        if (result.ok()) {
-          result->paid_tokens = 0;
-          result->cost_usd = 0;
-        }
+        if (result.ok()) result->spent = {};
         if (--waiting->missing > 0 || waiting->is_answered.exchange(true)) {
           continue;
         }

@@ -64,10 +64,10 @@ TEST_F(CachingProviderTest, SendsOnlyTextsWhoseVectorsAreNotAtHand) {
   EXPECT_OK(question.status());
   // What was at hand was read, but not paid for.
   EXPECT_EQ(question.results()[0]->tokens, 3);
-  EXPECT_EQ(question.results()[0]->paid_tokens, 0);
-  EXPECT_EQ(question.results()[0]->cost_usd, 0);
-  EXPECT_EQ(question.results()[1]->paid_tokens, 3);
-  EXPECT_EQ(question.results()[1]->cost_usd, 0.5);
+  EXPECT_EQ(question.results()[0]->spent.tokens, 0);
+  EXPECT_EQ(question.results()[0]->spent.cost_usd, 0);
+  EXPECT_EQ(question.results()[1]->spent.tokens, 3);
+  EXPECT_EQ(question.results()[1]->spent.cost_usd, 0.5);
 
   Question again(*provider_, {"c"});
   EXPECT_OK(again.status());
@@ -95,8 +95,8 @@ TEST_F(CachingProviderTest, ATextThatIsOnItsWayIsWaitedFor) {
 
   EXPECT_OK(first.status());
   EXPECT_OK(second.status());
-  EXPECT_EQ(first.results()[1]->paid_tokens, 3);
-  EXPECT_EQ(second.results()[0]->paid_tokens, 0);
+  EXPECT_EQ(first.results()[1]->spent.tokens, 3);
+  EXPECT_EQ(second.results()[0]->spent.tokens, 0);
   const std::string metrics =
       prometheus::TextSerializer().Serialize(registry_.Collect());
   EXPECT_THAT(metrics, HasSubstr("outcome=\"join\",provider=\"held\"} 2"));

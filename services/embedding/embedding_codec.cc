@@ -50,8 +50,8 @@ void EncodeResult(const EmbedResult& result, int64_t place,
 
 void AddUsage(const EmbeddedText& embedded, v1::Usage& usage) {
   usage.set_tokens(usage.tokens() + embedded.tokens);
-  usage.set_paid_tokens(usage.paid_tokens() + embedded.paid_tokens);
-  usage.set_cost_usd(usage.cost_usd() + embedded.cost_usd);
+  usage.set_paid_tokens(usage.paid_tokens() + embedded.spent.tokens);
+  usage.set_cost_usd(usage.cost_usd() + embedded.spent.cost_usd);
 }
 
 }  // namespace engram::embedding

@@ -33,9 +33,10 @@ struct EmbeddingOptions {
   // larger commits in storage; fewer make the first of a batch findable sooner.
   int indexer_batch = 512;
 
-  // How long a text stays with the process that took it, 1 s to 10 min. Longer
-  // than the slowest provider call, else texts are embedded twice; the longer
-  // it is, the later another process takes over the texts of one that died.
+  // How long a text stays with the process that took it, 1 s to 10 min; the
+  // process asks for more time while a provider works. Raised, another process
+  // takes over the texts of one that died later; lowered, a process that was
+  // held up for so long finds its texts embedded by another.
   absl::Duration indexer_lease = absl::Seconds(60);
 
   // The longest pause between tries while storage or a provider is down, 10 ms

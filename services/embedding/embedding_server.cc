@@ -15,6 +15,10 @@
 namespace engram::embedding {
 namespace {
 
+// Of people's calls, which wait for storage and for providers.
+constexpr int kAdminThreads = 4;
+constexpr int kAdminQueue = 64;
+
 // Names this process in storage's logs.
 std::string MakeHolder() {
   char host[HOST_NAME_MAX + 1] = {};
@@ -49,14 +53,21 @@ EmbeddingServer::EmbeddingServer(EmbeddingOptions options,
       catalog_(std::move(catalog)),
       local_pool_(std::make_unique<rpc::ThreadPool>(options_.embed_threads,
                                                     options_.embed_queue)),
-      service_(std::make_unique<EmbeddingService>(
-          *catalog_, *local_pool_, options_.embed_remote_calls)) {}
+      service_(std::make_unique<EmbeddingService>(*catalog_, *local_pool_,
+                                                  options_.embed_remote_calls)),
+      admin_pool_(
+          std::make_unique<rpc::ThreadPool>(kAdminThreads, kAdminQueue)),
+      admin_service_(
+          std::make_unique<EmbeddingAdminService>(*catalog_, *admin_pool_)) {}
 
 EmbeddingServer::~EmbeddingServer() { Stop(); }
 
 absl::Status EmbeddingServer::Start(const EmbeddingPeers& peers) {
   storage_ = std::make_unique<StorageClient>(peers.storage);
+  admin_service_->Connect(storage_.get());
   registrar_ = std::make_unique<ModelRegistrar>(*catalog_, *storage_);
+  keeper_ = std::make_unique<LeaseKeeper>(*storage_, options_.indexer_lease);
+  keeper_->Start();
   const OutboxWorkerSettings settings = {
       .holder = MakeHolder(),
       .max_entries = options_.indexer_batch,
@@ -67,7 +78,7 @@ absl::Status EmbeddingServer::Start(const EmbeddingPeers& peers) {
   for (const auto& provider : catalog_->providers()) {
     for (int i = 0; i < options_.indexer_threads; ++i) {
       workers_.push_back(std::make_unique<OutboxWorker>(
-          *provider, *storage_, *registrar_, settings, registry_));
+          *provider, *storage_, *registrar_, *keeper_, settings, registry_));
       workers_.back()->Start();
     }
     log::Info("model ready", {{"model", provider->model().name},
@@ -83,6 +94,7 @@ void EmbeddingServer::Stop() {
   if (storage_ == nullptr) return;
   storage_->Shutdown();
   workers_.clear();
+  keeper_ = nullptr;
 }
 
 }  // namespace engram::embedding

@@ -13,8 +13,10 @@
 #include "absl/status/statusor.h"
 #include "libs/clock/timers.h"
 #include "libs/rpc/thread_pool.h"
+#include "services/embedding/embedding_admin_service.h"
 #include "services/embedding/embedding_options.h"
 #include "services/embedding/embedding_service.h"
+#include "services/embedding/lease_keeper.h"
 #include "services/embedding/model_catalog.h"
 #include "services/embedding/model_registrar.h"
 #include "services/embedding/outbox_worker.h"
@@ -40,7 +42,9 @@ class EmbeddingServer {
 
   // What to serve. Valid as long as the server; a gRPC server that serves them
   // must be shut down before this object ends.
-  std::vector<grpc::Service*> services() { return {service_.get()}; }
+  std::vector<grpc::Service*> services() {
+    return {service_.get(), admin_service_.get()};
+  }
 
   // Starts to embed what waits in storage, which need not be up yet. Call it
   // once.
@@ -50,9 +54,8 @@ class EmbeddingServer {
   bool IsReady() const { return ready_; }
 
   // Ends the work on storage's outbox, waiting calls of storage and of
-  // providers included; texts at hand are embedded again by whoever leases them
-  // next. Calls of the services for remote models are `CANCELLED` from then on.
-  // Repeating is safe.
+  // providers included; texts at hand are given back. Calls of the services for
+  // remote models are `CANCELLED` from then on. Repeating is safe.
   void Stop();
 
  private:
@@ -69,11 +72,14 @@ class EmbeddingServer {
   const std::unique_ptr<ModelCatalog> catalog_;
   const std::unique_ptr<rpc::ThreadPool> local_pool_;
   const std::unique_ptr<EmbeddingService> service_;
+  const std::unique_ptr<rpc::ThreadPool> admin_pool_;
+  const std::unique_ptr<EmbeddingAdminService> admin_service_;
   std::atomic<bool> ready_ = false;
 
   // From Start on; later ones use those before.
   std::unique_ptr<StorageClient> storage_;
   std::unique_ptr<ModelRegistrar> registrar_;
+  std::unique_ptr<LeaseKeeper> keeper_;
   std::vector<std::unique_ptr<OutboxWorker>> workers_;
 };
 

@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "engram/embedding/v1/admin.grpc.pb.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/rpc_status.h"
 #include "libs/status/testing/status_matchers.h"
@@ -69,6 +70,16 @@ TEST(EmbeddingServerTest, EmbedsForStorageAndForQueriesAlike) {
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(stored.data()),
                         stored.size() * sizeof(float)),
             response.embeddings(0).vector().values());
+
+  const auto admin = v1::EmbeddingAdminService::NewStub(
+      grpc_server->InProcessChannel(grpc::ChannelArguments()));
+  v1::CheckProviderResponse checked;
+  grpc::ClientContext check_context;
+  ASSERT_TRUE(admin->CheckProvider(&check_context, {}, &checked).ok());
+  ASSERT_EQ(checked.checks_size(), 1);
+  EXPECT_EQ(checked.checks(0).model(), response.model().name());
+  EXPECT_GT(checked.checks(0).tokens(), 0);
+  EXPECT_FALSE(checked.checks(0).has_error());
 
   server->Stop();
   server->Stop();
@@ -237,6 +248,24 @@ TEST_F(RemoteModelTest, ATextIsPaidForOnce) {
   EXPECT_OK(Embed("a"));
   EXPECT_OK(Embed("a"));
   EXPECT_THAT(provider_.requests(), ::testing::SizeIs(1));
+}
+
+// Whatever the cache holds.
+TEST_F(RemoteModelTest, CheckProviderAsksItEachTime) {
+  const auto admin = v1::EmbeddingAdminService::NewStub(
+      grpc_server_->InProcessChannel(grpc::ChannelArguments()));
+  const auto check = [&] {
+    v1::CheckProviderRequest request;
+    request.set_model("openai/test-model");
+    v1::CheckProviderResponse response;
+    grpc::ClientContext context;
+    EXPECT_TRUE(admin->CheckProvider(&context, request, &response).ok());
+    return FromRpcStatus(response.checks(0).error());
+  };
+  EXPECT_OK(check());
+  provider_.Behave({.status = 401, .words = "key was revoked"});
+  EXPECT_THAT(check(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                "key was revoked"));
 }
 
 TEST(EmbeddingServerTest, StopsWithoutHavingStarted) {

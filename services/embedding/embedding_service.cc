@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -17,9 +16,6 @@
 
 namespace engram::embedding {
 namespace {
-
-// Of models whose tokenizer is not here.
-constexpr int kBytesPerToken = 4;
 
 // A call of one answer: waits for a model without a thread, and gives up when
 // its client does. Owns itself.
@@ -179,13 +175,10 @@ grpc::ServerUnaryReactor* EmbeddingService::CountTokens(
   const auto provider = catalog_.Find(request->model());
   if (!provider.ok()) return FinishAtOnce(context, provider.status());
   const auto count = [request, response, provider = *provider] {
-    response->set_exact(true);
+    response->set_exact(provider->counts_exactly());
     double total = 0;
     for (const std::string& text : request->texts()) {
-      const std::optional<int> exact = provider->CountTokens(text);
-      if (!exact.has_value()) response->set_exact(false);
-      response->add_tokens(
-          exact.value_or(static_cast<int>(text.size() / kBytesPerToken + 1)));
+      response->add_tokens(provider->CountTokens(text));
       total += response->tokens(response->tokens_size() - 1);
     }
     response->set_cost_usd(total * provider->model().usd_per_million_tokens /

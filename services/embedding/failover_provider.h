@@ -28,6 +28,12 @@ class FailoverProvider : public Provider {
   const Model& model() const override { return endpoints_[0]->model(); }
   CallLimits limits() const override { return endpoints_[0]->limits(); }
   bool is_local() const override { return endpoints_[0]->is_local(); }
+  int CountTokens(absl::string_view text) const override {
+    return endpoints_[0]->CountTokens(text);
+  }
+  bool counts_exactly() const override {
+    return endpoints_[0]->counts_exactly();
+  }
   // OK if one of the endpoints is.
   absl::Status health() const override;
   void Start(const EmbedCall& call, EmbedDone done) override;

@@ -5,10 +5,17 @@
 
 namespace engram::embedding {
 
-// Sees to it that a text that is refused takes no other text of its call with
+// Sees to it that a text that is at fault takes no other text of its call with
 // it: the others are sent again, without it if the provider named it, else in
 // two halves, until it stands alone. What a provider refuses it does not charge
 // for.
+//
+// Some providers do not refuse a text but stumble over it: they answer with a
+// 500, a vector that is not finite, or not at all. So after such a failure of
+// documents the provider is given one word to embed. If it does, it works, and
+// the documents are divided as if one of them had been refused; what fails
+// alone is blamed (see IsTextsFault). If it does not, it is down, and all that
+// is left of the call fails without being sent.
 class IsolatingProvider : public ProviderDecorator {
  public:
   using ProviderDecorator::ProviderDecorator;

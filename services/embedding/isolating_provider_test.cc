@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -85,9 +86,72 @@ TEST_F(IsolatingProviderTest, ATextThatIsNotNamedIsFoundByHalves) {
 
 TEST_F(IsolatingProviderTest, OtherErrorsPass) {
   Question question(provider_, {"a", "b"});
+  held_->Fail(0, absl::ResourceExhaustedError("slow down"));
+
+  EXPECT_EQ(held_->calls(), 1);
+  EXPECT_THAT(question.status(),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+TEST_F(IsolatingProviderTest, ATextThatTheProviderStumblesOverIsFoundToo) {
+  std::vector<std::string> texts(64, "a");
+  texts[41] = "!b";
+  Question question(provider_, texts);
+  for (size_t i = 0; i < held_->calls(); ++i) {
+    const auto given = held_->texts(i);
+    if (std::find(given.begin(), given.end(), "!b") != given.end()) {
+      held_->Fail(i, absl::UnavailableError("500"));
+    } else {
+      held_->Answer(i);
+    }
+  }
+
+  for (size_t i = 0; i < texts.size(); ++i) {
+    EXPECT_EQ(question.results()[i].ok(), i != 41);
+  }
+  const absl::Status status = question.results()[41].status();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable, "500"));
+  EXPECT_TRUE(IsTextsFault(status));
+  // As above, and after each that failed a try of something else.
+  EXPECT_EQ(held_->calls(), 13 + 7);
+}
+
+TEST_F(IsolatingProviderTest, AProviderThatIsDownIsAskedForNothingMore) {
+  Question question(provider_, {"a", "b"});
+  held_->Fail(0, absl::InternalError("garbage"));
+  ASSERT_EQ(held_->calls(), 2);
+  EXPECT_THAT(held_->texts(1), ElementsAre("engram"));
+  held_->Fail(1, absl::UnavailableError("down"));
+
+  EXPECT_EQ(held_->calls(), 2);
+  for (const EmbedResult& result : question.results()) {
+    EXPECT_THAT(result, StatusIs(absl::StatusCode::kInternal, "garbage"));
+    EXPECT_FALSE(IsTextsFault(result.status()));
+  }
+}
+
+TEST_F(IsolatingProviderTest, OneThatGoesDownMeanwhileIsNotAskedForTheRest) {
+  Question question(provider_, {"a", "b", "c", "d"});
+  held_->Fail(0, absl::UnavailableError("one"));
+  held_->Answer(1);
+  EXPECT_THAT(held_->texts(2), ElementsAre("a", "b"));
+  held_->Fail(2, absl::UnavailableError("two"));
+  held_->Fail(3, absl::UnavailableError("three"));
+
+  EXPECT_EQ(held_->calls(), 4);
+  for (const EmbedResult& result : question.results()) {
+    EXPECT_THAT(result, StatusIs(absl::StatusCode::kUnavailable, "two"));
+    EXPECT_FALSE(IsTextsFault(result.status()));
+  }
+}
+
+// Whoever asks has the error, and nothing is set aside.
+TEST_F(IsolatingProviderTest, AQuestionThatFailsIsNotLookedInto) {
+  Question question(provider_, {"a"}, {.purpose = Purpose::kQuery});
   held_->Fail(0, absl::UnavailableError("down"));
 
-  EXPECT_THAT(question.status(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(held_->calls(), 1);
+  EXPECT_FALSE(IsTextsFault(question.status()));
 }
 
 }  // namespace

@@ -90,7 +90,7 @@ void ObservedProvider::Observe(absl::Duration duration,
     if (!result.ok()) continue;
     ++texts;
     tokens += result->tokens;
-    cost += result->cost_usd;
+    cost += result->spent.cost_usd;
   }
   texts_.Increment(static_cast<double>(texts));
   tokens_.Increment(static_cast<double>(tokens));

@@ -14,7 +14,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "libs/clock/testing/fake_clock.h"
 #include "libs/status/testing/status_matchers.h"
+#include "services/embedding/isolating_provider.h"
 #include "services/embedding/testing/fake_provider.h"
 #include "services/embedding/testing/fake_storage.h"
 
@@ -57,16 +59,19 @@ class OutboxWorkerTest : public ::testing::Test {
   void UseProvider(std::unique_ptr<FakeProvider> provider) {
     provider_ = provider.get();
     std::vector<std::unique_ptr<Provider>> providers;
-    providers.push_back(std::move(provider));
+    providers.push_back(
+        std::make_unique<IsolatingProvider>(std::move(provider)));
+    isolating_ = providers.front().get();
     catalog_ = *ModelCatalog::Create(std::move(providers), "fake/small");
     registrar_ = std::make_unique<ModelRegistrar>(*catalog_, *client_);
+    keeper_ = std::make_unique<LeaseKeeper>(*client_, absl::Minutes(1), clock_);
     workers_.clear();
     worker_ = AddWorker();
   }
 
   OutboxWorker* AddWorker() {
     workers_.push_back(std::make_unique<OutboxWorker>(
-        *provider_, *client_, *registrar_,
+        *isolating_, *client_, *registrar_, *keeper_,
         OutboxWorkerSettings{.holder = "test",
                              .max_backoff = absl::Milliseconds(1)},
         registry_));
@@ -84,7 +89,11 @@ class OutboxWorkerTest : public ::testing::Test {
   std::unique_ptr<StorageClient> client_;
   std::unique_ptr<ModelCatalog> catalog_;
   FakeProvider* provider_ = nullptr;
+  // Of the stack, what tells texts that are at fault.
+  Provider* isolating_ = nullptr;
   std::unique_ptr<ModelRegistrar> registrar_;
+  engram::testing::FakeClock clock_;
+  std::unique_ptr<LeaseKeeper> keeper_;
   std::vector<std::unique_ptr<OutboxWorker>> workers_;
   OutboxWorker* worker_ = nullptr;
 };
@@ -151,11 +160,48 @@ TEST_F(OutboxWorkerTest, EntriesOfAProviderThatIsDownComeAgain) {
               StatusIs(absl::StatusCode::kUnavailable, "down"));
   EXPECT_THAT(storage_->vectors(), IsEmpty());
 
+  // They were given back at once.
   provider_->set_before([](auto) { return absl::OkStatus(); });
-  storage_->ExpireLeases();
   ASSERT_OK(worker_->RunOnce());
 
   EXPECT_THAT(storage_->vectors(), SizeIs(1));
+  EXPECT_THAT(storage_->postponed(), IsEmpty());
+}
+
+// Whatever its answers are, the texts are not at fault.
+TEST_F(OutboxWorkerTest, AProviderThatNeverWorksMakesNoFailures) {
+  for (const char* const id : {"a", "b", "c"}) storage_->WriteText(id, id);
+  provider_->set_before([](auto) { return absl::InternalError("garbage"); });
+
+  EXPECT_THAT(worker_->RunOnce(),
+              StatusIs(absl::StatusCode::kInternal, "garbage"));
+
+  EXPECT_EQ(provider_->calls(), 2);  // And a try of something else.
+  EXPECT_THAT(storage_->postponed(), IsEmpty());
+  provider_->set_before({});
+  ASSERT_OK(worker_->RunOnce());
+  EXPECT_THAT(storage_->vectors(), SizeIs(3));
+}
+
+TEST_F(OutboxWorkerTest, ATextThatTheProviderStumblesOverIsPostponed) {
+  for (const char* const id : {"a", "b", "poison", "c"}) {
+    storage_->WriteText(id, id);
+  }
+  for (const auto code :
+       {absl::StatusCode::kInternal, absl::StatusCode::kUnavailable,
+        absl::StatusCode::kDeadlineExceeded}) {
+    provider_->set_before([code](FakeProvider::Texts texts) {
+      for (const auto text : texts) {
+        if (text == "poison") return absl::Status(code, "NaN");
+      }
+      return absl::OkStatus();
+    });
+    ASSERT_OK(worker_->RunOnce());
+    EXPECT_THAT(storage_->vectors(), SizeIs(3));
+    EXPECT_THAT(storage_->postponed(), ElementsAre(Pair("poison", "NaN")));
+    storage_->ExpireLeases();
+  }
+  EXPECT_THAT(metrics(), HasSubstr("engram_embedding_texts_postponed_total 3"));
 }
 
 TEST_F(OutboxWorkerTest, ARefusedTextDoesNotHoldBackTheOthers) {
@@ -164,7 +210,9 @@ TEST_F(OutboxWorkerTest, ARefusedTextDoesNotHoldBackTheOthers) {
   storage_->WriteText("c", "network monitor");
   provider_->set_before([](FakeProvider::Texts texts) {
     for (const auto text : texts) {
-      if (text == "refused") return absl::InvalidArgumentError("texts[?]");
+      if (text == "refused") {
+        return absl::InvalidArgumentError("9000 tokens, at most 8192");
+      }
     }
     return absl::OkStatus();
   });
@@ -173,6 +221,64 @@ TEST_F(OutboxWorkerTest, ARefusedTextDoesNotHoldBackTheOthers) {
 
   EXPECT_THAT(storage_->vectors(),
               UnorderedElementsAre(Pair("a", SizeIs(8)), Pair("c", SizeIs(8))));
+  EXPECT_THAT(storage_->refused(),
+              ElementsAre(Pair("b", "9000 tokens, at most 8192")));
+  EXPECT_THAT(metrics(), HasSubstr("engram_embedding_texts_failed_total 1"));
+}
+
+TEST_F(OutboxWorkerTest, TellsWhatWasUsed) {
+  for (const char* const id : {"a", "b", "c"}) storage_->WriteText(id, id);
+
+  ASSERT_OK(worker_->RunOnce());
+
+  EXPECT_EQ(storage_->usage().requests(), 1);
+  EXPECT_EQ(storage_->usage().texts(), 3);
+  EXPECT_EQ(storage_->usage().tokens(), 3);
+  EXPECT_EQ(storage_->usage().cost_nanousd(), 1'500'000'000);
+}
+
+TEST_F(OutboxWorkerTest, ALongCallKeepsItsLease) {
+  storage_->WriteText("a", "photo editor");
+  provider_->set_before([&](auto) {
+    clock_.Advance(absl::Seconds(19));
+    keeper_->RunOnce();
+    EXPECT_EQ(storage_->extensions(), 0);
+    for (int i = 1; i <= 3; ++i) {
+      clock_.Advance(absl::Seconds(21));
+      keeper_->RunOnce();
+      EXPECT_EQ(storage_->extensions(), i);
+    }
+    return absl::OkStatus();
+  });
+
+  ASSERT_OK(worker_->RunOnce());
+
+  // What is answered needs no lease.
+  clock_.Advance(absl::Seconds(60));
+  keeper_->RunOnce();
+  EXPECT_EQ(storage_->extensions(), 3);
+}
+
+TEST_F(OutboxWorkerTest, WhatAnotherHasIsNotEmbedded) {
+  auto provider = std::make_unique<FakeProvider>();
+  provider->set_limits({.texts = 2});
+  UseProvider(std::move(provider));
+  // Two chunks, which fill a call.
+  storage_->WriteText("a", "one two three four\n\nfive six seven eight");
+  storage_->CutAtParagraphs("a");
+  storage_->WriteText("b", "b");
+  std::vector<std::string> given;
+  provider_->set_before([&](FakeProvider::Texts texts) {
+    for (const absl::string_view text : texts) given.emplace_back(text);
+    storage_->TakeAway("b");
+    clock_.Advance(absl::Seconds(30));
+    keeper_->RunOnce();
+    return absl::OkStatus();
+  });
+
+  ASSERT_OK(worker_->RunOnce());
+
+  EXPECT_THAT(given, ElementsAre("one two three four", "five six seven eight"));
 }
 
 TEST_F(OutboxWorkerTest, VectorsAreKeptWhileStorageIsBusy) {
@@ -185,12 +291,17 @@ TEST_F(OutboxWorkerTest, VectorsAreKeptWhileStorageIsBusy) {
   EXPECT_EQ(provider_->calls(), 1);
 }
 
-TEST_F(OutboxWorkerTest, VectorsThatStorageRefusesAreNotSentAgain) {
+// Else they would be paid for again and again.
+TEST_F(OutboxWorkerTest, VectorsThatStorageRefusesAreReported) {
   storage_->WriteText("a", "photo editor");
-  storage_->FailPuts(1, absl::InvalidArgumentError("wrong dimension"));
+  storage_->WriteText("b", "network monitor");
+  // That of both, then that of the first.
+  storage_->FailPuts(2, absl::InvalidArgumentError("wrong dimension"));
 
-  EXPECT_THAT(worker_->RunOnce(),
-              StatusIs(absl::StatusCode::kInvalidArgument, "wrong dimension"));
+  ASSERT_OK(worker_->RunOnce());
+
+  EXPECT_THAT(storage_->postponed(), ElementsAre(Pair("a", "wrong dimension")));
+  EXPECT_THAT(storage_->vectors(), ElementsAre(Pair("b", SizeIs(8))));
 }
 
 TEST_F(OutboxWorkerTest, MessagesStayWithinTheirBound) {

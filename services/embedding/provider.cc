@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
@@ -11,6 +12,8 @@ namespace engram::embedding {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Minutes(1);
+// As a payload, it stays with the status on its way, and no client sees it.
+constexpr char kBlameUrl[] = "engram/fails-at-this-text";
 
 }  // namespace
 
@@ -34,6 +37,16 @@ absl::StatusOr<std::vector<EmbeddedText>> Provider::Embed(
     absl::Span<const absl::string_view> texts, Purpose purpose) {
   return AllOrNothing(EmbedEach(texts, purpose, absl::Now() + kPatience),
                       "texts");
+}
+
+absl::Status BlameText(absl::Status error) {
+  error.SetPayload(kBlameUrl, absl::Cord());
+  return error;
+}
+
+bool IsTextsFault(const absl::Status& error) {
+  return absl::IsInvalidArgument(error) ||
+         error.GetPayload(kBlameUrl).has_value();
 }
 
 std::vector<EmbedResult> FailAll(size_t texts, const absl::Status& error) {

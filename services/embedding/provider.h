@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "libs/chunk/token_count.h"
 #include "services/embedding/caller.h"
 
 namespace engram::embedding {
@@ -48,16 +48,23 @@ struct CallLimits {
   int calls = 0;
 };
 
+// What an answer made a provider do: nothing where the vector was at hand, or
+// on its way for another caller.
+struct Spent {
+  // Calls. One of several texts counts with the first of them.
+  int requests = 0;
+  // Tokens that the model read; at least one if it read the text.
+  int tokens = 0;
+  // In US dollars, by the price in the provider's spec.
+  double cost_usd = 0;
+};
+
 // What became of one text.
 struct EmbeddedText {
   std::vector<float> vector;
-  // Tokens of the text that the model read.
+  // Tokens of the text that the model read, now or before.
   int tokens = 0;
-  // Of these, what was paid for this answer: none where the vector was at hand,
-  // or on its way for another caller.
-  int paid_tokens = 0;
-  // What these cost in US dollars, by the price in the provider's spec.
-  double cost_usd = 0;
+  Spent spent;
   // How much of the text's end was left out, as the call allowed.
   size_t truncated_bytes = 0;
 };
@@ -95,8 +102,9 @@ class Provider {
   // The same for as long as the provider lives.
   virtual const Model& model() const = 0;
 
-  // How much one call takes; what is beyond may be an error. The same for as
-  // long as the provider lives.
+  // How much goes into one call of the provider; what is beyond may be an
+  // error, but WrapRemote's take any number of texts. The same for as long as
+  // the provider lives.
   virtual CallLimits limits() const { return {}; }
 
   // Whether it only computes, some microseconds a text, and answers before
@@ -107,11 +115,14 @@ class Provider {
   // the error of the last call.
   virtual absl::Status health() const { return absl::OkStatus(); }
 
-  // Returns how many tokens the model makes of `text`; nothing if only its
-  // provider knows.
-  virtual std::optional<int> CountTokens(absl::string_view /*text*/) const {
-    return std::nullopt;
+  // About how many tokens the model reads of `text`, however long it is: to cut
+  // texts by. An estimate (chunk::EstimateTokens) where its tokenizer is not at
+  // hand. Some microseconds a kilobyte, at most.
+  virtual int CountTokens(absl::string_view text) const {
+    return chunk::EstimateTokens(text);
   }
+  // Whether that is the model's own count.
+  virtual bool counts_exactly() const { return false; }
 
   // Calls `done` once, from any thread, perhaps before it returns, with a
   // result for each text in their order; touches nothing of its own after that.
@@ -126,6 +137,8 @@ class Provider {
   // - `FailedPrecondition`: it will not work before the configuration changes.
   // - `Internal`: the provider's answer was not what it promises.
   // - `Cancelled`: the caller no longer waits, and nothing was sent.
+  //
+  // IsTextsFault tells a text that is at fault from a provider that is.
   virtual void Start(const EmbedCall& call, EmbedDone done) = 0;
 
   // Ends the calls under way, soon, and refuses later ones: `Cancelled`.
@@ -141,6 +154,13 @@ class Provider {
   absl::StatusOr<std::vector<EmbeddedText>> Embed(
       absl::Span<const absl::string_view> texts, Purpose purpose);
 };
+
+// Marks `error`, of a text that its provider fails at while it embeds others.
+absl::Status BlameText(absl::Status error);
+
+// Whether `error` is the text's own fault: the provider refuses it, or fails at
+// it alone, as BlameText says. The others are to be embedded without it.
+bool IsTextsFault(const absl::Status& error);
 
 // Returns `error` for each of `texts` texts.
 std::vector<EmbedResult> FailAll(size_t texts, const absl::Status& error);

@@ -19,9 +19,10 @@ class ProviderDecorator : public Provider {
   CallLimits limits() const override { return next_->limits(); }
   bool is_local() const override { return next_->is_local(); }
   absl::Status health() const override { return next_->health(); }
-  std::optional<int> CountTokens(absl::string_view text) const override {
+  int CountTokens(absl::string_view text) const override {
     return next_->CountTokens(text);
   }
+  bool counts_exactly() const override { return next_->counts_exactly(); }
   void Shutdown() override { next_->Shutdown(); }
 
  protected:

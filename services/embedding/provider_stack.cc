@@ -59,12 +59,12 @@ std::unique_ptr<Provider> WrapRemote(std::vector<Endpoint> endpoints,
   }
   std::unique_ptr<Provider> provider =
       std::make_unique<FailoverProvider>(std::move(wrapped));
+  // Inside of batching: a call holds texts of callers who are nothing to each
+  // other. Inside of retries: the texts that are not at fault need no pause.
+  provider = std::make_unique<IsolatingProvider>(std::move(provider));
   // Outside of fail-over: only when no endpoint works is there a pause.
   provider =
       std::make_unique<RetryingProvider>(std::move(provider), parts.timers);
-  // Inside of batching: a call holds texts of callers who are nothing to each
-  // other.
-  provider = std::make_unique<IsolatingProvider>(std::move(provider));
   provider = std::make_unique<BatchingProvider>(std::move(provider),
                                                 kMaxQueuedBytes, parts.timers);
   // Outside of batching, so that one text is in one call only.

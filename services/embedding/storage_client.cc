@@ -9,6 +9,7 @@ namespace {
 
 // Beyond this, a storage that has not answered counts as down.
 constexpr absl::Duration kTimeout = absl::Seconds(30);
+constexpr absl::Duration kGiveBackTimeout = absl::Seconds(1);
 
 }  // namespace
 
@@ -30,10 +31,47 @@ absl::StatusOr<storage::v1::LeasePendingResponse> StorageClient::LeasePending(
               request, absl::Seconds(request.wait().seconds()) + kTimeout);
 }
 
+absl::StatusOr<storage::v1::ExtendLeaseResponse> StorageClient::ExtendLease(
+    const storage::v1::ExtendLeaseRequest& request) {
+  return Call(&storage::v1::VectorService::Stub::ExtendLease, *vectors_,
+              request, kTimeout);
+}
+
 absl::StatusOr<storage::v1::PutVectorsResponse> StorageClient::PutVectors(
     const storage::v1::PutVectorsRequest& request) {
   return Call(&storage::v1::VectorService::Stub::PutVectors, *vectors_, request,
               kTimeout);
+}
+
+absl::StatusOr<storage::v1::ReportFailureResponse> StorageClient::ReportFailure(
+    const storage::v1::ReportFailureRequest& request) {
+  return Call(&storage::v1::VectorService::Stub::ReportFailure, *vectors_,
+              request, kTimeout);
+}
+
+absl::StatusOr<storage::v1::GetBacklogResponse> StorageClient::GetBacklog(
+    const storage::v1::GetBacklogRequest& request) {
+  return Call(&storage::v1::VectorService::Stub::GetBacklog, *vectors_, request,
+              kTimeout);
+}
+
+absl::StatusOr<storage::v1::SetPauseResponse> StorageClient::SetPause(
+    const storage::v1::SetPauseRequest& request) {
+  return Call(&storage::v1::VectorService::Stub::SetPause, *vectors_, request,
+              kTimeout);
+}
+
+absl::StatusOr<storage::v1::GetUsageResponse> StorageClient::GetUsage(
+    const storage::v1::GetUsageRequest& request) {
+  return Call(&storage::v1::VectorService::Stub::GetUsage, *vectors_, request,
+              kTimeout);
+}
+
+void StorageClient::GiveBack(const storage::v1::ExtendLeaseRequest& request) {
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kGiveBackTimeout));
+  storage::v1::ExtendLeaseResponse response;
+  (void)vectors_->ExtendLease(&context, request, &response);
 }
 
 template <typename Stub, typename Request, typename Response>
@@ -49,8 +87,10 @@ absl::StatusOr<Response> StorageClient::Call(
       FromGrpcStatus((stub.*method)(&context, request, &response));
   Leave(&context);
   if (is_shut_down()) return absl::CancelledError("embedding stops");
-  // A storage that is only busy works.
-  const bool works = status.ok() || absl::IsResourceExhausted(status);
+  // A storage that is only busy works, and so does one that refuses a request.
+  const bool works = status.ok() || absl::IsResourceExhausted(status) ||
+                     absl::IsInvalidArgument(status) ||
+                     absl::IsNotFound(status);
   log_.Report(works ? absl::OkStatus() : status);
   if (!works) ++failures_;
   if (!status.ok()) return status;

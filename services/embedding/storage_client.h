@@ -22,7 +22,7 @@
 namespace engram::embedding {
 
 // What embedding asks of storage. Every call waits for its answer, has a
-// deadline, and ends early at Shutdown.
+// deadline, and ends early at Shutdown, but for GiveBack.
 //
 // Thread-safe.
 class StorageClient {
@@ -34,8 +34,22 @@ class StorageClient {
       const storage::v1::RegisterModelsRequest& request);
   absl::StatusOr<storage::v1::LeasePendingResponse> LeasePending(
       const storage::v1::LeasePendingRequest& request);
+  absl::StatusOr<storage::v1::ExtendLeaseResponse> ExtendLease(
+      const storage::v1::ExtendLeaseRequest& request);
   absl::StatusOr<storage::v1::PutVectorsResponse> PutVectors(
       const storage::v1::PutVectorsRequest& request);
+  absl::StatusOr<storage::v1::ReportFailureResponse> ReportFailure(
+      const storage::v1::ReportFailureRequest& request);
+  absl::StatusOr<storage::v1::GetBacklogResponse> GetBacklog(
+      const storage::v1::GetBacklogRequest& request);
+  absl::StatusOr<storage::v1::SetPauseResponse> SetPause(
+      const storage::v1::SetPauseRequest& request);
+  absl::StatusOr<storage::v1::GetUsageResponse> GetUsage(
+      const storage::v1::GetUsageRequest& request);
+
+  // Gives leased entries back, after Shutdown too, so that others need not wait
+  // for the leases' end. Waits a second at most; an error is of no consequence.
+  void GiveBack(const storage::v1::ExtendLeaseRequest& request);
 
   // How many calls have failed, for other reasons than that storage is busy.
   // Unchanged, the storage that answered before is most likely the one that

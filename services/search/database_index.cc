@@ -240,6 +240,14 @@ absl::Status DatabaseIndex::Decode(const storage::v1::Change& change,
       return DecodePut(stored.generation(), stored.row(), stored.id(), sequence,
                        ChunksOf(stored), batches);
     }
+    case storage::v1::Change::kVectorsFailed: {
+      const storage::v1::VectorsFailed& failed = change.vectors_failed();
+      batches[failed.generation()].push_back(
+          {.kind = IndexChange::Kind::kClearVectors,
+           .row = failed.row(),
+           .sequence = sequence});
+      return absl::OkStatus();
+    }
     default:
       // To pass over what a newer storage says would leave the index wrong.
       return absl::UnimplementedError(
@@ -271,18 +279,25 @@ absl::Status DatabaseIndex::DecodePut(int64_t generation, int64_t row,
                   .sequence = sequence,
                   .id = id};
   const size_t wanted = index->spec().dimensions * sizeof(float);
-  for (const absl::string_view chunk : chunks) {
-    if (chunk.size() != wanted) {
+  for (const absl::string_view vector : chunks.vectors) {
+    if (vector.size() != wanted) {
       return absl::DataLossError(absl::StrCat(
-          "record \"", id, "\": a vector has ", chunk.size() / sizeof(float),
+          "record \"", id, "\": a vector has ", vector.size() / sizeof(float),
           " values, the index wants ", index->spec().dimensions));
     }
   }
-  put.chunks = std::move(chunks);
-  if (put.chunks.size() > kMaxChunks) {
-    return absl::DataLossError(
-        absl::StrCat("record \"", id, "\" has ", put.chunks.size(), " chunks"));
+  if (chunks.vectors.size() > kMaxChunks) {
+    return absl::DataLossError(absl::StrCat("record \"", id, "\" has ",
+                                            chunks.vectors.size(), " chunks"));
   }
+  if (!chunks.passages.empty() &&
+      chunks.passages.size() != chunks.vectors.size()) {
+    return absl::DataLossError(absl::StrCat(
+        "record \"", id, "\" has ", chunks.vectors.size(), " chunks and ",
+        chunks.passages.size(), " places for them"));
+  }
+  put.chunks = std::move(chunks.vectors);
+  put.passages = std::move(chunks.passages);
   batches[generation].push_back(std::move(put));
   return absl::OkStatus();
 }

@@ -90,6 +90,16 @@ TEST_F(DatabaseIndexTest, ReachedTellsAppliedFromFindable) {
                            Pair(PositionWaiters::kAllIndexes, 2), Pair(1, 2)));
 }
 
+// Nobody waits for what cannot be embedded, and nobody finds what was there
+// before.
+TEST_F(DatabaseIndexTest, AFailureIsWaitedForNoLonger) {
+  feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0}}).Write(1, "a");
+  feed_.Write(2, "b").Store(2, "b", {{2, 0}}).Fail(1, "a");
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_THAT(IdsIn(database_), ElementsAre("b"));
+  EXPECT_EQ(database_.Reached()[1], 7);
+}
+
 // A snapshot is read while records change, so that it holds states that are
 // newer than its start; replaying the changes since must end at the truth.
 TEST_F(DatabaseIndexTest, ASnapshotAndTheChangesSinceItsStartEndAtTheTruth) {
@@ -128,6 +138,25 @@ TEST_F(DatabaseIndexTest, ASnapshotAndTheChangesSinceItsStartEndAtTheTruth) {
   EXPECT_EQ(found.candidates[1].id, "b");
   EXPECT_EQ((*database.Find("notes", ""))->Stats().pending, 1);
   EXPECT_EQ(database.Reached()[1], 9);
+}
+
+TEST_F(DatabaseIndexTest, ChunksComeWithTheirPlaces) {
+  feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0}, {5, 0}});
+  FeedBuilder::Changes changes = feed_.changes();
+  storage::v1::VectorsStored& stored =
+      *changes.rbegin()->mutable_vectors_stored();
+  stored.add_ranges()->set_end(3);
+  EXPECT_THAT(database_.ApplyChanges(changes),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       "has 2 chunks and 1 places for them"));
+  stored.add_ranges()->set_begin(4);
+  stored.mutable_ranges(1)->set_end(9);
+  ASSERT_THAT(database_.ApplyChanges(changes), IsOk());
+  const SearchResult found =
+      (*database_.Find("notes", ""))->Search({1, 0}, 10, AnyRow);
+  ASSERT_EQ(found.candidates.size(), 1);
+  EXPECT_EQ(found.candidates[0].chunk, 1);
+  EXPECT_EQ(found.candidates[0].passage, (Passage{4, 9}));
 }
 
 TEST_F(DatabaseIndexTest, ARenamedCollectionKeepsItsIndexAndExpiries) {

@@ -20,7 +20,7 @@ constexpr int64_t kBlockRows = 256;
 
 // Stored: the layout of the keys file, see EncodeKeys. Another layout is
 // another word.
-constexpr absl::string_view kKeysMagic = "engrkey1";
+constexpr absl::string_view kKeysMagic = "engrkey2";
 
 std::string VectorsPath(const std::string& stem) {
   return absl::StrCat(stem, ".faiss");
@@ -83,12 +83,14 @@ void FlatIndex::PutVectors(const IndexChange& change) {
     RemoveKey(KeyOf(change.row, chunk));
   }
   records_.Put(change.row, change.id, now);
+  passages_.Put(change.row, change.passages);
 }
 
 void FlatIndex::RemoveVectors(int64_t row) {
   const int chunks = records_.ChunksOf(row);
   for (int chunk = 0; chunk < chunks; ++chunk) RemoveKey(KeyOf(row, chunk));
   records_.Erase(row);
+  passages_.Erase(row);
 }
 
 void FlatIndex::RemoveKey(int64_t key) {
@@ -125,11 +127,16 @@ SearchResult FlatIndex::Search(absl::Span<const float> query, int limit,
       if (score < top.threshold()) continue;
       const int64_t row = keys_[first + i] / kMaxChunks;
       if (!filter(row)) continue;
-      top.Offer(score, row, records_.IdOf(row));
+      const int chunk = static_cast<int>(keys_[first + i] % kMaxChunks);
+      top.Offer(score, row, chunk, records_.IdOf(row));
     }
   }
   for (const TopRecords::Entry& entry : top.Sorted()) {
-    result.candidates.push_back({std::string(entry.id), sign * entry.score});
+    result.candidates.push_back(
+        {.id = std::string(entry.id),
+         .score = sign * entry.score,
+         .chunk = entry.chunk,
+         .passage = passages_.Find(entry.row, entry.chunk)});
   }
   result.sequence = sequence_;
   return result;
@@ -154,7 +161,7 @@ IndexStats FlatIndex::Stats() const {
   stats.memory_bytes = static_cast<int64_t>(
       vectors_.memory_bytes() + keys_.capacity() * sizeof(int64_t) +
       slots_.capacity() * kSlotBytes + records_.memory_bytes() +
-      pending_.memory_bytes());
+      passages_.memory_bytes() + pending_.memory_bytes());
   return stats;
 }
 
@@ -167,9 +174,12 @@ FrozenIndex FlatIndex::Freeze() const {
     const int64_t row = keys_[slot] / kMaxChunks;
     const absl::Span<const float> values(
         vectors_.data() + slot * spec_.dimensions, spec_.dimensions);
-    frozen.vectors.push_back({row, static_cast<int>(keys_[slot] % kMaxChunks),
-                              vector::VectorChecksum(values),
-                              std::string(records_.IdOf(row))});
+    const int chunk = static_cast<int>(keys_[slot] % kMaxChunks);
+    frozen.vectors.push_back({.row = row,
+                              .chunk = chunk,
+                              .checksum = vector::VectorChecksum(values),
+                              .id = std::string(records_.IdOf(row)),
+                              .passage = passages_.Find(row, chunk)});
   }
   return frozen;
 }
@@ -183,9 +193,10 @@ absl::StatusOr<std::vector<std::string>> FlatIndex::Save(
   return std::vector<std::string>{VectorsPath(path_stem), keys_path};
 }
 
-// The magic word, then three lists, each its length and its entries: the key of
+// The magic word, then four lists, each its length and its entries: the key of
 // each slot; row, chunks and id of each record; row and sequence of each
-// pending record. Numbers are little-endian.
+// pending record; row of each record whose text is cut, with begin and end of
+// each of its chunks. Numbers are little-endian.
 std::string FlatIndex::EncodeKeys() const {
   std::string bytes(kKeysMagic);
   AppendNumber<uint64_t>(bytes, keys_.size());
@@ -202,6 +213,14 @@ std::string FlatIndex::EncodeKeys() const {
     AppendNumber<int64_t>(bytes, row);
     AppendNumber<int64_t>(bytes, sequence);
   }
+  AppendNumber<uint64_t>(bytes, passages_.size());
+  passages_.ForEach([&](int64_t row, const std::vector<Passage>& passages) {
+    AppendNumber<int64_t>(bytes, row);
+    for (const Passage& passage : passages) {
+      AppendNumber<uint32_t>(bytes, passage.begin);
+      AppendNumber<uint32_t>(bytes, passage.end);
+    }
+  });
   return bytes;
 }
 
@@ -246,6 +265,18 @@ absl::Status FlatIndex::DecodeKeys(absl::string_view bytes) {
     int64_t row = 0, sequence = 0;
     if (!reader.Read(row) || !reader.Read(sequence)) return damaged;
     pending_.Await(row, sequence);
+  }
+  if (!reader.Read(count)) return damaged;
+  for (; count > 0; --count) {
+    int64_t row = 0;
+    if (!reader.Read(row) || records_.ChunksOf(row) == 0) return damaged;
+    std::vector<Passage> passages(records_.ChunksOf(row));
+    for (Passage& passage : passages) {
+      if (!reader.Read(passage.begin) || !reader.Read(passage.end)) {
+        return damaged;
+      }
+    }
+    passages_.Put(row, std::move(passages));
   }
   return reader.left() == 0 ? absl::OkStatus() : damaged;
 }

@@ -15,6 +15,7 @@
 #include "absl/types/span.h"
 #include "services/search/faiss_index.h"
 #include "services/search/index.h"
+#include "services/search/passage_table.h"
 #include "services/search/pending_records.h"
 #include "services/search/record_table.h"
 
@@ -64,6 +65,7 @@ class FlatIndex : public Index {
   // The slot of each key.
   absl::flat_hash_map<int64_t, uint32_t> slots_ ABSL_GUARDED_BY(mutex_);
   RecordTable records_ ABSL_GUARDED_BY(mutex_);
+  PassageTable passages_ ABSL_GUARDED_BY(mutex_);
   PendingRecords pending_ ABSL_GUARDED_BY(mutex_);
   int64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
 };

@@ -45,11 +45,13 @@ class Story {
   Story(int dimensions, Metric metric)
       : index_(std::make_unique<FlatIndex>(Spec(dimensions, metric))) {}
 
-  void Put(int64_t row, const std::string& id, const Vectors& chunks) {
+  void Put(int64_t row, const std::string& id, const Vectors& chunks,
+           const std::vector<Passage>& passages = {}) {
     IndexChange change{.kind = IndexChange::Kind::kPutVectors,
                        .row = row,
                        .sequence = ++sequence_,
-                       .id = id};
+                       .id = id,
+                       .passages = passages};
     for (const auto& chunk : chunks)
       change.chunks.push_back(vector::Pack(chunk));
     index_->Apply({change}, sequence_);
@@ -135,6 +137,31 @@ TEST(FlatIndexTest, ARecordOfSeveralChunksCountsOnceByItsBest) {
   story.Put(1, "long", {{3}});  // Shorter now: the chunk of 9 is gone.
   EXPECT_THAT(story.Ids({1}), ElementsAre("short", "long"));
   EXPECT_EQ(story.index().Stats().vectors, 2);
+}
+
+TEST(FlatIndexTest, ACandidateTellsItsNearestChunkAndWhereThatLies) {
+  Story story(1, Metric::kDot);
+  story.Put(1, "long", {{3}, {9}, {9}}, {{0, 4}, {6, 10}, {12, 16}});
+  story.Put(2, "short", {{4}});
+  const auto both = [&] {
+    return story.index().Search({1}, 2, AnyRow).candidates;
+  };
+  EXPECT_EQ(both()[0].chunk, 1);
+  EXPECT_EQ(both()[0].passage, (Passage{6, 10}));
+  EXPECT_EQ(both()[1].chunk, 0);
+  EXPECT_EQ(both()[1].passage, std::nullopt);
+  story.SaveAndLoad(TemporaryStem("passages"));
+  EXPECT_EQ(both()[0].passage, (Passage{6, 10}));
+  EXPECT_EQ(story.index().Freeze().vectors.size(), 4);
+  // Cut otherwise now.
+  story.Put(1, "long", {{5}, {8}}, {{0, 3}, {3, 7}});
+  EXPECT_EQ(both()[0].passage, (Passage{3, 7}));
+  story.Put(1, "long", {{5}});
+  EXPECT_EQ(both()[0].passage, std::nullopt);
+  story.Put(1, "long", {{5}, {8}}, {{0, 3}, {3, 7}});
+  story.Delete(1);
+  story.Put(1, "long", {{5}});
+  EXPECT_EQ(both()[0].passage, std::nullopt);
 }
 
 TEST(FlatIndexTest, ClearedAndDeletedRecordsAreNotFound) {

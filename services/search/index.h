@@ -2,6 +2,7 @@
 #define ENGRAM_SERVICES_SEARCH_INDEX_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,14 @@ struct IndexSpec {
   friend bool operator==(const IndexSpec&, const IndexSpec&) = default;
 };
 
+// Where a chunk lies in its text, in bytes.
+struct Passage {
+  uint32_t begin = 0;
+  uint32_t end = 0;
+
+  friend bool operator==(const Passage&, const Passage&) = default;
+};
+
 // What one change of the feed does to one index.
 struct IndexChange {
   enum class Kind {
@@ -59,6 +68,8 @@ struct IndexChange {
   // dimensions and finite. None means that they were replaced meanwhile, which
   // a later change makes good. Borrowed until Apply returns.
   std::vector<absl::string_view> chunks;
+  // For kPutVectors: where each chunk lies; none where texts are not cut.
+  std::vector<Passage> passages;
 };
 
 // A record that was found.
@@ -66,6 +77,10 @@ struct Candidate {
   std::string id;
   // In the unit of the metric.
   float score = 0;
+  // Its nearest chunk, of equal ones the first, and where that lies; nothing
+  // where texts are not cut.
+  int chunk = 0;
+  std::optional<Passage> passage;
 };
 
 // Whether a search may find the record of this row.
@@ -102,6 +117,7 @@ struct FrozenVector {
   // vector::VectorChecksum of what the index holds now.
   uint64_t checksum = 0;
   std::string id;
+  std::optional<Passage> passage;
 };
 
 // All vectors of an index at one moment.

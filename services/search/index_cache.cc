@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 
 // Stored. Raise the number with every change of format: an older cache is
 // rebuilt, not converted.
-constexpr absl::string_view kFirstLine = "engram-index-cache 2";
+constexpr absl::string_view kFirstLine = "engram-index-cache 3";
 constexpr absl::string_view kManifestName = "manifest";
 
 absl::Status Damaged(absl::string_view problem) {

@@ -180,7 +180,7 @@ TEST_F(IndexCacheTest, ACacheOfAnotherFormatIsRebuiltNotConverted) {
   const std::string path = fs::path(directory_) / "manifest";
   ASSERT_OK_AND_ASSIGN(std::string text, ReadFile(path));
   // Whole, with a checksum that fits, but of a format to come.
-  text.replace(text.find("cache 2"), 7, "cache 3");
+  text.replace(text.find("cache 3"), 7, "cache 4");
   text.resize(text.rfind("end "));
   absl::StrAppendFormat(&text, "end %016x\n", vector::Checksum(text));
   ASSERT_THAT(ReplaceFile(path, text), IsOk());

@@ -57,6 +57,32 @@ TEST_F(IndexServiceTest, VerifyFindsNoDifferenceInATrueIndex) {
   EXPECT_EQ(result.position(), Newest());
 }
 
+TEST_F(IndexServiceTest, WhatCannotBeEmbeddedIsWaitedForNoLonger) {
+  StartSearch();
+  WriteAndIndex({"a", "b"});
+  const std::string position = Write("a", "ab");
+  ASSERT_OK_AND_ASSIGN(
+      const auto leased,
+      storage_.Lease(testing::FakeEmbeddingService::kFingerprint));
+  ASSERT_EQ(leased.entries_size(), 1);
+  storage::v1::ReportFailureRequest request;
+  storage::v1::FailureReport& report = *request.add_failures();
+  report.set_entry(leased.entries(0).entry());
+  report.set_generation(leased.entries(0).generation());
+  report.set_content_hash(leased.entries(0).content_hash());
+  report.set_reason(storage::v1::FAILURE_REASON_TEXT_REFUSED);
+  grpc::ClientContext context;
+  storage::v1::ReportFailureResponse response;
+  ASSERT_TRUE(
+      storage_.vectors().ReportFailure(&context, request, &response).ok());
+
+  EXPECT_OK(WaitForPosition(position));
+  EXPECT_THAT(Find("a"), ElementsAre("b"));
+  ASSERT_OK_AND_ASSIGN(const auto result, Verify());
+  EXPECT_EQ(result.difference_count(), 0) << result.DebugString();
+  EXPECT_EQ(result.vectors(), 1);
+}
+
 // Records are rewritten and deleted all the time; no state of theirs may be
 // taken for a difference.
 TEST_F(IndexServiceTest, VerifyFindsNoDifferenceWhileRecordsChange) {
@@ -94,6 +120,7 @@ TEST_F(IndexServiceTest, VerifyNamesEveryKindOfDifference) {
       if (change.has_vectors_stored()) {
         storage::v1::VectorsStored& stored = *change.mutable_vectors_stored();
         if (stored.id() == "lost") stored.clear_chunks();
+        if (stored.id() == "moved") stored.add_ranges()->set_end(3);
         if (stored.id() == "bent") {
           stored.mutable_chunks(0)->mutable_values()->at(0) ^= 1;
         }
@@ -103,6 +130,7 @@ TEST_F(IndexServiceTest, VerifyNamesEveryKindOfDifference) {
     }
   });
   WriteAndIndex({"lost"});
+  Write("moved", "abc");
   Write("bent", "abcd");
   EmbedPending();
   Delete("c");
@@ -110,8 +138,8 @@ TEST_F(IndexServiceTest, VerifyNamesEveryKindOfDifference) {
   proxy_.AlterFeed({});
 
   ASSERT_OK_AND_ASSIGN(const auto result, Verify());
-  EXPECT_EQ(result.difference_count(), 3) << result.DebugString();
-  EXPECT_EQ(result.vectors(), 5);  // a, b, d, lost, bent.
+  EXPECT_EQ(result.difference_count(), 4) << result.DebugString();
+  EXPECT_EQ(result.vectors(), 6);  // a, b, d, lost, moved, bent.
   std::map<std::string, v1::IndexDifference::Kind> kinds;
   for (const v1::IndexDifference& difference : result.differences()) {
     kinds[difference.id()] = difference.kind();
@@ -120,7 +148,8 @@ TEST_F(IndexServiceTest, VerifyNamesEveryKindOfDifference) {
   EXPECT_THAT(kinds,
               ElementsAre(Pair("bent", v1::IndexDifference::KIND_DIFFERENT),
                           Pair("c", v1::IndexDifference::KIND_EXTRA),
-                          Pair("lost", v1::IndexDifference::KIND_MISSING)));
+                          Pair("lost", v1::IndexDifference::KIND_MISSING),
+                          Pair("moved", v1::IndexDifference::KIND_DIFFERENT)));
 }
 
 TEST_F(IndexServiceTest, ACheckCanBeCancelled) {

@@ -194,6 +194,9 @@ void IndexVerifier::Apply(const storage::v1::Change& change) {
              change.collection_changed().previous_name() == collection_) {
     // Where the index itself goes, Freeze finds out.
     collection_ = change.collection_changed().collection().name();
+  } else if (change.has_vectors_failed() &&
+             change.vectors_failed().generation() == spec_.generation) {
+    Erase(change.vectors_failed().row());
   } else if (change.has_vectors_stored() &&
              change.vectors_stored().generation() == spec_.generation) {
     const storage::v1::VectorsStored& stored = change.vectors_stored();
@@ -208,9 +211,10 @@ void IndexVerifier::Apply(const storage::v1::Change& change) {
 
 void IndexVerifier::Put(int64_t row, const std::string& id,
                         const StoredChunks& chunks) {
-  for (size_t chunk = 0; chunk < chunks.size(); ++chunk) {
-    stored_[{row, static_cast<int>(chunk)}] = {vector::Checksum(chunks[chunk]),
-                                               id};
+  for (size_t chunk = 0; chunk < chunks.vectors.size(); ++chunk) {
+    Vector& held = stored_[{row, static_cast<int>(chunk)}];
+    held = {.checksum = vector::Checksum(chunks.vectors[chunk]), .id = id};
+    if (chunk < chunks.passages.size()) held.passage = chunks.passages[chunk];
   }
 }
 
@@ -232,7 +236,8 @@ IndexVerifier::Differences IndexVerifier::Compare(
     if (stored == stored_.end()) {
       differences[key] = {v1::IndexDifference::KIND_EXTRA, vector.id};
     } else if (stored->second.checksum != vector.checksum ||
-               stored->second.id != vector.id) {
+               stored->second.id != vector.id ||
+               stored->second.passage != vector.passage) {
       differences[key] = {v1::IndexDifference::KIND_DIFFERENT,
                           stored->second.id};
     }

@@ -49,6 +49,7 @@ class IndexVerifier {
   struct Vector {
     uint64_t checksum = 0;
     std::string id;
+    std::optional<Passage> passage;
   };
   struct Difference {
     v1::IndexDifference::Kind kind;

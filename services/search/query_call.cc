@@ -280,6 +280,11 @@ void QueryCall::AddHit(const Candidate& candidate,
   v1::Hit* hit = response_->add_hits();
   hit->set_id(candidate.id);
   hit->set_score(candidate.score);
+  hit->set_chunk(candidate.chunk);
+  if (candidate.passage.has_value()) {
+    hit->mutable_passage()->set_begin(candidate.passage->begin);
+    hit->mutable_passage()->set_end(candidate.passage->end);
+  }
   if (record != nullptr) *hit->mutable_record() = std::move(*record);
 }
 

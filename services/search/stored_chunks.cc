@@ -6,10 +6,27 @@
 #include "absl/strings/str_cat.h"
 
 namespace engram::search {
+namespace {
+
+// A text has less than 4 GiB.
+template <typename Stored>
+std::vector<Passage> PassagesOf(const Stored& stored) {
+  std::vector<Passage> passages;
+  passages.reserve(stored.ranges_size());
+  for (const common::v1::TextRange& range : stored.ranges()) {
+    passages.push_back({.begin = static_cast<uint32_t>(range.begin()),
+                        .end = static_cast<uint32_t>(range.end())});
+  }
+  return passages;
+}
+
+}  // namespace
 
 StoredChunks ChunksOf(const storage::v1::VectorsStored& stored) {
-  StoredChunks chunks;
-  for (const auto& chunk : stored.chunks()) chunks.push_back(chunk.values());
+  StoredChunks chunks{.passages = PassagesOf(stored)};
+  for (const common::v1::Vector& chunk : stored.chunks()) {
+    chunks.vectors.push_back(chunk.values());
+  }
   return chunks;
 }
 
@@ -24,10 +41,10 @@ absl::StatusOr<StoredChunks> TakeChunks(
                      count, " vectors of ", bytes, " bytes should be"));
   }
   const auto size = static_cast<size_t>(bytes / count);
-  StoredChunks chunks;
-  chunks.reserve(count);
+  StoredChunks chunks{.passages = PassagesOf(stored)};
+  chunks.vectors.reserve(count);
   for (int i = 0; i < count; ++i) {
-    chunks.push_back(values->substr(0, size));
+    chunks.vectors.push_back(values->substr(0, size));
     values->remove_prefix(size);
   }
   return chunks;

@@ -6,12 +6,17 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "engram/storage/v1/feed.pb.h"
+#include "services/search/index.h"
 
 namespace engram::search {
 
-// A record's vectors as storage sends them, one a chunk; they live as long as
-// the message that they are in.
-using StoredChunks = std::vector<absl::string_view>;
+// The chunks of a record as storage sends them.
+struct StoredChunks {
+  // One a chunk; they live as long as the message that they are in.
+  std::vector<absl::string_view> vectors;
+  // Where each lies in the text; none where texts are not cut.
+  std::vector<Passage> passages;
+};
 
 StoredChunks ChunksOf(const storage::v1::VectorsStored& stored);
 

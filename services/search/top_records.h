@@ -23,6 +23,7 @@ class TopRecords {
     // Larger is better.
     float score = 0;
     int64_t row = 0;
+    int chunk = 0;
     absl::string_view id;
   };
 
@@ -34,10 +35,10 @@ class TopRecords {
   float threshold() const { return threshold_; }
 
   // `id` must outlive this object. A score that is not a number is the worst.
-  void Offer(float score, int64_t row, absl::string_view id) {
+  void Offer(float score, int64_t row, int chunk, absl::string_view id) {
     const Entry entry{
         std::isnan(score) ? -std::numeric_limits<float>::infinity() : score,
-        row, id};
+        row, chunk, id};
     const auto [known, added] = by_row_.try_emplace(row);
     if (!added) {
       if (!Better()(entry, *known->second)) return;
@@ -60,7 +61,8 @@ class TopRecords {
   struct Better {
     bool operator()(const Entry& a, const Entry& b) const {
       if (a.score != b.score) return a.score > b.score;
-      return a.id != b.id ? a.id < b.id : a.row < b.row;
+      if (a.id != b.id) return a.id < b.id;
+      return a.row != b.row ? a.row < b.row : a.chunk < b.chunk;
     }
   };
   using Entries = std::set<Entry, Better>;

@@ -13,6 +13,7 @@
 #include "libs/status/status_macros.h"
 #include "services/storage/cache_collection.h"
 #include "services/storage/collection_table.h"
+#include "services/storage/record_select.h"
 #include "services/storage/spec_expressions.h"
 
 namespace engram::storage {
@@ -56,19 +57,39 @@ void CompileGeneration(Generation& generation) {
   generation.create_table = absl::StrCat(
       "CREATE TABLE ", table,
       " (_key INTEGER PRIMARY KEY NOT NULL, content_hash BLOB NOT NULL, "
-      "sequence INTEGER NOT NULL, vector BLOB NOT NULL) STRICT");
+      "sequence INTEGER NOT NULL, ",
+      // Before the vector, which need not be read for them then.
+      generation.chunked ? "text_hash BLOB NOT NULL, text_begin INTEGER NOT "
+                           "NULL, text_end INTEGER NOT NULL, "
+                         : "",
+      "vector BLOB NOT NULL) STRICT");
   generation.drop_table = absl::StrCat("DROP TABLE ", table);
   generation.remove =
       absl::StrCat("DELETE FROM ", table, " WHERE _key BETWEEN ? AND ?");
-  generation.insert = absl::StrCat("INSERT INTO ", table,
-                                   " (_key, content_hash, sequence, vector) "
-                                   "VALUES (?, ?, ?, ?)");
+  generation.insert = absl::StrCat(
+      "INSERT INTO ", table, " (_key, content_hash, sequence, vector",
+      generation.chunked
+          ? ", text_hash, text_begin, text_end) VALUES (?, ?, ?, ?, ?, ?, ?)"
+          : ") VALUES (?, ?, ?, ?)");
   generation.select_hash =
       absl::StrCat("SELECT content_hash FROM ", table, " WHERE _key = ?");
-  generation.select = absl::StrCat("SELECT sequence, vector FROM ", table,
-                                   " WHERE _key BETWEEN ? AND ? ORDER BY _key");
-  generation.scan = absl::StrCat("SELECT _key, sequence, vector FROM ", table,
-                                 " WHERE _key >= ? ORDER BY _key");
+  const absl::string_view range =
+      generation.chunked ? ", text_begin, text_end" : "";
+  generation.select =
+      absl::StrCat("SELECT sequence, vector", range, " FROM ", table,
+                   " WHERE _key BETWEEN ? AND ? ORDER BY _key");
+  generation.scan =
+      absl::StrCat("SELECT _key, sequence, vector", range, " FROM ", table,
+                   " WHERE _key >= ? ORDER BY _key");
+  // A text that is not cut is its own chunk.
+  const absl::string_view text_hash =
+      generation.chunked ? "text_hash" : "content_hash";
+  generation.select_text_hashes =
+      absl::StrCat("SELECT ", text_hash, " FROM ", table,
+                   " WHERE _key BETWEEN ? AND ? ORDER BY _key");
+  generation.select_texts =
+      absl::StrCat("SELECT ", text_hash, ", vector FROM ", table,
+                   " WHERE _key BETWEEN ? AND ? ORDER BY _key");
   generation.count_outdated = absl::StrCat(
       "SELECT count(*) FROM _outbox WHERE generation = ", generation.id,
       " AND EXISTS (SELECT 1 FROM ", table, " WHERE _key = _outbox.row * ",
@@ -89,6 +110,8 @@ void CompileVectorField(const schema::CollectionSpec& spec,
                         VectorField& field) {
   const schema::VectorFieldSpec& declared = *spec.FindVector(field.name);
   field.metric = declared.metric;
+  field.chunking = declared.chunking;
+  field.generation.chunked = field.chunking.method != chunk::Method::kNone;
   for (const std::string& source : declared.source) {
     field.sources.push_back(spec.FieldIndex(source));
   }
@@ -219,18 +242,21 @@ void CompileStatements(Collection& collection) {
       absl::StrCat("SELECT ", collection.columns, " FROM ", table, " WHERE ");
   collection.select_by_id = absl::StrCat(select, "id = ?");
   collection.select_by_row = absl::StrCat(select, "_row = ?");
+  collection.select_newest_by_id = SelectNewestByIdSql(collection);
   collection.insert = InsertSql(collection);
   collection.remove = absl::StrCat("DELETE FROM ", table, " WHERE _row = ?");
   collection.select_id =
       absl::StrCat("SELECT id FROM ", table, " WHERE _row = ?");
   // A sliding expiry moves without a change, so followers are not told of it.
   const bool tells_expiry = collection.expires() && !spec.expire->sliding;
-  collection.scan = absl::StrCat("SELECT _row, id, _sequence, ",
-                                 tells_expiry ? "_expires_us" : "NULL",
-                                 " FROM ", table, " WHERE _row > ?",
-                                 LiveRecords(spec, " AND "), " ORDER BY _row");
-  collection.scan_records = absl::StrCat(
-      select, "_row > ?", LiveRecords(spec, " AND "), " ORDER BY _row");
+  collection.scan = absl::StrCat(
+      "SELECT _row, id, _sequence, ", tells_expiry ? "_expires_us" : "NULL",
+      " FROM ", table, " WHERE _row > ? AND _row <= ?",
+      LiveRecords(spec, " AND "), " ORDER BY _row");
+  collection.select_last_row = absl::StrCat("SELECT max(_row) FROM ", table);
+  collection.scan_records =
+      absl::StrCat(select, "_row > ? AND _row <= ?", LiveRecords(spec, " AND "),
+                   " ORDER BY _row");
 }
 
 // Notes every ref of `collections` at the collection that it names.

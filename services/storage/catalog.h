@@ -36,28 +36,44 @@ struct Generation {
   std::string model;
   std::string fingerprint;
   int dimensions = 0;
+  // Whether texts are cut into chunks: the table then holds what each chunk is,
+  // text hash, begin and end, beside what every one has.
+  bool chunked = false;
 
   // SQL over _vectors_<id>; parameters in the order of the names.
   std::string create_table;
   std::string drop_table;
   // First key, last key.
   std::string remove;
-  // Key, content hash, sequence, vector.
+  // Key, content hash, sequence, vector; and what the chunk is.
   std::string insert;
   // Key: content hash.
   std::string select_hash;
-  // First key, last key: sequence, vector, in the order of the chunks.
+  // First key, last key: sequence, vector, and begin and end if chunked, in the
+  // order of the chunks.
   std::string select;
-  // First key: key, sequence, vector, in the order of the keys.
+  // First key: key, sequence, vector, and begin and end if chunked, in the
+  // order of the keys.
   std::string scan;
+  // First key, last key: text hash, that of the whole text if it is not
+  // chunked, and vector; in the order of the chunks.
+  std::string select_text_hashes;
+  std::string select_texts;
   // How many pending records have outdated vectors.
   std::string count_outdated;
+};
+
+// A chunk's place in its text, in bytes.
+struct ChunkRange {
+  int64_t begin = 0;
+  int64_t end = 0;
 };
 
 // A declared embedding of some source fields, or vectors that clients bring.
 struct VectorField {
   std::string name;
   schema::Metric metric = schema::Metric::kCosine;
+  chunk::Options chunking;
   // Places in CollectionSpec::fields, in the order in which texts are joined;
   // none if the vectors are supplied.
   std::vector<int> sources;
@@ -158,6 +174,8 @@ struct Collection {
   // SQL over the collection's table; parameters in the order of the names.
   // Id: `columns`.
   std::string select_by_id;
+  // See SelectNewestByIdSql.
+  std::string select_newest_by_id;
   // Row: `columns`.
   std::string select_by_row;
   // Id, version, created, updated, sequence, then expires and deleted where the
@@ -168,11 +186,13 @@ struct Collection {
   std::string remove;
   // Row: id.
   std::string select_id;
-  // After row: _row, id, _sequence, expires (NULL where there is none, or it
-  // slides), in the order of _row, without what is deleted.
+  // After row, last row: _row, id, _sequence, expires (NULL where there is
+  // none, or it slides), in the order of _row, without what is deleted.
   std::string scan;
   // The same: `columns`.
   std::string scan_records;
+  // The last row there was.
+  std::string select_last_row;
 
   const std::string& name() const { return spec.name; }
   bool expires() const { return spec.expire.has_value(); }

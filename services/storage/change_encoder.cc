@@ -47,7 +47,8 @@ absl::Status FillPlace(const Change& change, const std::string& collection,
 
 absl::StatusOr<bool> ChangeEncoder::Encode(const Change& change,
                                            v1::WatchChangesResponse& response) {
-  if (change.kind == ChangeKind::kVectorsStored &&
+  if ((change.kind == ChangeKind::kVectorsStored ||
+       change.kind == ChangeKind::kVectorsFailed) &&
       scope_.view == FeedScope::View::kRecord) {
     return false;
   }
@@ -113,6 +114,8 @@ absl::Status ChangeEncoder::Fill(const Change& change, const Known& known,
       return FillRecordDeleted(change, known, out->mutable_record_deleted());
     case ChangeKind::kVectorsStored:
       return FillVectors(change, known, out->mutable_vectors_stored());
+    case ChangeKind::kVectorsFailed:
+      return FillPlace(change, known.name, out->mutable_vectors_failed());
     case ChangeKind::kCollectionChanged:
       FillCollection(known.collection.get(), change.id,
                      out->mutable_collection_changed()->mutable_collection());
@@ -179,6 +182,10 @@ absl::Status ChangeEncoder::FillVectors(const Change& change,
     if (!found || select.Int(0) != change.sequence) return absl::OkStatus();
     const absl::string_view vector = select.Blob(1);
     out->add_chunks()->set_values(vector.data(), vector.size());
+    if (!field->generation.chunked) continue;
+    common::v1::TextRange& range = *out->add_ranges();
+    range.set_begin(select.Int(2));
+    range.set_end(select.Int(3));
   }
 }
 

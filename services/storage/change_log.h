@@ -30,6 +30,8 @@ enum class ChangeKind {
   kCollectionChanged = 5,
   // `row` 0, `id` the collection's name; payload empty.
   kCollectionDropped = 6,
+  // Payload: engram.storage.v1.VectorsFailed with only the generation set.
+  kVectorsFailed = 7,
 };
 
 // One entry of the log.

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/filter/filter.h"
+#include "libs/schema/chunking_reader.h"
 #include "services/storage/collection_table.h"
 #include "services/storage/field_diff.h"
 #include "services/storage/schema_diff.h"
@@ -27,6 +28,13 @@ bool HasDefault(const FieldSpec& field) {
 
 std::string Named(absl::string_view what, absl::string_view name) {
   return absl::StrCat(what, " \"", name, "\"");
+}
+
+// How a plan tells that a field's texts are cut; empty if they are not.
+std::string ChunkingWords(const VectorField& field) {
+  if (!field.generation.chunked) return "";
+  return absl::StrCat(", chunked by ",
+                      schema::ChunkingName(field.chunking.method));
 }
 
 // Plans a collection that stays.
@@ -530,6 +538,8 @@ class ChangePlanner {
            .sql = {field.generation.drop_table,
                    absl::StrCat("DELETE FROM _outbox WHERE generation = ",
                                 field.generation.id),
+                   absl::StrCat("DELETE FROM _failures WHERE generation = ",
+                                field.generation.id),
                    absl::StrCat("DELETE FROM _generations WHERE generation = ",
                                 field.generation.id)},
            .records = change_.records,
@@ -548,7 +558,8 @@ class ChangePlanner {
           {.kind = Kind::kEmbed,
            .summary = absl::StrCat(Named("embed vectors", field.name), " with ",
                                    field.generation.model, " (",
-                                   field.generation.fingerprint, ")"),
+                                   field.generation.fingerprint, ")",
+                                   ChunkingWords(field)),
            .sql = {field.generation.create_table},
            .records = change_.records,
            .vectors = place});

@@ -23,6 +23,18 @@ struct Binder {
   }
 };
 
+struct Copier {
+  ColumnValue operator()(std::monostate) const { return std::monostate(); }
+  ColumnValue operator()(int64_t value) const { return value; }
+  ColumnValue operator()(double value) const { return value; }
+  ColumnValue operator()(absl::string_view value) const {
+    return std::string(value);
+  }
+  ColumnValue operator()(const schema::BlobView& value) const {
+    return Blob{std::string(value.bytes)};
+  }
+};
+
 }  // namespace
 
 void BindColumn(sqlite::Statement& statement, int parameter,
@@ -31,15 +43,19 @@ void BindColumn(sqlite::Statement& statement, int parameter,
 }
 
 ColumnValue ReadColumn(const sqlite::Statement& statement, int column) {
+  return std::visit(Copier(), ViewColumn(statement, column));
+}
+
+schema::FieldView ViewColumn(const sqlite::Statement& statement, int column) {
   switch (statement.ColumnType(column)) {
     case SQLITE_INTEGER:
       return statement.Int(column);
     case SQLITE_FLOAT:
       return statement.Double(column);
     case SQLITE_TEXT:
-      return std::string(statement.Text(column));
+      return statement.Text(column);
     case SQLITE_BLOB:
-      return Blob{std::string(statement.Blob(column))};
+      return schema::BlobView{statement.Blob(column)};
     default:
       return std::monostate();
   }

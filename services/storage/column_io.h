@@ -14,6 +14,9 @@ void BindColumn(sqlite::Statement& statement, int parameter,
 
 ColumnValue ReadColumn(const sqlite::Statement& statement, int column);
 
+// The same without a copy; good until the statement's next step.
+schema::FieldView ViewColumn(const sqlite::Statement& statement, int column);
+
 }  // namespace engram::storage
 
 #endif  // ENGRAM_SERVICES_STORAGE_COLUMN_IO_H_

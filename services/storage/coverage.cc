@@ -13,6 +13,26 @@ constexpr absl::string_view kSelectGeneration = R"sql(
 SELECT records,
   (SELECT count(*) FROM _outbox WHERE _outbox.generation = g.generation)
 FROM _generations AS g WHERE generation = ?)sql";
+constexpr absl::string_view kCountFailures = R"sql(
+SELECT reason, count(*) FROM _failures WHERE generation = ?
+GROUP BY reason ORDER BY reason)sql";
+
+// Returns how many there are in all.
+absl::StatusOr<int64_t> ReadFailures(sqlite::Connection& reader,
+                                     int64_t generation,
+                                     v1::VectorFieldCoverage& coverage) {
+  ASSIGN_OR_RETURN(sqlite::Statement select, reader.Cached(kCountFailures));
+  select.BindInt(1, generation);
+  int64_t failed = 0;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) return failed;
+    v1::FailureCount& count = *coverage.add_failures();
+    count.set_reason(static_cast<v1::FailureReason>(select.Int(0)));
+    count.set_records(select.Int(1));
+    failed += count.records();
+  }
+}
 
 }  // namespace
 
@@ -39,8 +59,10 @@ absl::Status ReadCoverage(Database& database, absl::string_view name,
     coverage.set_generation(field.generation.id);
     coverage.set_embedded(select.Int(0) - outdated);
     coverage.set_pending(select.Int(1));
+    ASSIGN_OR_RETURN(const int64_t failed,
+                     ReadFailures(reader, field.generation.id, coverage));
     coverage.set_without_text(response->records() - coverage.embedded() -
-                              coverage.pending());
+                              coverage.pending() - failed);
   }
   return absl::OkStatus();
 }

@@ -9,7 +9,7 @@
 namespace engram::storage {
 
 // Counts the records of the collection `name` by where their vectors stand, all
-// as of one position. Takes time only for records that wait.
+// as of one position. Takes time only for records that wait or failed.
 absl::Status ReadCoverage(Database& database, absl::string_view name,
                           v1::GetCoverageResponse* response);
 

@@ -20,12 +20,13 @@ namespace engram::storage {
 namespace {
 
 constexpr absl::string_view kCountOutbox = "SELECT count(*) FROM _outbox";
+constexpr absl::string_view kCountFailures = "SELECT count(*) FROM _failures";
 
 // How long a touch may wait for a commit to go with.
 constexpr int64_t kTouchPatienceUs = 1'000'000;
 // Touched records that one write takes.
 constexpr size_t kTouchesAWrite = 1000;
-constexpr size_t kMaxIdleScanners = 1;
+constexpr size_t kMaxIdleScanners = 2;
 
 }  // namespace
 
@@ -92,12 +93,15 @@ absl::Status Database::Load(sqlite::Connection& connection) {
   catalog_.Publish(collections, version);
   ASSIGN_OR_RETURN(const int64_t pending, connection.QueryInt(kCountOutbox));
   outbox_pending_ = pending;
+  ASSIGN_OR_RETURN(const int64_t failures, connection.QueryInt(kCountFailures));
+  failures_ = failures;
   RETURN_IF_ERROR(followers_.Load(connection));
   ASSIGN_OR_RETURN(const int64_t oldest_bytes, ReadOldestBytes(connection));
   pruned_bytes_ = oldest_bytes;
   ASSIGN_OR_RETURN(const int64_t oldest, ReadOldestSequence(connection));
   oldest_sequence_ = oldest;
   metrics_->outbox_pending.Increment(static_cast<double>(pending));
+  metrics_->embedding_failures.Increment(static_cast<double>(failures));
   ASSIGN_OR_RETURN(const JobEffects jobs, ReadJobEffects(connection));
   jobs_.Note(jobs);
   return absl::OkStatus();
@@ -173,6 +177,7 @@ void Database::OnCommit(const GroupCommitter::Commit& commit) {
   log_bytes_ = commit.head.bytes_through;
   wal_bytes_ = commit.wal_bytes;
   outbox_pending_ += commit.effects.outbox_growth;
+  failures_ += commit.effects.failures_growth;
   if (commit.effects.has_new_entries) outbox_.NoteNewEntries();
   caches_.sizes().NoteCommit(commit.head.sequence, commit.effects.cache_bytes);
   jobs_.Note(commit.effects.jobs);
@@ -317,6 +322,7 @@ void Database::Close() {
     committer_->Stop();
   }
   metrics_->outbox_pending.Decrement(static_cast<double>(outbox_pending_));
+  metrics_->embedding_failures.Decrement(static_cast<double>(failures_));
   jobs_.Forget();
   checkpointer_.reset();
   if (committer_ == nullptr) return;

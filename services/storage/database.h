@@ -207,6 +207,8 @@ class Database {
   std::atomic<int64_t> committed_us_ = 0;
   std::atomic<int64_t> wal_bytes_ = 0;
   std::atomic<int64_t> outbox_pending_ = 0;
+  // Texts that could not be embedded.
+  std::atomic<int64_t> failures_ = 0;
   // Of the log through its newest and its oldest change.
   std::atomic<int64_t> log_bytes_ = 0;
   std::atomic<int64_t> pruned_bytes_ = 0;

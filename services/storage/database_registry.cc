@@ -114,6 +114,7 @@ absl::StatusOr<std::unique_ptr<DatabaseRegistry>> DatabaseRegistry::Open(
       std::move(data_dir), options, clock, metrics, std::move(system)));
   absl::MutexLock lock(&registry->system_mutex_);
   RETURN_IF_ERROR(registry->LoadModels());
+  RETURN_IF_ERROR(registry->LoadPauses());
   RETURN_IF_ERROR(registry->OpenAll());
   return registry;
 }
@@ -281,7 +282,9 @@ absl::StatusOr<std::string> DatabaseRegistry::NoteDeleted(
   }
   RETURN_IF_ERROR(RunWith(*system_, kDeleteDatabase, {name}));
   RETURN_IF_ERROR(RunWith(*system_, kInsertRemoval, {name, incarnation}));
+  RETURN_IF_ERROR(RemovePausesOf(*system_, name));
   RETURN_IF_ERROR(transaction.Commit());
+  RETURN_IF_ERROR(LoadPauses());
   return incarnation;
 }
 
@@ -383,6 +386,30 @@ absl::Status DatabaseRegistry::LoadModels() {
 std::vector<Model> DatabaseRegistry::Models() const {
   absl::MutexLock lock(&mutex_);
   return models_;
+}
+
+absl::Status DatabaseRegistry::SetPause(const EmbeddingPause& pause,
+                                        bool paused) {
+  {
+    absl::MutexLock lock(&system_mutex_);
+    RETURN_IF_ERROR(paused ? StorePause(*system_, pause)
+                           : RemovePause(*system_, pause));
+    RETURN_IF_ERROR(LoadPauses());
+  }
+  if (!paused) pending_.Notify();
+  return absl::OkStatus();
+}
+
+absl::Status DatabaseRegistry::LoadPauses() {
+  ASSIGN_OR_RETURN(std::vector<EmbeddingPause> pauses, ReadPauses(*system_));
+  absl::MutexLock lock(&mutex_);
+  pauses_ = std::move(pauses);
+  return absl::OkStatus();
+}
+
+std::vector<EmbeddingPause> DatabaseRegistry::Pauses() const {
+  absl::MutexLock lock(&mutex_);
+  return pauses_;
 }
 
 void DatabaseRegistry::Tick() {

@@ -15,12 +15,14 @@
 #include "libs/clock/clock.h"
 #include "libs/sqlite/connection.h"
 #include "services/storage/database.h"
+#include "services/storage/embedding_pauses.h"
 #include "services/storage/storage_metrics.h"
 #include "services/storage/wait_list.h"
 
 namespace engram::storage {
 
-// Which databases there are, and which models schemas may name: system.db.
+// Which databases there are, which models schemas may name, and what is not
+// embedded for now: system.db.
 //
 // Thread-safe. A database that was returned lives as long as the registry: one
 // that is deleted is closed, and takes a few KB until then.
@@ -60,6 +62,13 @@ class DatabaseRegistry {
 
   // By name.
   std::vector<common::v1::Model> Models() const;
+
+  // Adds or removes a pause, and wakes those who wait for text if one ends.
+  // What it names is not checked.
+  absl::Status SetPause(const EmbeddingPause& pause, bool paused);
+
+  // By database, collection, provider.
+  std::vector<EmbeddingPause> Pauses() const;
 
   // Notified after each commit of any database, after Create and Delete.
   WaitList& commits() { return commits_; }
@@ -103,6 +112,7 @@ class DatabaseRegistry {
   Entry OpenDatabase(const std::string& name, const std::string& incarnation,
                      int64_t created_us);
   absl::Status LoadModels() ABSL_EXCLUSIVE_LOCKS_REQUIRED(system_mutex_);
+  absl::Status LoadPauses() ABSL_EXCLUSIVE_LOCKS_REQUIRED(system_mutex_);
 
   const std::string data_dir_;
   const Database::Options options_;
@@ -120,6 +130,7 @@ class DatabaseRegistry {
   mutable absl::Mutex mutex_;
   std::map<std::string, Entry, std::less<>> databases_ ABSL_GUARDED_BY(mutex_);
   std::vector<common::v1::Model> models_ ABSL_GUARDED_BY(mutex_);
+  std::vector<EmbeddingPause> pauses_ ABSL_GUARDED_BY(mutex_);
   // Closed.
   std::vector<std::unique_ptr<Database>> deleted_ ABSL_GUARDED_BY(mutex_);
 };

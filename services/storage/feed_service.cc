@@ -7,10 +7,12 @@
 #include "libs/rpc/reactors.h"
 #include "libs/rpc/read_ahead_stream.h"
 #include "libs/status/errors.h"
+#include "libs/status/grpc_status.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/feed.h"
 #include "services/storage/feed_scope.h"
 #include "services/storage/snapshot_reader.h"
+#include "services/storage/snapshot_stream.h"
 #include "services/storage/snapshot_token.h"
 
 namespace engram::storage {
@@ -26,38 +28,6 @@ constexpr int64_t kMostSkipped = 100'000;
 absl::Status Closed() {
   return absl::UnavailableError("the database is closed");
 }
-
-class SnapshotStream : public rpc::ReadAheadStream<v1::StreamSnapshotResponse> {
- public:
-  SnapshotStream(Database* database, rpc::ThreadPool* pool,
-                 SnapshotReader reader)
-      : database_(database), pool_(pool), reader_(std::move(reader)) {}
-
- private:
-  void Next(v1::StreamSnapshotResponse* response) override {
-    const absl::Status queued =
-        pool_->Submit([this, response] { Read(response); });
-    if (!queued.ok()) End(queued);
-  }
-
-  void Recycle(v1::StreamSnapshotResponse* response) override {
-    if (!response->has_records()) return response->Clear();
-    // Clear would free the records one by one, only to make new ones.
-    response->mutable_records()->Clear();
-  }
-
-  void Read(v1::StreamSnapshotResponse* response) {
-    if (database_->commits().stopped()) return End(Closed());
-    const absl::StatusOr<bool> has_more = reader_.Next(response);
-    if (!has_more.ok()) return End(has_more.status());
-    if (!*has_more) return End(absl::OkStatus());
-    Send();
-  }
-
-  Database* const database_;
-  rpc::ThreadPool* const pool_;
-  SnapshotReader reader_;
-};
 
 // Where a follower begins.
 struct FollowerStart {
@@ -196,14 +166,19 @@ absl::StatusOr<SnapshotReader> DecodeSnapshot(
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::StreamSnapshotResponse>*
-FeedService::StreamSnapshot(grpc::CallbackServerContext*,
-                            const v1::StreamSnapshotRequest* request) {
-  const auto fail = rpc::FailStream<v1::StreamSnapshotResponse>;
+grpc::ServerWriteReactor<grpc::ByteBuffer>* FeedService::StreamSnapshot(
+    grpc::CallbackServerContext*, const grpc::ByteBuffer* bytes) {
+  const auto fail = rpc::FailStream<grpc::ByteBuffer>;
+  grpc::ByteBuffer buffer = *bytes;
+  v1::StreamSnapshotRequest request;
+  const grpc::Status parsed =
+      grpc::SerializationTraits<v1::StreamSnapshotRequest>::Deserialize(
+          &buffer, &request);
+  if (!parsed.ok()) return fail(FromGrpcStatus(parsed));
   const absl::StatusOr<Database*> database =
-      registry_->Find(request->database());
+      registry_->Find(request.database());
   if (!database.ok()) return fail(database.status());
-  absl::StatusOr<SnapshotReader> reader = DecodeSnapshot(*database, *request);
+  absl::StatusOr<SnapshotReader> reader = DecodeSnapshot(*database, request);
   if (!reader.ok()) return fail(reader.status());
   return rpc::BeginStream(
       new SnapshotStream(*database, pool_, *std::move(reader)));

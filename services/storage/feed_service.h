@@ -9,16 +9,19 @@
 namespace engram::storage {
 
 // The RPC edge for followers; the proto says what each method promises.
-class FeedService : public v1::FeedService::CallbackService {
+class FeedService
+    : public v1::FeedService::WithRawCallbackMethod_StreamSnapshot<
+          v1::FeedService::CallbackService> {
  public:
   // All must outlive this object.
   FeedService(DatabaseRegistry* registry, rpc::ThreadPool* pool,
               const Clock* clock)
       : registry_(registry), pool_(pool), clock_(clock) {}
 
-  grpc::ServerWriteReactor<v1::StreamSnapshotResponse>* StreamSnapshot(
+  // Raw: its messages are encoded as they are read (snapshot_message.h).
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* StreamSnapshot(
       grpc::CallbackServerContext* context,
-      const v1::StreamSnapshotRequest* request) override;
+      const grpc::ByteBuffer* request) override;
   grpc::ServerWriteReactor<v1::WatchChangesResponse>* WatchChanges(
       grpc::CallbackServerContext* context,
       const v1::WatchChangesRequest* request) override;

@@ -273,6 +273,8 @@ void GroupCommitter::Publish(const WriteEffects& effects, size_t writes,
       static_cast<double>(effects.vectors_stored));
   metrics_->outbox_pending.Increment(
       static_cast<double>(effects.outbox_growth));
+  metrics_->embedding_failures.Increment(
+      static_cast<double>(effects.failures_growth));
   const int64_t wal_bytes = connection_->wal_bytes();
   metrics_->wal_bytes.Increment(
       static_cast<double>(wal_bytes - exported_wal_bytes_));

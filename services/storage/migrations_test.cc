@@ -74,6 +74,8 @@ INSTANTIATE_TEST_SUITE_P(
                            "SELECT count(*) FROM _databases JOIN _models", 1},
                       Dump{"system_v0002.sql", SystemMigrations,
                            "SELECT count(*) FROM _removals", 1},
+                      Dump{"system_v0003.sql", SystemMigrations,
+                           "SELECT count(*) FROM _pauses", 1},
                       Dump{"database_v0001.sql", DatabaseMigrations,
                            "SELECT value FROM _meta WHERE name = 'epoch'",
                            171}));

@@ -26,6 +26,9 @@ struct OldFile {
   int64_t schema_version;
   // The number that its next new field gets.
   int next_number;
+  // How many texts wait, and how many could not be embedded.
+  int64_t pending = 1;
+  int64_t failed = 0;
 };
 
 class OldFileTest : public ::testing::TestWithParam<OldFile> {
@@ -61,6 +64,7 @@ TEST_P(OldFileTest, ItsRecordsAreReadAndWritten) {
             GetParam().last_row + 1);
   ASSERT_OK(db_.WriteOne(R"({"collection": "notes", "delete": {"id": "b"}})"));
   EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _outbox"), 1);
+  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _failures"), 0);
 }
 
 TEST_P(OldFileTest, ItsFollowersGoOn) {
@@ -103,7 +107,8 @@ soft_delete: true
             R"("tags":["x","y"]})");
   // Vectors that exist stay, and so does what waits.
   EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _vectors_1"), 1);
-  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _outbox"), 1);
+  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _outbox"), GetParam().pending);
+  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _failures"), GetParam().failed);
   EXPECT_THAT(numbers("notes"), ElementsAre(1, 2, GetParam().next_number, 5));
   ASSERT_OK(db_.WriteOne(
       R"({"collection": "child", "create": {"fields": {"note": "a"}}})"));
@@ -128,7 +133,14 @@ INSTANTIATE_TEST_SUITE_P(
                               .sequence = 15,
                               .last_row = 4,
                               .schema_version = 2,
-                              .next_number = 7}));
+                              .next_number = 7},
+                      OldFile{.file = "database_v0005.sql",
+                              .sequence = 15,
+                              .last_row = 4,
+                              .schema_version = 2,
+                              .next_number = 7,
+                              .pending = 0,
+                              .failed = 1}));
 
 }  // namespace
 }  // namespace engram::storage

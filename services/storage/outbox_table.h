@@ -3,6 +3,7 @@
 #ifndef ENGRAM_SERVICES_STORAGE_OUTBOX_TABLE_H_
 #define ENGRAM_SERVICES_STORAGE_OUTBOX_TABLE_H_
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -22,14 +23,36 @@ absl::Status AddOutboxEntry(WriteTransaction& transaction, int64_t generation,
                             int64_t sequence);
 
 // Brings the outbox up to date with a record's new text. Returns true if the
-// text must be embedded: an entry was added, an earlier one of the record
-// replaced. False if its vectors, or the entry that waits, are of this text.
+// text must be embedded: an entry was added, an earlier one of the record, or
+// its failure, replaced. False if its vectors, the entry that waits or the
+// failure are of this text.
 absl::StatusOr<bool> UpdateOutboxEntry(WriteTransaction& transaction,
                                        const Generation& generation,
                                        int64_t row, const ContentHash& hash,
                                        int64_t sequence);
 
-// Removes the record's entry. Returns whether there was one.
+// An entry as a caller who leased it knows it.
+struct PendingEntry {
+  int64_t row = 0;
+  // How often it was tried without success.
+  int64_t attempts = 0;
+};
+
+// Finds the entry, if it is still of the text that has this hash.
+absl::StatusOr<std::optional<PendingEntry>> FindEntry(
+    WriteTransaction& transaction, int64_t entry, int64_t generation,
+    absl::string_view content_hash);
+
+// Notes that an entry was tried without success.
+absl::Status CountAttempt(WriteTransaction& transaction, int64_t entry);
+
+// Has a text that could not be embedded tried again: its failure becomes an
+// entry, which no position waits for.
+absl::Status RequeueFailure(WriteTransaction& transaction, int64_t generation,
+                            int64_t row);
+
+// Removes the record's entry, or its failure. Returns whether there was an
+// entry.
 absl::StatusOr<bool> RemoveOutboxEntry(WriteTransaction& transaction,
                                        int64_t generation, int64_t row);
 
@@ -42,12 +65,21 @@ absl::StatusOr<bool> HasVectorsOf(WriteTransaction& transaction,
 absl::StatusOr<bool> HasAnyVectors(WriteTransaction& transaction,
                                    const Generation& generation, int64_t row);
 
+// The vector of one chunk; borrowed.
+struct ChunkVector {
+  // Packed float32, little-endian.
+  absl::string_view vector;
+  // What the chunk is; only where the generation is chunked.
+  absl::string_view text_hash;
+  ChunkRange range;
+};
+
 // Stores a record's vectors in place of those that it has. `sequence` is that
 // of the VectorsStored change which the caller appends.
 absl::Status ReplaceVectors(WriteTransaction& transaction,
                             const Generation& generation, int64_t row,
                             int64_t sequence, absl::string_view content_hash,
-                            absl::Span<const std::string> chunks);
+                            absl::Span<const ChunkVector> chunks);
 
 // Gives a record's stored vectors the sequence of a later change.
 absl::Status RenumberVectors(WriteTransaction& transaction,

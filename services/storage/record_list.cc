@@ -15,6 +15,7 @@
 #include "services/storage/read_target.h"
 #include "services/storage/record_order.h"
 #include "services/storage/record_reader.h"
+#include "services/storage/record_select.h"
 #include "services/storage/request_fields.h"
 #include "services/storage/row_finder.h"
 
@@ -87,25 +88,9 @@ absl::StatusOr<List> DecodeList(const ReadTarget& target,
   return list;
 }
 
-// Adds the records of `rows` until the page is full; returns how many.
-absl::StatusOr<size_t> AddRecords(const std::vector<int64_t>& rows,
-                                  const List& list, RecordReader& reader,
-                                  Response* response) {
-  const size_t count =
-      std::min(rows.size(), static_cast<size_t>(list.page_size));
-  size_t bytes = 0;
-  for (size_t i = 0; i < count; ++i) {
-    if (bytes >= kPageBytes) return i;
-    v1::Record* record = response->add_records();
-    RETURN_IF_ERROR(reader.ReadByRow(rows[i], record));
-    bytes += record->ByteSizeLong();
-  }
-  return count;
-}
-
-// The token for what comes behind a record.
-absl::StatusOr<std::string> TokenAfter(int64_t row, const List& list,
-                                       const ReadTarget& target) {
+// The values of a record's keys.
+absl::StatusOr<std::vector<ColumnValue>> ReadKeys(int64_t row, const List& list,
+                                                  const ReadTarget& target) {
   ASSIGN_OR_RETURN(
       sqlite::Statement select,
       target.connection().Cached(absl::StrCat(
@@ -114,37 +99,61 @@ absl::StatusOr<std::string> TokenAfter(int64_t row, const List& list,
   select.BindInt(1, row);
   RETURN_IF_ERROR(select.Step().status());
   std::vector<ColumnValue> values;
+  values.reserve(select.column_count());
   for (int i = 0; i < select.column_count(); ++i) {
     values.push_back(ReadColumn(select, i));
   }
-  ASSIGN_OR_RETURN(const std::string last, EncodeKeyset(list.order, values));
+  return values;
+}
+
+// The token for what comes behind a record; empty if nothing does.
+absl::StatusOr<std::string> TokenAfter(int64_t row, const List& list,
+                                       const ReadTarget& target,
+                                       RowFinder& finder) {
+  ASSIGN_OR_RETURN(const std::vector<ColumnValue> keys,
+                   ReadKeys(row, list, target));
+  ASSIGN_OR_RETURN(const bool goes_on, finder.HasAfter(list.order, keys));
+  if (!goes_on) return std::string();
+  ASSIGN_OR_RETURN(const std::string last, EncodeKeyset(list.order, keys));
   return EncodePageToken(list.name, last);
 }
 
-absl::Status AddPage(const ReadTarget& target, const Request& request,
-                     const List& list, RowFinder& finder, RecordReader& reader,
+bool IsFull(const List& list, size_t bytes, const Response& response) {
+  return response.records_size() == list.page_size || bytes >= kPageBytes;
+}
+
+absl::Status AddSample(const List& list, RowFinder& finder,
+                       RecordReader& reader, Response* response) {
+  ASSIGN_OR_RETURN(const std::vector<int64_t> rows,
+                   finder.ByChance(static_cast<size_t>(list.page_size)));
+  size_t bytes = 0;
+  for (const int64_t row : rows) {
+    if (IsFull(list, bytes, *response)) break;
+    v1::Record* record = response->add_records();
+    RETURN_IF_ERROR(reader.ReadByRow(row, record));
+    bytes += record->ByteSizeLong();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AddPage(const ReadTarget& target, const List& list,
+                     RowFinder& finder, RecordReader& reader,
                      Response* response) {
-  const auto wanted = static_cast<size_t>(list.page_size);
-  if (request.random()) {
-    ASSIGN_OR_RETURN(const std::vector<int64_t> rows, finder.ByChance(wanted));
-    return AddRecords(rows, list, reader, response).status();
-  }
-  // One more than wanted tells whether there is a next page.
-  ASSIGN_OR_RETURN(
-      const std::vector<int64_t> rows,
-      finder.InOrder(list.order,
-                     list.after.has_value() ? &*list.after : nullptr,
-                     wanted + 1));
-  ASSIGN_OR_RETURN(const size_t added,
-                   AddRecords(rows, list, reader, response));
-  if (added < rows.size()) {
-    ASSIGN_OR_RETURN(*response->mutable_next_page_token(),
-                     TokenAfter(rows[added - 1], list, target));
-  }
-  if (request.reverse()) {
-    std::reverse(response->mutable_records()->pointer_begin(),
-                 response->mutable_records()->pointer_end());
-  }
+  size_t bytes = 0;
+  int64_t last_row = 0;
+  const auto add = [&](const sqlite::Statement& found) -> absl::StatusOr<bool> {
+    v1::Record* record = response->add_records();
+    RETURN_IF_ERROR(reader.Read(found, record));
+    bytes += record->ByteSizeLong();
+    last_row = found.Int(kRecordRow);
+    return !IsFull(list, bytes, *response);
+  };
+  RETURN_IF_ERROR(finder.InOrder(
+      list.order, list.after.has_value() ? &*list.after : nullptr,
+      static_cast<size_t>(list.page_size), reader.columns(), add));
+  if (!IsFull(list, bytes, *response)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(*response->mutable_next_page_token(),
+                   TokenAfter(last_row, list, target, finder));
   return absl::OkStatus();
 }
 
@@ -155,7 +164,17 @@ absl::Status FillResponse(const ReadTarget& target, const Request& request,
                    now_us);
   RecordReader reader(target.connection(), *target.collection, list.fields,
                       BodyOf(request.typed()), now_us);
-  RETURN_IF_ERROR(AddPage(target, request, list, finder, reader, response));
+  // At once, not step by step.
+  response->mutable_records()->Reserve(list.page_size);
+  if (request.random()) {
+    RETURN_IF_ERROR(AddSample(list, finder, reader, response));
+  } else {
+    RETURN_IF_ERROR(AddPage(target, list, finder, reader, response));
+  }
+  if (request.reverse()) {
+    std::reverse(response->mutable_records()->pointer_begin(),
+                 response->mutable_records()->pointer_end());
+  }
   if (request.with_total()) {
     ASSIGN_OR_RETURN(const int64_t total, finder.Count());
     response->set_total_size(total);

@@ -14,6 +14,7 @@
 #include "libs/status/status_macros.h"
 #include "services/storage/collection_table.h"
 #include "services/storage/order_by.h"
+#include "services/storage/request_fields.h"
 
 namespace engram::storage {
 namespace {
@@ -244,19 +245,15 @@ absl::StatusOr<std::string> EncodeKeyset(
 
 absl::StatusOr<std::vector<ColumnValue>> DecodeKeyset(const RecordOrder& order,
                                                       absl::string_view text) {
-  const absl::Status refused =
-      InvalidField("page_token",
-                   "is not a token that this list returned; leave it empty to "
-                   "start from the beginning");
   google::protobuf::ListValue list;
   if (!list.ParseFromArray(text.data(), static_cast<int>(text.size())) ||
       list.values_size() != static_cast<int>(order.size())) {
-    return refused;
+    return UnknownPageToken();
   }
   std::vector<ColumnValue> values;
   for (size_t i = 0; i < order.size(); ++i) {
     auto value = FromToken(order[i], list.values(static_cast<int>(i)));
-    if (!value.has_value()) return refused;
+    if (!value.has_value()) return UnknownPageToken();
     values.push_back(*std::move(value));
   }
   return values;

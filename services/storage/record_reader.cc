@@ -64,7 +64,11 @@ std::vector<int> DecodeMask(const Collection& collection,
   return places;
 }
 
-absl::Status RecordReader::Fill(const sqlite::Statement& select,
+std::string RecordReader::columns() const {
+  return RecordColumns(collection_, fields_);
+}
+
+absl::Status RecordReader::Read(const sqlite::Statement& select,
                                 v1::Record* record) {
   const absl::string_view id = select.Text(kRecordId);
   record->set_id(id.data(), id.size());
@@ -107,10 +111,11 @@ absl::Status RecordReader::FillTyped(const sqlite::Statement& select,
                                      v1::Record* record) {
   values_.clear();
   for (size_t i = 0; i < fields_.size(); ++i) {
-    values_.push_back(ReadColumn(select, kRecordColumns + static_cast<int>(i)));
+    values_.push_back(ViewColumn(select, kRecordColumns + static_cast<int>(i)));
   }
   return schema::EncodeTyped(collection_.spec, collection_.typed, fields_,
-                             values_, record->mutable_typed());
+                             absl::MakeConstSpan(values_),
+                             record->mutable_typed());
 }
 
 absl::StatusOr<bool> RecordReader::Find(sqlite::Statement& select,
@@ -129,21 +134,23 @@ absl::StatusOr<std::optional<int64_t>> RecordReader::ReadById(
   by_id_->Reset();
   ASSIGN_OR_RETURN(const bool found, Find(*by_id_, id));
   if (!found) return std::nullopt;
-  RETURN_IF_ERROR(Fill(*by_id_, record));
+  RETURN_IF_ERROR(Read(*by_id_, record));
   return by_id_->Int(kRecordRow);
 }
 
 absl::StatusOr<std::optional<int64_t>> RecordReader::ReadNewestById(
     absl::string_view id, v1::Record* record) {
+  const bool is_whole = fields_.size() == collection_.spec.fields.size();
   ASSIGN_OR_RETURN(
       sqlite::Statement select,
-      connection_.Cached(SelectNewestByIdSql(collection_, fields_)));
+      is_whole ? connection_.Cached(collection_.select_newest_by_id)
+               : connection_.Cached(SelectNewestByIdSql(collection_, fields_)));
   ASSIGN_OR_RETURN(const bool found, Find(select, id));
   const int version = kRecordColumns + static_cast<int>(fields_.size());
   if (!found || select.Int(version) != collection_.schema_version) {
     return std::nullopt;
   }
-  RETURN_IF_ERROR(Fill(select, record));
+  RETURN_IF_ERROR(Read(select, record));
   return select.Int(kRecordRow);
 }
 
@@ -155,7 +162,7 @@ absl::Status RecordReader::ReadByRow(int64_t row, v1::Record* record) {
   by_row_->Reset();
   by_row_->BindInt(1, row);
   ASSIGN_OR_RETURN(const bool found, by_row_->Step());
-  if (found) return Fill(*by_row_, record);
+  if (found) return Read(*by_row_, record);
   return absl::InternalError(
       absl::StrCat("collection \"", collection_.name(), "\" has no row ", row));
 }

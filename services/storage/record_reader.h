@@ -62,11 +62,16 @@ class RecordReader {
   // Reads the record of a row that was found in the same transaction.
   absl::Status ReadByRow(int64_t row, v1::Record* record);
 
+  // The columns that Read needs, as SQL.
+  std::string columns() const;
+
+  // Reads the record that `select` stands on, by the columns above.
+  absl::Status Read(const sqlite::Statement& select, v1::Record* record);
+
  private:
   // Binds and runs `select`, which has the columns and parameters of a lookup
   // by id.
   absl::StatusOr<bool> Find(sqlite::Statement& select, absl::string_view id);
-  absl::Status Fill(const sqlite::Statement& select, v1::Record* record);
   absl::Status FillFields(const sqlite::Statement& select, v1::Record* record);
   absl::Status FillTyped(const sqlite::Statement& select, v1::Record* record);
 
@@ -79,7 +84,7 @@ class RecordReader {
   std::optional<sqlite::Statement> by_id_;
   std::optional<sqlite::Statement> by_row_;
   // Of the record being read, for typed bodies.
-  std::vector<ColumnValue> values_;
+  std::vector<schema::FieldView> values_;
 };
 
 inline RecordReader::Body BodyOf(bool typed) {

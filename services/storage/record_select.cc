@@ -10,8 +10,18 @@ namespace {
 constexpr absl::string_view kSchemaVersion =
     ", (SELECT max(version) FROM _schema_migrations)";
 
-std::string Columns(const Collection& collection,
-                    const std::vector<int>& fields) {
+std::string FromById(const Collection& collection) {
+  return absl::StrCat(" FROM ", QuoteIdentifier(collection.name()),
+                      " WHERE id = ?2", LiveRecords(collection.spec, " AND "),
+                      collection.expires()
+                          ? " AND (_expires_us IS NULL OR _expires_us > ?1)"
+                          : "");
+}
+
+}  // namespace
+
+std::string RecordColumns(const Collection& collection,
+                          const std::vector<int>& fields) {
   // Most reads are of all: their text is there, and to make it from the fields
   // would take as long as to decode the record.
   if (fields.size() == collection.spec.fields.size()) return collection.columns;
@@ -25,31 +35,26 @@ std::string Columns(const Collection& collection,
   return sql;
 }
 
-std::string FromById(const Collection& collection) {
-  return absl::StrCat(" FROM ", QuoteIdentifier(collection.name()),
-                      " WHERE id = ?2", LiveRecords(collection.spec, " AND "),
-                      collection.expires()
-                          ? " AND (_expires_us IS NULL OR _expires_us > ?1)"
-                          : "");
-}
-
-}  // namespace
-
 std::string SelectByRowSql(const Collection& collection,
                            const std::vector<int>& fields) {
-  return absl::StrCat("SELECT ", Columns(collection, fields), " FROM ",
+  return absl::StrCat("SELECT ", RecordColumns(collection, fields), " FROM ",
                       QuoteIdentifier(collection.name()), " WHERE _row = ?");
 }
 
 std::string SelectByIdSql(const Collection& collection,
                           const std::vector<int>& fields) {
-  return absl::StrCat("SELECT ", Columns(collection, fields),
+  return absl::StrCat("SELECT ", RecordColumns(collection, fields),
                       FromById(collection));
 }
 
 std::string SelectNewestByIdSql(const Collection& collection,
                                 const std::vector<int>& fields) {
-  return absl::StrCat("SELECT ", Columns(collection, fields), kSchemaVersion,
+  return absl::StrCat("SELECT ", RecordColumns(collection, fields),
+                      kSchemaVersion, FromById(collection));
+}
+
+std::string SelectNewestByIdSql(const Collection& collection) {
+  return absl::StrCat("SELECT ", collection.columns, kSchemaVersion,
                       FromById(collection));
 }
 

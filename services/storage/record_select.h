@@ -24,7 +24,11 @@ enum RecordColumn {
   kRecordColumns,
 };
 
-// Row: those and the fields at `fields`, which are in the order of the schema.
+// Those and the fields at `fields`, which are in the order of the schema.
+std::string RecordColumns(const Collection& collection,
+                          const std::vector<int>& fields);
+
+// Row: the same.
 std::string SelectByRowSql(const Collection& collection,
                            const std::vector<int>& fields);
 
@@ -33,9 +37,11 @@ std::string SelectByRowSql(const Collection& collection,
 std::string SelectByIdSql(const Collection& collection,
                           const std::vector<int>& fields);
 
-// The same, with the file's schema version as one more column.
+// The same, with the file's schema version as one more column; and of every
+// field.
 std::string SelectNewestByIdSql(const Collection& collection,
                                 const std::vector<int>& fields);
+std::string SelectNewestByIdSql(const Collection& collection);
 
 }  // namespace engram::storage
 

@@ -68,17 +68,24 @@ class RecordStoreTest : public ::testing::Test {
                      docs()->typed.numbers[docs()->spec.FieldIndex("tags")],
                      " WHERE value = '", element, "'"));
   }
-  // Leases all text and stores a vector for each; returns the texts.
-  std::vector<std::string> Embed() {
-    LeaseRequest wanted = {.fingerprints = {"test"},
-                           .entries = 100,
-                           .bytes = 1 << 20,
-                           .now = database_.clock().Now(),
-                           .expire = database_.clock().Now() + absl::Hours(1)};
+  // Leases all text that waits.
+  v1::LeasePendingResponse Lease() {
+    const LeaseRequest wanted = {
+        .fingerprints = {"test"},
+        .now = database_.clock().Now(),
+        .expire = database_.clock().Now() + absl::Hours(1),
+        .lease_id = 1};
+    LeaseBudget budget = {.entries = 100, .bytes = 1 << 20};
     v1::LeasePendingResponse leased;
     auto reader = database_.database().AcquireReader();
     EXPECT_OK(reader.status());
-    EXPECT_OK(database_.database().outbox().Lease(**reader, wanted, leased));
+    EXPECT_OK(database_.database().outbox().Lease(
+        **reader, wanted, OutboxClass::kFresh, budget, leased));
+    return leased;
+  }
+  // Leases all text and stores a vector for each; returns the texts.
+  std::vector<std::string> Embed() {
+    const v1::LeasePendingResponse leased = Lease();
     std::vector<std::string> texts;
     for (const v1::OutboxEntry& entry : leased.entries()) {
       texts.push_back(entry.text());
@@ -197,17 +204,7 @@ TEST_F(RecordStoreTest, ARestoreTellsFollowersOfTheVectorsThatWereKept) {
 TEST_F(RecordStoreTest, TextOfAHiddenRecordIsNotEmbedded) {
   ASSERT_OK(database_.Apply({kVectors}));
   ASSERT_OK(Put("a", R"("title": "t")"));
-  LeaseRequest wanted = {.fingerprints = {"test"},
-                         .entries = 1,
-                         .bytes = 1 << 20,
-                         .now = database_.clock().Now(),
-                         .expire = database_.clock().Now() + absl::Hours(1)};
-  v1::LeasePendingResponse leased;
-  {
-    auto reader = database_.database().AcquireReader();
-    ASSERT_OK(reader.status());
-    ASSERT_OK(database_.database().outbox().Lease(**reader, wanted, leased));
-  }
+  const v1::LeasePendingResponse leased = Lease();
   ASSERT_EQ(leased.entries_size(), 1);
   ASSERT_OK(Delete("a"));
   EXPECT_EQ(Put(leased.entries(0)), v1::PutResult::OUTCOME_DROPPED);

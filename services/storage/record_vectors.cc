@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "libs/schema/vector_text.h"
 #include "libs/status/status_macros.h"
@@ -104,9 +105,13 @@ absl::Status StoreSupplied(WriteTransaction& transaction,
   for (const SuppliedVectors& sent : vectors) {
     if (sent.chunks.empty()) continue;
     const Generation& generation = collection.vectors[sent.field].generation;
+    std::vector<ChunkVector> chunks;
+    for (const std::string& chunk : sent.chunks) {
+      chunks.push_back({.vector = chunk});
+    }
     RETURN_IF_ERROR(ReplaceVectors(transaction, generation, record.row,
                                    transaction.log().head().sequence + 1,
-                                   HashOf(sent).bytes(), sent.chunks));
+                                   HashOf(sent).bytes(), chunks));
     RETURN_IF_ERROR(
         AppendStored(transaction, collection, record, generation.id));
   }

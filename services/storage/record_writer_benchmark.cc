@@ -182,15 +182,16 @@ void BM_LeaseAndPutVectors(benchmark::State& state) {
     state.PauseTiming();
     bench.Write(bench.NewRequest(256));
     state.ResumeTiming();
-    LeaseRequest wanted = {.fingerprints = {"bench"},
-                           .entries = 256,
-                           .bytes = 2 << 20,
-                           .now = absl::Now(),
-                           .expire = absl::Now() + absl::Minutes(1)};
+    const LeaseRequest wanted = {.fingerprints = {"bench"},
+                                 .now = absl::Now(),
+                                 .expire = absl::Now() + absl::Minutes(1),
+                                 .lease_id = 1};
+    LeaseBudget budget = {.entries = 256, .bytes = 2 << 20};
     v1::LeasePendingResponse leased;
     auto reader = database.AcquireReader();
     CheckOk(reader.status());
-    CheckOk(database.outbox().Lease(**reader, wanted, leased));
+    CheckOk(database.outbox().Lease(**reader, wanted, OutboxClass::kFresh,
+                                    budget, leased));
     FieldViolations violations;
     std::vector<CheckedPut> puts;
     for (const v1::OutboxEntry& entry : leased.entries()) {

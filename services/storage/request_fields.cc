@@ -47,6 +47,10 @@ absl::StatusOr<std::string> DecodePageToken(absl::string_view list,
       return std::string(last);
     }
   }
+  return UnknownPageToken();
+}
+
+absl::Status UnknownPageToken() {
   return InvalidField("page_token",
                       "is not a token that this list returned; leave it empty "
                       "to start from the beginning");

@@ -29,6 +29,9 @@ std::string EncodePageToken(absl::string_view list, absl::string_view last);
 absl::StatusOr<std::string> DecodePageToken(absl::string_view list,
                                             absl::string_view token);
 
+// `InvalidArgument`: no token of the list that was asked for.
+absl::Status UnknownPageToken();
+
 // Refuses a request_id that is too long; empty is fine.
 absl::Status CheckRequestId(absl::string_view request_id);
 

@@ -36,33 +36,63 @@ RowFinder::RowFinder(sqlite::Connection& connection,
       condition_(
           CompileCondition(collection, filter, Deleted::kHidden, now_us)) {}
 
-absl::StatusOr<std::vector<int64_t>> RowFinder::InOrder(
-    const RecordOrder& order, const std::vector<ColumnValue>* after,
-    size_t limit) {
-  std::vector<int64_t> rows;
+absl::Status RowFinder::InOrder(const RecordOrder& order,
+                                const std::vector<ColumnValue>* after,
+                                size_t limit, absl::string_view columns,
+                                Visitor visit) {
   if (after == nullptr) {
-    RETURN_IF_ERROR(AddPart(order, {}, limit, rows));
-    return rows;
+    return VisitPart(order, {}, limit, columns, visit).status();
   }
   for (const KeysetPart& part : RecordsAfter(order, *after)) {
-    RETURN_IF_ERROR(AddPart(order, part, limit, rows));
-    if (rows.size() == limit) break;
+    ASSIGN_OR_RETURN(limit, VisitPart(order, part, limit, columns, visit));
+    if (limit == 0) break;
   }
-  return rows;
+  return absl::OkStatus();
 }
 
-absl::Status RowFinder::AddPart(const RecordOrder& order,
-                                const KeysetPart& part, size_t limit,
-                                std::vector<int64_t>& rows) {
+absl::StatusOr<bool> RowFinder::HasAfter(
+    const RecordOrder& order, const std::vector<ColumnValue>& values) {
+  for (const KeysetPart& part : RecordsAfter(order, values)) {
+    ASSIGN_OR_RETURN(sqlite::Statement select,
+                     connection_.Cached(SelectPart(part)));
+    BindPart(select, part);
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (found) return true;
+  }
+  return false;
+}
+
+absl::StatusOr<size_t> RowFinder::VisitPart(const RecordOrder& order,
+                                            const KeysetPart& part,
+                                            size_t limit,
+                                            absl::string_view columns,
+                                            Visitor visit) {
+  // CROSS JOIN looks the rows up in the order in which they are found.
   ASSIGN_OR_RETURN(sqlite::Statement select,
                    connection_.Cached(absl::StrCat(
-                       "SELECT _row FROM ", table_, " WHERE ", condition_.sql,
-                       part.condition.empty() ? "" : " AND ", part.condition,
-                       OrderSql(order, part.first_key), " LIMIT ?")));
-  int next = BindAll(select, 1, condition_.parameters);
-  next = BindAll(select, next, part.parameters);
-  select.BindInt(next, static_cast<int64_t>(limit - rows.size()));
-  return ReadRows(select, rows);
+                       "SELECT ", columns, " FROM (", SelectPart(part),
+                       OrderSql(order, part.first_key), " LIMIT ?) CROSS JOIN ",
+                       table_, " ON _row = found")));
+  select.BindInt(BindPart(select, part), static_cast<int64_t>(limit));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool is_row, select.Step());
+    if (!is_row) return limit;
+    --limit;
+    ASSIGN_OR_RETURN(const bool goes_on, visit(select));
+    if (!goes_on) return 0;
+  }
+}
+
+std::string RowFinder::SelectPart(const KeysetPart& part) const {
+  return absl::StrCat("SELECT _row AS found FROM ", table_, " WHERE ",
+                      condition_.sql, part.condition.empty() ? "" : " AND ",
+                      part.condition);
+}
+
+int RowFinder::BindPart(sqlite::Statement& select,
+                        const KeysetPart& part) const {
+  const int next = BindAll(select, 1, condition_.parameters);
+  return BindAll(select, next, part.parameters);
 }
 
 absl::StatusOr<std::vector<int64_t>> RowFinder::ByChance(size_t count) {

@@ -23,6 +23,7 @@ namespace engram::storage {
 namespace {
 
 constexpr absl::string_view kCountOutbox = "SELECT count(*) FROM _outbox";
+constexpr absl::string_view kCountFailures = "SELECT count(*) FROM _failures";
 constexpr int kMaxDocuments = 1000;
 
 // Foreign keys are off while this lives: a table that others refer to can then
@@ -137,6 +138,8 @@ class SchemaApplier {
                          connection_, sqlite::Transaction::Kind::kWrite));
     ASSIGN_OR_RETURN(const std::vector<int64_t> counts, CountRows(Before()));
     ASSIGN_OR_RETURN(const int64_t outbox, connection_.QueryInt(kCountOutbox));
+    ASSIGN_OR_RETURN(const int64_t failures,
+                     connection_.QueryInt(kCountFailures));
     RETURN_IF_ERROR(RunSteps());
     RETURN_IF_ERROR(StoreChanges(connection_, plan_.changes, access_.now_us));
     RETURN_IF_ERROR(AppendChanges());
@@ -147,9 +150,12 @@ class SchemaApplier {
     RETURN_IF_ERROR(Validate(counts, collections));
     RETURN_IF_ERROR(Hook(static_cast<int>(plan_.steps.size()) + 1));
     ASSIGN_OR_RETURN(const int64_t pending, connection_.QueryInt(kCountOutbox));
+    ASSIGN_OR_RETURN(const int64_t failures_left,
+                     connection_.QueryInt(kCountFailures));
     RETURN_IF_ERROR(access_.Commit(transaction));
     access_.schema_version = plan_.base + 1;
     access_.effects.outbox_growth = pending - outbox;
+    access_.effects.failures_growth = failures_left - failures;
     access_.effects.has_new_entries = plan_.texts_to_embed > 0;
     return collections;
   }

@@ -376,6 +376,7 @@ class Differ {
     const schema::VectorFieldSpec& old =
         *change.before->spec.FindVector(field.name);
     if (old.supplied != field.supplied || old.metric != field.metric ||
+        old.chunking != field.chunking ||
         old.source.size() != field.source.size() ||
         before.generation.fingerprint != generation.fingerprint ||
         before.generation.dimensions != generation.dimensions) {

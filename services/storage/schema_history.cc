@@ -28,6 +28,9 @@ constexpr absl::string_view kDeleteOfCollection[] = {
     R"sql(
 DELETE FROM _outbox WHERE generation IN
   (SELECT generation FROM _generations WHERE collection = ?))sql",
+    R"sql(
+DELETE FROM _failures WHERE generation IN
+  (SELECT generation FROM _generations WHERE collection = ?))sql",
     "DELETE FROM _generations WHERE collection = ?",
     "DELETE FROM _fields WHERE collection = ?",
     "DELETE FROM _versions WHERE collection = ?",

@@ -327,6 +327,32 @@ vectors: {text: {source: [title], metric: dot}}
   EXPECT_FALSE(plan.destructive());
 }
 
+TEST_F(SchemaPlannerTest, TextsCutOtherwiseAreEmbeddedAgain) {
+  const auto with = [](absl::string_view chunking) {
+    return absl::StrCat(
+        "{collection: notes, fields: {title: {type: text}}, vectors: {text: "
+        "{source: [title], chunking: ",
+        chunking, "}}}");
+  };
+  Have({with("none")});
+  ASSERT_OK_AND_ASSIGN(const SchemaPlan plan, Plan({with("paragraphs")}));
+  EXPECT_THAT(Summaries(plan),
+              ElementsAre("notes: drop vectors \"text\"",
+                          "notes: embed vectors \"text\" with test/two "
+                          "(two-v1), chunked by paragraphs"));
+  EXPECT_THAT(plan.steps[1].sql,
+              ElementsAre(HasSubstr("text_hash BLOB NOT NULL")));
+  EXPECT_EQ(plan.texts_to_embed, 3);
+
+  Have({with("paragraphs")});
+  ASSERT_OK_AND_ASSIGN(const SchemaPlan same,
+                       Plan({with("{by: paragraphs, size: 256}")}));
+  EXPECT_EQ(same.texts_to_embed, 0);
+  ASSERT_OK_AND_ASSIGN(const SchemaPlan smaller,
+                       Plan({with("{by: paragraphs, size: 128}")}));
+  EXPECT_EQ(smaller.texts_to_embed, 3);
+}
+
 TEST_F(SchemaPlannerTest, ANewDefaultModelChangesNothingThatIsDeclared) {
   Have({kNotes});
   models_[0].set_is_default(false);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
@@ -15,29 +16,53 @@
 namespace engram::storage {
 namespace {
 
-// About what a record takes in a message beside its id and its vectors.
-constexpr size_t kRecordBytes = 48;
+// A message ends with the record that takes it beyond this: clients take 4 MiB.
+constexpr size_t kMostBytes = 2 * kSnapshotBytes;
+
+// Where most rows are of records that are gone.
+constexpr int64_t kMaxRows = 1 << 20;
 
 constexpr absl::string_view kCountRecords =
     "SELECT records FROM _collections WHERE collection = ?";
 
+// What is left of a range behind a row.
+std::optional<SnapshotRange> Behind(int64_t row, SnapshotRange range) {
+  range.after = row;
+  if (row == range.last) return std::nullopt;
+  return range;
+}
+
 }  // namespace
 
 absl::StatusOr<bool> SnapshotReader::Next(v1::StreamSnapshotResponse* message) {
-  if (ended_) return false;
-  if (!started_) {
-    RETURN_IF_ERROR(ReadStart(message->mutable_start()));
-    started_ = true;
+  if (step_ == Step::kOver) return false;
+  if (step_ == Step::kStart) {
+    step_ = Step::kRecords;
+    RETURN_IF_ERROR(Start(message->mutable_start()));
     return true;
   }
-  RETURN_IF_ERROR(ReadRecords(message->mutable_records()));
-  if (!message->records().records().empty()) return true;
-  ended_ = true;
-  RETURN_IF_ERROR(ReadEnd(message->mutable_end()));
+  while (true) {
+    const std::optional<SnapshotRange> range =
+        rest_.has_value() ? std::exchange(rest_, std::nullopt) : Take();
+    if (!range.has_value()) break;
+    ASSIGN_OR_RETURN(const SnapshotPart part, Read(*range));
+    Learn(part);
+    rest_ = part.rest;
+    if (part.empty) continue;
+    const SnapshotBytes& bytes = part.message;
+    if (message->ParseFromString(
+            absl::StrCat(bytes.head, bytes.records, bytes.values))) {
+      return true;
+    }
+    return absl::InternalError("a snapshot's message cannot be read");
+  }
+  step_ = Step::kOver;
+  message->Clear();
+  RETURN_IF_ERROR(End(message->mutable_end()));
   return true;
 }
 
-absl::Status SnapshotReader::ReadStart(v1::SnapshotStart* start) {
+absl::Status SnapshotReader::Start(v1::SnapshotStart* start) {
   if (resumed_.has_value()) {
     // Before the read below, so that no change can be pruned between the two
     // that the answer promises.
@@ -55,6 +80,7 @@ absl::Status SnapshotReader::ReadStart(v1::SnapshotStart* start) {
     RETURN_IF_ERROR(CheckSchema(resumed_->schema_version));
   }
   RETURN_IF_ERROR(ChooseCollections(reader));
+  RETURN_IF_ERROR(FindLastRows(reader));
   if (resumed_.has_value()) RETURN_IF_ERROR(Resume());
   start->set_position(token_.position.ToString());
   start->set_checksum(token_.checksum);
@@ -79,6 +105,7 @@ absl::Status SnapshotReader::Resume() {
   }
   token_ = *resumed_;
   next_ = found - collections_.begin();
+  after_ = token_.row;
   return absl::OkStatus();
 }
 
@@ -122,51 +149,77 @@ absl::StatusOr<int64_t> SnapshotReader::CountRecords(
   return records;
 }
 
-absl::Status SnapshotReader::ReadRecords(v1::SnapshotRecords* records) {
-  ASSIGN_OR_RETURN(const ReadView view, database_->BeginScan());
-  RETURN_IF_ERROR(CheckSchema(view.schema_version()));
-  while (next_ < collections_.size() && records->records().empty()) {
-    // Not at the end of the one before: that is where the token stands if no
-    // other follows.
-    if (token_.collection != collections_[next_]->id) {
-      token_.collection = collections_[next_]->id;
-      token_.row = 0;
-    }
-    ASSIGN_OR_RETURN(const bool is_full,
-                     scope_.view == FeedScope::View::kIndex
-                         ? ReadVectors(view.connection(), records)
-                         : ReadBodies(view.connection(), records));
-    records->set_collection(collections_[next_]->name());
-    // Once at its end a collection is not looked at again: beside one who
-    // writes all the time the snapshot would never end.
-    if (!is_full) ++next_;
+absl::Status SnapshotReader::FindLastRows(sqlite::Connection& reader) {
+  last_rows_.reserve(collections_.size());
+  for (const CollectionPtr& collection : collections_) {
+    ASSIGN_OR_RETURN(const int64_t row,
+                     reader.QueryInt(collection->select_last_row));
+    last_rows_.push_back(row);
   }
-  records->set_resume_token(token_.Encode());
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> SnapshotReader::ReadVectors(sqlite::Connection& reader,
-                                                 v1::SnapshotRecords* records) {
-  const Collection& collection = *collections_[next_];
+std::optional<SnapshotRange> SnapshotReader::Take() {
+  while (next_ < collections_.size() && after_ >= last_rows_[next_]) {
+    ++next_;
+    after_ = 0;
+  }
+  if (next_ == collections_.size()) return std::nullopt;
+  const int64_t last = std::min(last_rows_[next_], after_ + rows_a_message_);
+  return SnapshotRange{
+      .collection = next_, .after = std::exchange(after_, last), .last = last};
+}
+
+absl::StatusOr<SnapshotPart> SnapshotReader::Read(const SnapshotRange& range,
+                                                  std::string spare) const {
+  const Collection& collection = *collections_[range.collection];
+  ASSIGN_OR_RETURN(const ReadView view, database_->BeginScan());
+  RETURN_IF_ERROR(CheckSchema(view.schema_version()));
+  const bool has_vectors = scope_.view == FeedScope::View::kIndex;
+  // Room at once, not step by step.
+  if (has_vectors && !collection.vectors.empty()) spare.reserve(kSnapshotBytes);
+  SnapshotRecordsWriter records(std::move(spare));
+  SnapshotPart part;
+  ASSIGN_OR_RETURN(part.rest,
+                   has_vectors ? ReadVectors(view.connection(), range, records)
+                               : ReadBodies(view.connection(), range, records));
+  SnapshotToken token = token_;
+  token.collection = collection.id;
+  token.row = part.rest.has_value() ? part.rest->after : range.last;
+  part.empty = records.empty();
+  part.message = std::move(records).Finish(collection.name(), token.Encode());
+  return part;
+}
+
+void SnapshotReader::Learn(const SnapshotPart& part) {
+  const size_t bytes = part.message.records.size() + part.message.values.size();
+  if (part.rest.has_value()) {
+    rows_a_message_ = std::max<int64_t>(rows_a_message_ / 2, 1);
+  } else if (bytes < kSnapshotBytes / 2) {
+    rows_a_message_ = std::min(rows_a_message_ * 2, kMaxRows);
+  }
+}
+
+absl::StatusOr<std::optional<SnapshotRange>> SnapshotReader::ReadVectors(
+    sqlite::Connection& reader, const SnapshotRange& range,
+    SnapshotRecordsWriter& records) const {
+  const Collection& collection = *collections_[range.collection];
   std::vector<VectorCursor> cursors;
   for (const VectorField& field : collection.vectors) {
     ASSIGN_OR_RETURN(
         VectorCursor cursor,
-        VectorCursor::Begin(reader, field.generation, token_.row + 1));
+        VectorCursor::Begin(reader, field.generation, range.after + 1));
     cursors.push_back(std::move(cursor));
   }
-  std::string* const values = records->mutable_values();
-  // Once, not step by step.
-  if (!cursors.empty()) values->reserve(kSnapshotBytes + kSnapshotBytes / 8);
   ASSIGN_OR_RETURN(sqlite::Statement scan, reader.Cached(collection.scan));
-  scan.BindInt(1, token_.row);
-  int64_t bytes = 0;
-  while (bytes < kSnapshotBytes) {
+  scan.BindInt(1, range.after);
+  scan.BindInt(2, range.last);
+  while (true) {
     ASSIGN_OR_RETURN(const bool found, scan.Step());
-    if (!found) return false;
-    token_.row = scan.Int(0);
-    v1::SnapshotRecord* const record = records->add_records();
-    record->set_row(token_.row);
+    if (!found) return std::nullopt;
+    const int64_t row = scan.Int(0);
+    v1::SnapshotRecord* const record = records.NewRecord();
+    record->set_row(row);
     const absl::string_view id = scan.Text(1);
     record->set_id(id.data(), id.size());
     record->set_sequence(scan.Int(2));
@@ -175,34 +228,33 @@ absl::StatusOr<bool> SnapshotReader::ReadVectors(sqlite::Connection& reader,
           google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
               scan.Int(3));
     }
-    const size_t packed = values->size();
     for (VectorCursor& cursor : cursors) {
-      RETURN_IF_ERROR(cursor.Read(token_.row, record, values));
+      RETURN_IF_ERROR(cursor.Read(row, record, records.values()));
     }
-    bytes += static_cast<int64_t>(kRecordBytes + id.size() + values->size() -
-                                  packed);
+    records.AddRecord();
+    if (records.size() >= kMostBytes) return Behind(row, range);
   }
-  return true;
 }
 
-absl::StatusOr<bool> SnapshotReader::ReadBodies(sqlite::Connection& reader,
-                                                v1::SnapshotRecords* records) {
-  const Collection& collection = *collections_[next_];
+absl::StatusOr<std::optional<SnapshotRange>> SnapshotReader::ReadBodies(
+    sqlite::Connection& reader, const SnapshotRange& range,
+    SnapshotRecordsWriter& records) const {
+  const Collection& collection = *collections_[range.collection];
   const int64_t now_us = database_->now_us();
   FeedRecords bodies(reader, scope_.body);
   ASSIGN_OR_RETURN(sqlite::Statement scan,
                    reader.Cached(collection.scan_records));
-  scan.BindInt(1, token_.row);
-  int64_t bytes = 0;
-  while (bytes < kSnapshotBytes) {
+  scan.BindInt(1, range.after);
+  scan.BindInt(2, range.last);
+  while (true) {
     ASSIGN_OR_RETURN(const bool found, scan.Step());
-    if (!found) return false;
+    if (!found) return std::nullopt;
     bodies.Scan(scan);
-    token_.row = bodies.row().row;
+    const int64_t row = bodies.row().row;
     // Nobody sees it any more.
     if (bodies.row().HasExpiredAt(now_us)) continue;
-    v1::SnapshotRecord* const record = records->add_records();
-    record->set_row(token_.row);
+    v1::SnapshotRecord* const record = records.NewRecord();
+    record->set_row(row);
     record->set_id(bodies.row().id);
     record->set_sequence(bodies.row().sequence);
     RETURN_IF_ERROR(bodies.Fill(collection, record->mutable_record()));
@@ -211,12 +263,12 @@ absl::StatusOr<bool> SnapshotReader::ReadBodies(sqlite::Connection& reader,
         !collection.spec.expire->sliding) {
       *record->mutable_expire_time() = record->record().expire_time();
     }
-    bytes += static_cast<int64_t>(record->ByteSizeLong());
+    records.AddRecord();
+    if (records.size() >= kMostBytes) return Behind(row, range);
   }
-  return true;
 }
 
-absl::Status SnapshotReader::ReadEnd(v1::SnapshotEnd* end) {
+absl::Status SnapshotReader::End(v1::SnapshotEnd* end) const {
   ASSIGN_OR_RETURN(ReadPool::Lease reader, database_->AcquireReader());
   ASSIGN_OR_RETURN(const LogHead head, ReadHead(*reader, database_->epoch()));
   end->set_position(database_->PositionAt(head.sequence).ToString());

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -13,16 +14,39 @@
 #include "services/storage/catalog.h"
 #include "services/storage/database.h"
 #include "services/storage/feed_scope.h"
+#include "services/storage/snapshot_message.h"
 #include "services/storage/snapshot_token.h"
 
 namespace engram::storage {
 
-// A message of records ends with the one that takes it beyond this.
-inline constexpr int64_t kSnapshotBytes = 512 << 10;
+// What a message of records is meant to have.
+inline constexpr size_t kSnapshotBytes = 512 << 10;
 
-// Reads a database's content, message by message, each in a short transaction
-// of its own, so that the write-ahead log is held by none between them. Not
-// thread-safe.
+// Some rows of a collection, for one message.
+struct SnapshotRange {
+  // The collection's place in the snapshot.
+  size_t collection = 0;
+  // Behind `after`, up to `last`.
+  int64_t after = 0;
+  int64_t last = 0;
+};
+
+// What was read of a range.
+struct SnapshotPart {
+  // The message; no records, no message.
+  SnapshotBytes message;
+  bool empty = false;
+  // What is left of the range where the message grew too large: to be read
+  // before any range behind it.
+  std::optional<SnapshotRange> rest;
+};
+
+// Reads a database's content in messages, each in a short transaction of its
+// own, so that the write-ahead log is held by none between them.
+//
+// First Start, then Read for each range that Take returns, last End. Reads may
+// run side by side, in any threads, and beside Take; all else is one after the
+// other.
 class SnapshotReader {
  public:
   // `database` must outlive this object. Goes on after `token`, if there is
@@ -31,39 +55,63 @@ class SnapshotReader {
                  std::optional<SnapshotToken> token = std::nullopt)
       : database_(database), scope_(std::move(scope)), resumed_(token) {}
 
-  // Reads the next message into `message`, an empty one; false after the last.
-  //
-  // `Aborted`, reason `SCHEMA_CHANGED`, if a schema was applied since the first
-  // message. Of the first message: `InvalidArgument` if the token is another
-  // snapshot's, `OutOfRange` as CheckFollower if its changes are not kept any
-  // more, `NotFound` if there is no collection of a name that is asked for.
+  // `InvalidArgument` if the token is another snapshot's, `OutOfRange` as
+  // CheckFollower if its changes are not kept any more, `NotFound` if there is
+  // no collection of a name that is asked for, `Aborted` as Read.
+  absl::Status Start(v1::SnapshotStart* start);
+
+  // The next rows to read; nothing when all are taken. Rows that came after
+  // Start are left to the changes: beside one who writes all the time the
+  // snapshot would never end.
+  std::optional<SnapshotRange> Take();
+
+  // Reads the records of a range; the message's values use the memory of
+  // `spare`. `Aborted`, reason `SCHEMA_CHANGED`, if a schema was applied since
+  // the start.
+  absl::StatusOr<SnapshotPart> Read(const SnapshotRange& range,
+                                    std::string spare = "") const;
+
+  // Learns from a message how many rows Take should return.
+  void Learn(const SnapshotPart& part);
+
+  absl::Status End(v1::SnapshotEnd* end) const;
+
+  // One message after the other, of all of the above: reads the next into
+  // `message`; false after the last.
   absl::StatusOr<bool> Next(v1::StreamSnapshotResponse* message);
 
  private:
-  absl::Status ReadStart(v1::SnapshotStart* start);
   // Finds where the token stands.
   absl::Status Resume();
   absl::Status CheckSchema(int64_t schema_version) const;
   absl::Status ChooseCollections(sqlite::Connection& reader);
+  absl::Status FindLastRows(sqlite::Connection& reader);
   absl::StatusOr<int64_t> CountRecords(sqlite::Connection& reader) const;
-  // Leaves `records` empty at the end of the last collection.
-  absl::Status ReadRecords(v1::SnapshotRecords* records);
-  // Add records of the present collection; true if the message is full.
-  absl::StatusOr<bool> ReadVectors(sqlite::Connection& reader,
-                                   v1::SnapshotRecords* records);
-  absl::StatusOr<bool> ReadBodies(sqlite::Connection& reader,
-                                  v1::SnapshotRecords* records);
-  absl::Status ReadEnd(v1::SnapshotEnd* end);
+  // Add records of the range; return what is left of it.
+  absl::StatusOr<std::optional<SnapshotRange>> ReadVectors(
+      sqlite::Connection& reader, const SnapshotRange& range,
+      SnapshotRecordsWriter& records) const;
+  absl::StatusOr<std::optional<SnapshotRange>> ReadBodies(
+      sqlite::Connection& reader, const SnapshotRange& range,
+      SnapshotRecordsWriter& records) const;
 
   Database* const database_;
   const FeedScope scope_;
   const std::optional<SnapshotToken> resumed_;
-  bool started_ = false;
-  bool ended_ = false;
-  // Where the scan stands; its collection is collections_[next_].
+  // Where the snapshot begins.
   SnapshotToken token_;
   std::vector<CollectionPtr> collections_;
+  // By place; what is read ends there.
+  std::vector<int64_t> last_rows_;
+  int64_t rows_a_message_ = 64;
+  // What Take returns next.
   size_t next_ = 0;
+  int64_t after_ = 0;
+
+  // Of Next.
+  enum class Step { kStart, kRecords, kOver };
+  Step step_ = Step::kStart;
+  std::optional<SnapshotRange> rest_;
 };
 
 }  // namespace engram::storage

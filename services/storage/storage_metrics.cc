@@ -83,6 +83,9 @@ StorageMetrics::StorageMetrics(prometheus::Registry& registry)
                      "Entries that went because their cache was full.")),
       outbox_pending(AddGauge(registry, "engram_storage_outbox_pending",
                               "Texts that wait to be embedded.")),
+      embedding_failures(AddGauge(registry, "engram_storage_embedding_failures",
+                                  "Texts that could not be embedded, until "
+                                  "they are changed or tried again.")),
       wal_bytes(AddGauge(registry, "engram_storage_wal_bytes",
                          "Bytes in write-ahead logs.")),
       change_log_bytes(AddGauge(

@@ -40,6 +40,8 @@ struct StorageMetrics {
   prometheus::Counter& cache_evictions;
   // Texts that wait to be embedded.
   prometheus::Gauge& outbox_pending;
+  // Texts that could not be embedded.
+  prometheus::Gauge& embedding_failures;
   // Bytes in write-ahead logs.
   prometheus::Gauge& wal_bytes;
   // Bytes of changes that are kept, images included.

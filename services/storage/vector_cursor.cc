@@ -26,7 +26,7 @@ absl::StatusOr<VectorCursor> VectorCursor::Begin(sqlite::Connection& connection,
   ASSIGN_OR_RETURN(sqlite::Statement pending, connection.Cached(kScanPending));
   pending.BindInt(1, generation.id);
   pending.BindInt(2, row);
-  VectorCursor cursor(generation.id, std::move(vectors), std::move(pending));
+  VectorCursor cursor(generation, std::move(vectors), std::move(pending));
   RETURN_IF_ERROR(cursor.NextVector());
   RETURN_IF_ERROR(cursor.NextPending());
   return cursor;
@@ -46,6 +46,11 @@ absl::Status VectorCursor::Read(int64_t row, v1::SnapshotRecord* record,
       // From SQLite's page, with no copy between.
       const absl::string_view vector = vectors_.Blob(2);
       values->append(vector.data(), vector.size());
+      if (chunked_) {
+        common::v1::TextRange& range = *stored.add_ranges();
+        range.set_begin(vectors_.Int(3));
+        range.set_end(vectors_.Int(4));
+      }
       ++chunks;
       RETURN_IF_ERROR(NextVector());
     } while (key_ < VectorKey(row + 1, 0));

@@ -30,9 +30,10 @@ class VectorCursor {
                     std::string* values);
 
  private:
-  VectorCursor(int64_t generation, sqlite::Statement vectors,
+  VectorCursor(const Generation& generation, sqlite::Statement vectors,
                sqlite::Statement pending)
-      : generation_(generation),
+      : generation_(generation.id),
+        chunked_(generation.chunked),
         vectors_(std::move(vectors)),
         pending_(std::move(pending)) {}
 
@@ -40,6 +41,7 @@ class VectorCursor {
   absl::Status NextPending();
 
   int64_t generation_;
+  bool chunked_;
   sqlite::Statement vectors_;
   sqlite::Statement pending_;
   // What the statements are at.

@@ -21,6 +21,10 @@ class VectorService : public v1::VectorService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::LeasePendingRequest* request,
       v1::LeasePendingResponse* response) override;
+  grpc::ServerUnaryReactor* ExtendLease(
+      grpc::CallbackServerContext* context,
+      const v1::ExtendLeaseRequest* request,
+      v1::ExtendLeaseResponse* response) override;
   grpc::ServerUnaryReactor* PutVectors(
       grpc::CallbackServerContext* context,
       const v1::PutVectorsRequest* request,
@@ -29,6 +33,32 @@ class VectorService : public v1::VectorService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::GetCoverageRequest* request,
       v1::GetCoverageResponse* response) override;
+  grpc::ServerUnaryReactor* ReportFailure(
+      grpc::CallbackServerContext* context,
+      const v1::ReportFailureRequest* request,
+      v1::ReportFailureResponse* response) override;
+  grpc::ServerUnaryReactor* ListFailures(
+      grpc::CallbackServerContext* context,
+      const v1::ListFailuresRequest* request,
+      v1::ListFailuresResponse* response) override;
+  grpc::ServerUnaryReactor* RetryFailures(
+      grpc::CallbackServerContext* context,
+      const v1::RetryFailuresRequest* request,
+      v1::RetryFailuresResponse* response) override;
+  grpc::ServerUnaryReactor* GetVectors(
+      grpc::CallbackServerContext* context,
+      const v1::GetVectorsRequest* request,
+      v1::GetVectorsResponse* response) override;
+  grpc::ServerUnaryReactor* GetBacklog(
+      grpc::CallbackServerContext* context,
+      const v1::GetBacklogRequest* request,
+      v1::GetBacklogResponse* response) override;
+  grpc::ServerUnaryReactor* SetPause(grpc::CallbackServerContext* context,
+                                     const v1::SetPauseRequest* request,
+                                     v1::SetPauseResponse* response) override;
+  grpc::ServerUnaryReactor* GetUsage(grpc::CallbackServerContext* context,
+                                     const v1::GetUsageRequest* request,
+                                     v1::GetUsageResponse* response) override;
 
  private:
   DatabaseRegistry* const registry_;

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -17,12 +18,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little,
               "vectors travel and are stored little-endian");
-
-constexpr absl::string_view kSelectEntry = R"sql(
-SELECT row FROM _outbox
-WHERE entry = ? AND generation = ? AND content_hash = ?)sql";
-constexpr absl::string_view kDeleteEntry =
-    "DELETE FROM _outbox WHERE entry = ?";
 
 // Returns what is wrong with a vector, or nothing.
 std::optional<std::string> FindVectorProblem(absl::string_view bytes,
@@ -58,26 +53,35 @@ void Normalize(std::string& bytes) {
   std::memcpy(bytes.data(), values.data(), bytes.size());
 }
 
+// Reads what a chunk of a chunked generation is.
+void CheckText(const v1::ChunkText& text, absl::string_view path,
+               CheckedChunk& chunk, FieldViolations& violations) {
+  constexpr size_t kHashBytes = 32;
+  if (text.hash().size() != kHashBytes) {
+    violations.Add(absl::StrCat(path, ".hash"),
+                   absl::StrCat("has ", text.hash().size(),
+                                " bytes; a SHA-256 has ", kHashBytes));
+  }
+  chunk.text_hash = text.hash();
+  chunk.range = {text.range().begin(), text.range().end()};
+  if (chunk.range.begin < 0 || chunk.range.end <= chunk.range.begin) {
+    violations.Add(
+        absl::StrCat(path, ".range"),
+        absl::StrCat("goes from ", chunk.range.begin, " to ", chunk.range.end,
+                     "; give the place of a text that is not empty"));
+  }
+}
+
 // Returns the row whose text was embedded, or nothing if the entry is gone.
 absl::StatusOr<std::optional<int64_t>> TakeEntry(WriteTransaction& transaction,
                                                  const CheckedPut& put) {
-  int64_t row = 0;
-  {
-    ASSIGN_OR_RETURN(sqlite::Statement select,
-                     transaction.connection().Cached(kSelectEntry));
-    select.BindInt(1, put.entry);
-    select.BindInt(2, put.generation);
-    select.BindBlob(3, put.content_hash);
-    ASSIGN_OR_RETURN(const bool found, select.Step());
-    if (!found) return std::nullopt;
-    row = select.Int(0);
-  }
-  ASSIGN_OR_RETURN(sqlite::Statement remove,
-                   transaction.connection().Cached(kDeleteEntry));
-  remove.BindInt(1, put.entry);
-  RETURN_IF_ERROR(remove.Run());
-  --transaction.effects().outbox_growth;
-  return row;
+  ASSIGN_OR_RETURN(
+      const std::optional<PendingEntry> entry,
+      FindEntry(transaction, put.entry, put.generation, put.content_hash));
+  if (!entry.has_value()) return std::nullopt;
+  RETURN_IF_ERROR(
+      RemoveOutboxEntry(transaction, put.generation, entry->row).status());
+  return entry->row;
 }
 
 absl::StatusOr<std::string> ReadId(WriteTransaction& transaction,
@@ -90,6 +94,70 @@ absl::StatusOr<std::string> ReadId(WriteTransaction& transaction,
   if (!found) return absl::DataLossError("an outbox entry without a record");
   return std::string(select.Text(0));
 }
+
+// The vectors of a put, those that storage has among them.
+class PutVectors {
+ public:
+  // Not to be copied: chunks_ points into stored_.
+  PutVectors(PutVectors&&) = default;
+
+  // Reads what `put`, which must outlive this object, refers to.
+  static absl::StatusOr<PutVectors> Resolve(WriteTransaction& transaction,
+                                            const Generation& generation,
+                                            int64_t row,
+                                            const CheckedPut& put) {
+    PutVectors result(put);
+    RETURN_IF_ERROR(result.ReadStored(transaction, generation, row));
+    for (size_t i = 0; i < put.chunks.size(); ++i) {
+      const CheckedChunk& chunk = put.chunks[i];
+      absl::string_view vector = chunk.vector;
+      if (vector.empty()) {
+        const std::optional<std::string>& stored =
+            result.stored_[chunk.text_hash];
+        if (!stored.has_value()) {
+          return absl::InvalidArgumentError(absl::StrCat(
+              "entry ", put.entry, ": chunk ", i,
+              " has no vector, and none of its text is stored; send it"));
+        }
+        vector = *stored;
+      }
+      result.chunks_.push_back({.vector = vector,
+                                .text_hash = chunk.text_hash,
+                                .range = chunk.range});
+    }
+    return result;
+  }
+
+  absl::Span<const ChunkVector> chunks() const { return chunks_; }
+
+ private:
+  explicit PutVectors(const CheckedPut& put) {
+    for (const CheckedChunk& chunk : put.chunks) {
+      if (chunk.vector.empty()) stored_[chunk.text_hash];
+    }
+  }
+
+  absl::Status ReadStored(WriteTransaction& transaction,
+                          const Generation& generation, int64_t row) {
+    if (stored_.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(sqlite::Statement select,
+                     transaction.connection().Cached(generation.select_texts));
+    select.BindInt(1, VectorKey(row, 0));
+    select.BindInt(2, VectorKey(row, kMaxChunks - 1));
+    while (true) {
+      ASSIGN_OR_RETURN(const bool found, select.Step());
+      if (!found) return absl::OkStatus();
+      const auto wanted = stored_.find(std::string(select.Blob(0)));
+      if (wanted != stored_.end()) {
+        wanted->second = std::string(select.Blob(1));
+      }
+    }
+  }
+
+  // By the hash of their texts; nodes, as chunks_ points into them.
+  std::map<std::string, std::optional<std::string>> stored_;
+  std::vector<ChunkVector> chunks_;
+};
 
 // Returns the sequence of the change, or nothing if the put was dropped.
 absl::StatusOr<std::optional<int64_t>> WriteOne(WriteTransaction& transaction,
@@ -105,9 +173,11 @@ absl::StatusOr<std::optional<int64_t>> WriteOne(WriteTransaction& transaction,
       FieldOfGeneration(*collection, put.generation).generation;
   ASSIGN_OR_RETURN(const std::string id,
                    ReadId(transaction, *collection, *row));
+  ASSIGN_OR_RETURN(const PutVectors vectors,
+                   PutVectors::Resolve(transaction, generation, *row, put));
   RETURN_IF_ERROR(ReplaceVectors(transaction, generation, *row,
                                  transaction.log().head().sequence + 1,
-                                 put.content_hash, put.chunks));
+                                 put.content_hash, vectors.chunks()));
   v1::VectorsStored payload;
   payload.set_generation(put.generation);
   ASSIGN_OR_RETURN(
@@ -133,15 +203,36 @@ CheckedPut CheckPut(const Catalog& catalog, const v1::VectorPut& put,
   }
   if (collection == nullptr) return checked;
   const VectorField& field = FieldOfGeneration(*collection, put.generation());
+  const Generation& generation = field.generation;
+  const int texts = generation.chunked ? put.chunks_size() : 0;
+  if (put.texts_size() != texts) {
+    violations.Add(absl::StrCat(path, ".texts"),
+                   absl::StrCat("has ", put.texts_size(),
+                                " entries; vector field \"", field.name,
+                                generation.chunked
+                                    ? "\" is chunked: give one for each chunk"
+                                    : "\" is not chunked: give none"));
+    return checked;
+  }
   for (int i = 0; i < put.chunks_size(); ++i) {
-    const std::optional<std::string> problem =
-        FindVectorProblem(put.chunks(i).values(), field.generation);
-    if (problem.has_value()) {
-      violations.Add(absl::StrCat(path, ".chunks[", i, "].values"), *problem);
+    CheckedChunk& chunk = checked.chunks.emplace_back();
+    chunk.vector = put.chunks(i).values();
+    chunk.text_hash = put.content_hash();
+    if (generation.chunked) {
+      CheckText(put.texts(i), absl::StrCat(path, ".texts[", i, "]"), chunk,
+                violations);
+    }
+    if (chunk.vector.empty() &&
+        (generation.chunked || put.chunks_size() == 1)) {
       continue;
     }
-    std::string& chunk = checked.chunks.emplace_back(put.chunks(i).values());
-    if (field.metric == schema::Metric::kCosine) Normalize(chunk);
+    const std::optional<std::string> problem =
+        FindVectorProblem(chunk.vector, generation);
+    if (problem.has_value()) {
+      violations.Add(absl::StrCat(path, ".chunks[", i, "].values"), *problem);
+    } else if (field.metric == schema::Metric::kCosine) {
+      Normalize(chunk.vector);
+    }
   }
   return checked;
 }

@@ -15,14 +15,24 @@ namespace engram::storage {
 
 inline constexpr int kMaxPuts = 4096;
 
+// One chunk of a put.
+struct CheckedChunk {
+  // Packed float32, little-endian; of unit length where the metric is cosine,
+  // unless all components are 0. Empty stands for the stored vector of the same
+  // text.
+  std::string vector;
+  // Of what was embedded.
+  std::string text_hash;
+  // Only where the generation is chunked.
+  ChunkRange range;
+};
+
 // The vectors of one outbox entry, checked.
 struct CheckedPut {
   int64_t entry = 0;
   int64_t generation = 0;
   std::string content_hash;
-  // Packed float32, little-endian; of unit length where the metric is cosine,
-  // unless all components are 0.
-  std::vector<std::string> chunks;
+  std::vector<CheckedChunk> chunks;
 };
 
 // Checks one put against its generation, if the database has it (else it will
@@ -34,6 +44,7 @@ CheckedPut CheckPut(const Catalog& catalog, const v1::VectorPut& put,
 // Stores the vectors and their changes, and removes the outbox entries, within
 // `transaction`. A put whose entry is gone, or of another text, is dropped: so
 // a repeat stores nothing. Returns one result a put in `results`.
+// `InvalidArgument` for a chunk without a vector whose text has none stored.
 absl::Status WriteVectors(WriteTransaction& transaction,
                           absl::string_view database, const Catalog& catalog,
                           const std::vector<CheckedPut>& puts,

@@ -38,6 +38,7 @@ void WriteEffects::Add(const WriteEffects& other) {
   records_written += other.records_written;
   vectors_stored += other.vectors_stored;
   outbox_growth += other.outbox_growth;
+  failures_growth += other.failures_growth;
   has_new_entries |= other.has_new_entries;
   for (const auto& [collection, growth] : other.cache_bytes) {
     cache_bytes[collection] += growth;

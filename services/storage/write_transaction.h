@@ -25,6 +25,8 @@ struct WriteEffects {
   int64_t vectors_stored = 0;
   // By how much the outbox grew.
   int64_t outbox_growth = 0;
+  // By how many there are more texts that could not be embedded.
+  int64_t failures_growth = 0;
   // Whether the outbox has new entries.
   bool has_new_entries = false;
   // By how many bytes caches grew, by collection; see cache_sizes.h.

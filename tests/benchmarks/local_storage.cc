@@ -7,11 +7,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "engram/storage/v1/catalog.grpc.pb.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/wire_format_lite.h"
+#include "libs/lifecycle/process.h"
 #include "tests/benchmarks/check.h"
 
 namespace engram::benchmarks {
@@ -143,8 +143,7 @@ void Clients::Echo(int client, std::function<void()> done) {
 }
 
 LocalStorage::LocalStorage(HandWrittenStore::FullText full_text) {
-  // As a program's main() does it.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  lifecycle::ConfigureProcess();
   storage::StorageOptions options;
   options.data_dir = directory_.path();
   server_ = CheckOk(storage::StorageServer::Create(options, registry_));

@@ -203,6 +203,30 @@ class GrpcurlTest(processes.ProcessTest):
         self.assertEqual(put, {})
         coverage = self.call("storage", "VectorService/GetCoverage", {"collection": "notes"})
         self.assertEqual(coverage["records"], "2")
+        self.call("storage", "VectorService/ExtendLease", {"lease_id": "1", "lease": "0s"})
+        self.assertEqual(self.call("storage", "VectorService/ReportFailure", {}), {})
+        self.assertEqual(self.call("storage", "VectorService/ListFailures"), {})
+        self.assertEqual(self.call("storage", "VectorService/RetryFailures"), {})
+        vectors = self.call("storage", "VectorService/GetVectors",
+                            {"collection": "notes", "ids": ["nobody"]})
+        self.assertEqual(vectors["records"][0]["state"], "STATE_RECORD_UNKNOWN")
+        paused = self.call("storage", "VectorService/SetPause",
+                           {"provider": "nobody", "paused": True})
+        self.assertEqual(paused["pauses"][0]["provider"], "nobody")
+        for place in ("storage", "embedding"):
+            service = "VectorService" if place == "storage" else "EmbeddingAdminService"
+            backlog = self.call(place, f"{service}/GetBacklog")
+            self.assertEqual(backlog["fields"][0]["collection"], "notes")
+            self.assertEqual(len(backlog["pauses"]), 1)
+            self.call(place, f"{service}/GetUsage", {"interval": "3600s"})
+        self.call("embedding", "EmbeddingAdminService/Pause", {"collection": "notes",
+                                                               "database": "default"})
+        self.call("embedding", "EmbeddingAdminService/Resume", {"collection": "notes",
+                                                                "database": "default"})
+        self.assertEqual(self.call("embedding", "EmbeddingAdminService/Resume",
+                                   {"provider": "nobody"}), {})
+        checks = self.call("embedding", "EmbeddingAdminService/CheckProvider")["checks"]
+        self.assertNotIn("error", checks[0])
         parts = self.stream("storage", "FeedService/StreamSnapshot", {}, '"end"')
         start = re.search(r'"position": "(\S+)"', parts).group(1)
         beginning = re.sub(r"\d+$", "0", start)

@@ -69,6 +69,56 @@ TEST_F(WriteBecomesSearchableTest, RewrittenTextIsFoundAndDeletedRecordIsNot) {
               Not(Contains("a")));
 }
 
+TEST_F(WriteBecomesSearchableTest, APassageOfALongTextIsFound) {
+  cluster_.ApplySchema(R"yaml(
+collection: manuals
+fields:
+  text: {type: text, required: true}
+vectors:
+  text: {source: [text], chunking: {by: paragraphs, size: 64}}
+)yaml");
+  const std::string violins =
+      "The violins sit at the left of the orchestra, the cellos and the double "
+      "basses at the right.";
+  const std::string taxes =
+      "Keep every invoice for the tax office: it may ask for the accounts of "
+      "the last ten years.";
+  const std::string harbour =
+      "At low tide the harbour falls dry, and the fishing boats lie on their "
+      "sides in the mud.";
+  // Returns the passage that is nearest.
+  const auto find = [&](const std::string& question, const std::string& text,
+                        const std::string& position) {
+    search::v1::QueryRequest request;
+    request.set_collection("manuals");
+    request.set_text(question);
+    request.set_min_position(position);
+    search::v1::QueryResponse response;
+    const grpc::Status status =
+        cluster_.search().Query(Cluster::Context().get(), request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    if (response.hits_size() != 1) return std::string("no hit");
+    const auto& passage = response.hits(0).passage();
+    return text.substr(passage.begin(), passage.end() - passage.begin());
+  };
+
+  std::string text = absl::StrCat(violins, "\n\n", taxes, "\n\n", harbour);
+  std::string position = cluster_.Write("manuals", "m", text);
+  EXPECT_EQ(find("string instruments", text, position), violins);
+  EXPECT_EQ(find("accounting", text, position), taxes);
+  EXPECT_EQ(find("ships at sea", text, position), harbour);
+
+  const std::string bees =
+      "The bees gather nectar from the clover, and the honey is taken from the "
+      "hives in the summer.";
+  text = absl::StrCat(bees, "\n\n", violins, "\n\n", harbour);
+  position = cluster_.Write("manuals", "m", text);
+  EXPECT_EQ(find("string instruments", text, position), violins);
+  EXPECT_EQ(find("insects", text, position), bees);
+  EXPECT_EQ(find("ships at sea", text, position), harbour);
+  EXPECT_EQ(cluster_.Verify("manuals").difference_count(), 0);
+}
+
 TEST_F(WriteBecomesSearchableTest, TextWithoutAWordIsTheQuerysMistake) {
   cluster_.WaitForCoverage("notes");  // Until search knows the collection.
   search::v1::QueryRequest request;

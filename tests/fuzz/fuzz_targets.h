@@ -14,6 +14,9 @@
 
 namespace engram::fuzz {
 
+// Cuts the bytes into chunks; these must be as they are promised.
+int FuzzChunk(const uint8_t* data, size_t size);
+
 // Reads the bytes as a filter, and where it is one, evaluates it and compiles
 // it to SQL: both must agree.
 int FuzzFilter(const uint8_t* data, size_t size);

@@ -352,6 +352,7 @@ class Game {
     }
     Sort(scope, found);
     std::vector<std::string> ids;
+    ids.reserve(found.size());
     for (const StoredRecord* record : found) ids.push_back(record->id);
     return ids;
   }

@@ -346,8 +346,21 @@ class Checker {
                          "SELECT count(*) FROM _outbox WHERE generation = ",
                          generation.id, " AND row NOT IN (SELECT _row FROM ",
                          table, LiveRecords(collection.spec, " WHERE "), ")")));
-    if (entries == 0) return absl::OkStatus();
-    return Broken(absl::StrCat(entries, " outbox entries belong to no record"));
+    if (entries > 0) {
+      return Broken(
+          absl::StrCat(entries, " outbox entries belong to no record"));
+    }
+    ASSIGN_OR_RETURN(
+        const int64_t failures,
+        connection_.QueryInt(absl::StrCat(
+            "SELECT count(*) FROM _failures WHERE generation = ", generation.id,
+            " AND (row NOT IN (SELECT _row FROM ", table,
+            LiveRecords(collection.spec, " WHERE "),
+            ") OR row IN (SELECT row FROM _outbox WHERE generation = ",
+            generation.id, "))")));
+    if (failures == 0) return absl::OkStatus();
+    return Broken(absl::StrCat(
+        failures, " failures belong to no record, or to one that waits"));
   }
 
   sqlite::Connection& connection_;

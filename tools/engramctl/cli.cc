@@ -93,6 +93,7 @@ int RunCommandLine(const std::vector<std::string>& arguments,
   AddUpdateCommand(app, context);
   AddWatchCommand(app, context);
   AddFollowerCommand(app, context);
+  AddEmbedCommand(app, context);
   AddCacheCommand(app, context);
   AddStatusCommand(app, context);
   AddIndexCommand(app, context);

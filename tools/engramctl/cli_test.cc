@@ -113,6 +113,43 @@ TEST_F(CliTest, ShowsWhatSearchFound) {
   EXPECT_THAT(request.include().fields().paths(), ElementsAre("*"));
 }
 
+TEST_F(CliTest, SearchShowsThePassageThatWasFound) {
+  Apply(R"(
+collection: manuals
+fields:
+  title: {type: string}
+  body:  {type: text}
+vectors:
+  body:  {source: [body], chunking: paragraphs}
+  parts: {source: [title, body], chunking: paragraphs}
+)");
+  auto* hit = engram_.search.answer.add_hits();
+  hit->set_id("m");
+  hit->set_score(0.5);
+  hit->set_chunk(1);
+  hit->mutable_passage()->set_begin(5);
+  hit->mutable_passage()->set_end(8);
+  auto& fields = *hit->mutable_record()->mutable_fields()->mutable_fields();
+  fields["body"].set_string_value("one\n\ntwo\n\nthree");
+  fields["title"].set_string_value("a title");
+  EXPECT_EQ(Engramctl({"search", "manuals", "x"}), 0);
+  EXPECT_EQ(output_, "SCORE  ID  body\n0.500  m   two\n");
+  // Places in several fields are in none of them.
+  EXPECT_EQ(Engramctl({"search", "manuals", "x", "--vector-field", "parts"}),
+            0);
+  EXPECT_EQ(output_, "SCORE  ID  title\n0.500  m   a title\n");
+  // Shorter meanwhile.
+  fields["body"].set_string_value("one\n\ntw");
+  EXPECT_EQ(Engramctl({"search", "manuals", "x"}), 0);
+  EXPECT_EQ(output_, "SCORE  ID  body\n0.500  m   one tw\n");
+
+  EXPECT_EQ(Engramctl({"search", "manuals", "x", "--json"}), 0);
+  EXPECT_THAT(
+      output_,
+      StartsWith(
+          R"({"id":"m","score":0.5,"chunk":1,"passage":{"begin":5,"end":8},"fields":{)"));
+}
+
 TEST_F(CliTest, StatusShowsEveryVectorFieldAndItsIndex) {
   CreateNotes();
   ASSERT_EQ(Engramctl({"put", "notes", R"({"id":"a","title":"A"})"}), 0);

@@ -27,29 +27,55 @@ struct SearchOptions {
   std::string min_position;
 };
 
-// What a table shows unless it is told: the field that the embedded text begins
+// What a table shows beside score and id.
+struct Columns {
+  std::vector<std::string> fields;
+  // Of them, the one whose value is the embedded text as it is: passages lie in
+  // it. Empty if none is.
+  std::string text_field;
+};
+
+// What it shows unless it is told: the field that the embedded text begins
 // with. Nothing where storage cannot be asked; ids and scores are something.
-std::vector<std::string> DefaultFields(Context& context,
-                                       const SearchOptions& options) {
+Columns DefaultColumns(Context& context, const SearchOptions& options) {
   const auto spec = FetchSchema(context, options.collection);
   if (!spec.ok() || spec->vectors.empty()) return {};
   const schema::VectorFieldSpec* vector =
       spec->FindVector(options.vector_field);
   if (vector == nullptr) vector = &spec->vectors.front();
-  return {vector->source.front()};
+  if (vector->source.empty()) return {};
+  Columns columns = {.fields = {vector->source.front()}};
+  const schema::FieldSpec* source = spec->FindField(vector->source.front());
+  if (vector->source.size() == 1 && vector->text_template.empty() &&
+      source != nullptr && source->type != schema::FieldType::kStrings) {
+    columns.text_field = source->name;
+  }
+  return columns;
+}
+
+// The passage that was found, where the text is cut.
+std::string CellText(const search::v1::Hit& hit, const std::string& field,
+                     const Columns& columns) {
+  const std::string text = FieldText(hit.record(), field);
+  const size_t begin = hit.passage().begin();
+  const size_t end = hit.passage().end();
+  // The record may have another text by now.
+  const bool is_inside = begin < end && end <= text.size();
+  if (field != columns.text_field || !is_inside) return text;
+  return text.substr(begin, end - begin);
 }
 
 void PrintHits(Context& context, const QueryResponse& response,
-               const std::vector<std::string>& fields) {
+               const Columns& shown) {
   std::vector<Table::Column> columns = {{"SCORE", Table::Align::kRight},
                                         {"ID"}};
-  for (const std::string& field : fields) columns.push_back({field});
+  for (const std::string& field : shown.fields) columns.push_back({field});
   Table table(columns);
   for (const auto& hit : response.hits()) {
     std::vector<std::string> cells = {absl::StrFormat("%.3f", hit.score()),
                                       hit.id()};
-    for (const std::string& field : fields) {
-      cells.push_back(FieldText(hit.record(), field));
+    for (const std::string& field : shown.fields) {
+      cells.push_back(CellText(hit, field, shown));
     }
     table.AddRow(std::move(cells));
   }
@@ -61,10 +87,10 @@ void PrintHits(Context& context, const QueryResponse& response,
 }
 
 absl::Status Search(Context& context, const SearchOptions& options) {
-  std::vector<std::string> fields = SplitNames(options.fields);
-  if (fields.empty()) {
-    fields = context.console.json ? std::vector<std::string>{"*"}
-                                  : DefaultFields(context, options);
+  Columns columns = {.fields = SplitNames(options.fields)};
+  if (columns.fields.empty()) {
+    columns = context.console.json ? Columns{.fields = {"*"}}
+                                   : DefaultColumns(context, options);
   }
   QueryRequest request;
   request.set_database(context.database);
@@ -73,23 +99,27 @@ absl::Status Search(Context& context, const SearchOptions& options) {
   request.set_text(absl::StrJoin(options.words, " "));
   request.set_limit(options.limit);
   request.set_min_position(options.min_position);
-  for (const std::string& field : fields) {
+  for (const std::string& field : columns.fields) {
     request.mutable_include()->mutable_fields()->add_paths(field);
   }
   ASSIGN_OR_RETURN(const QueryResponse response,
                    context.connection().Call(
                        Role::kSearch, &SearchService::Stub::Query, request));
   if (!context.console.json) {
-    PrintHits(context, response, fields);
+    PrintHits(context, response, columns);
     return absl::OkStatus();
   }
   for (const auto& hit : response.hits()) {
-    context.console.out << JsonObject()
-                               .Text("id", hit.id())
-                               .Float("score", hit.score())
-                               .Struct("fields", hit.record().fields())
-                               .ToString()
-                        << "\n";
+    JsonObject object;
+    object.Text("id", hit.id()).Float("score", hit.score());
+    if (hit.has_passage()) {
+      object.Int("chunk", hit.chunk())
+          .Object("passage", JsonObject()
+                                 .Int("begin", hit.passage().begin())
+                                 .Int("end", hit.passage().end()));
+    }
+    object.Struct("fields", hit.record().fields());
+    context.console.out << object.ToString() << "\n";
   }
   return absl::OkStatus();
 }

@@ -6,6 +6,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "libs/clock/testing/fake_clock.h"
 #include "libs/clock/timers.h"
 
@@ -15,6 +16,10 @@ namespace engram::testing {
 // their order, each at its own time.
 class FakeTimers : public Timers {
  public:
+  FakeTimers() = default;
+  // The clock begins at `now`.
+  explicit FakeTimers(absl::Time now) : clock_(now) {}
+
   const Clock& clock() const override { return clock_; }
 
   Id RunAt(absl::Time when, absl::AnyInvocable<void()> task) override {

@@ -28,9 +28,10 @@ BuiltinProvider::BuiltinProvider(std::unique_ptr<StaticModel> static_model)
     : static_model_(std::move(static_model)),
       model_(Describe(*static_model_)) {}
 
-std::optional<int> BuiltinProvider::CountTokens(absl::string_view text) const {
-  std::vector<int32_t> ids;
-  static_model_->tokenizer().Tokenize(text, static_model_->max_tokens(), ids);
+int BuiltinProvider::CountTokens(absl::string_view text) const {
+  // Called for each word of a text.
+  thread_local std::vector<int32_t> ids;
+  static_model_->tokenizer().Tokenize(text, 0, ids);
   return static_cast<int>(ids.size());
 }
 
@@ -38,6 +39,7 @@ void BuiltinProvider::Start(const EmbedCall& call, EmbedDone done) {
   StaticModel::Scratch scratch;
   std::vector<EmbedResult> results;
   results.reserve(call.texts.size());
+  int requests = 1;
   for (const absl::string_view text : call.texts) {
     EmbeddedText embedded;
     embedded.vector.resize(model_.dimensions);
@@ -45,6 +47,8 @@ void BuiltinProvider::Start(const EmbedCall& call, EmbedDone done) {
         static_model_->Embed(text, scratch, absl::MakeSpan(embedded.vector));
     if (tokens.has_value()) {
       embedded.tokens = *tokens;
+      embedded.spent = {.requests = std::exchange(requests, 0),
+                        .tokens = *tokens};
       results.emplace_back(std::move(embedded));
     } else {
       results.emplace_back(absl::InvalidArgumentError(

@@ -16,7 +16,8 @@ class BuiltinProvider : public Provider {
 
   const Model& model() const override { return model_; }
   bool is_local() const override { return true; }
-  std::optional<int> CountTokens(absl::string_view text) const override;
+  int CountTokens(absl::string_view text) const override;
+  bool counts_exactly() const override { return true; }
   void Start(const EmbedCall& call, EmbedDone done) override;
 
  private:

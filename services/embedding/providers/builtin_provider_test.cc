@@ -2,9 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <prometheus/registry.h>
 
 #include <memory>
 
+#include "services/embedding/provider_stack.h"
 #include "services/embedding/testing/model_fixtures.h"
 #include "services/embedding/testing/provider_contract.h"
 
@@ -41,6 +43,24 @@ TEST(BuiltinProviderTest, NamesEveryTextWithoutAWord) {
       engram::testing::StatusIs(absl::StatusCode::kInvalidArgument,
                                 "texts[0]: holds no word; give a text "
                                 "with at least one; texts[2]"));
+}
+
+TEST(BuiltinProviderTest, CountsTheTokensThatItsModelReads) {
+  prometheus::Registry registry;
+  // Through every layer there is.
+  const auto provider = WrapLocal(MakeBuiltin::Make(), registry);
+  for (const char* text : {"The violins, unfathomably.", "東京都", "x"}) {
+    ASSERT_OK_AND_ASSIGN(const auto embedded,
+                         provider->Embed({text}, Purpose::kDocument));
+    EXPECT_EQ(provider->CountTokens(text), embedded[0].tokens) << text;
+  }
+  EXPECT_EQ(provider->CountTokens(" \n"), 0);
+}
+
+// A chunk of a long text may hold no more than that.
+TEST(BuiltinProviderTest, MarksAloneAreAText) {
+  EXPECT_OK(MakeBuiltin::Make()->Embed(
+      {"---", "}", "```\n```", "…", "😀", "* * *"}, Purpose::kDocument));
 }
 
 // Databases hold these: the form must never change.

@@ -135,10 +135,11 @@ absl::StatusOr<std::vector<EmbeddedText>> HttpProvider::Read(
                           static_cast<double>(answer.searches) /
                           static_cast<double>(embedded.size());
   for (EmbeddedText& text : embedded) {
-    text.paid_tokens = text.tokens;
-    text.cost_usd =
+    text.spent.tokens = text.tokens;
+    text.spent.cost_usd =
         text.tokens * remote_.spec.usd_per_million_tokens / 1e6 + searches;
   }
+  embedded.front().spent.requests = 1;
   return embedded;
 }
 

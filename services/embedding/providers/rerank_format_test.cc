@@ -89,8 +89,8 @@ TEST_P(RerankFormatTest, TellsWhatItCosts) {
   double cost = 0;
   int tokens = 0;
   for (const auto& result : Rank({"a", "b"})) {
-    cost += result->cost_usd;
-    tokens += result->paid_tokens;
+    cost += result->spent.cost_usd;
+    tokens += result->spent.tokens;
   }
   // Cohere charges by the search, the others by the token.
   if (GetParam() == ProviderKind::kCohere) {

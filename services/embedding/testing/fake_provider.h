@@ -36,12 +36,13 @@ class FakeProvider : public Provider {
     last_purpose_ = call.purpose;
     if (before_) {
       const absl::Status status = before_(call.texts);
-      if (!status.ok()) return done(FailAll(call.texts.size(), status));
+      if (!status.ok()) return done(Refuse(call, status));
     }
     std::vector<EmbeddedText> answer;
     for (const absl::string_view text : call.texts) {
-      answer.push_back({VectorOf(text), 1, 1, 0.5});
+      answer.push_back({VectorOf(text), 1, {0, 1, 0.5}});
     }
+    if (!answer.empty()) answer[0].spent.requests = 1;
     if (change_answer_) change_answer_(answer);
     done({answer.begin(), answer.end()});
   }
@@ -68,6 +69,14 @@ class FakeProvider : public Provider {
   }
 
  private:
+  // As a provider does that does not say which text it refuses.
+  static std::vector<EmbedResult> Refuse(const EmbedCall& call,
+                                         const absl::Status& error) {
+    const bool hides = absl::IsInvalidArgument(error) && call.texts.size() > 1;
+    return FailAll(call.texts.size(),
+                   hides ? absl::AbortedError(error.message()) : error);
+  }
+
   const Model model_;
   CallLimits limits_;
   bool is_local_ = false;

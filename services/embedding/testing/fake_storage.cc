@@ -15,6 +15,7 @@
 namespace engram::embedding::testing {
 namespace {
 
+using storage::v1::FailureResult;
 using storage::v1::OutboxEntry;
 using storage::v1::PutResult;
 
@@ -76,6 +77,43 @@ void FakeStorage::FailPuts(int count, absl::Status status) {
   put_failure_ = std::move(status);
 }
 
+void FakeStorage::CutAtParagraphs(const std::string& id) {
+  absl::MutexLock lock(&mutex_);
+  for (auto& [number, entry] : outbox_) {
+    if (entry.entry.id() != id) continue;
+    storage::v1::Chunking& chunking = *entry.entry.mutable_chunking();
+    chunking.set_method(storage::v1::Chunking::METHOD_PARAGRAPHS);
+    chunking.set_size(16);
+  }
+}
+
+void FakeStorage::TakeAway(const std::string& id) {
+  absl::MutexLock lock(&mutex_);
+  for (auto& [number, entry] : outbox_) {
+    if (entry.entry.id() == id) entry.lease_id = 0;
+  }
+}
+
+std::map<std::string, std::string> FakeStorage::refused() const {
+  absl::MutexLock lock(&mutex_);
+  return refused_;
+}
+
+std::map<std::string, std::string> FakeStorage::postponed() const {
+  absl::MutexLock lock(&mutex_);
+  return postponed_;
+}
+
+int FakeStorage::extensions() const {
+  absl::MutexLock lock(&mutex_);
+  return extensions_;
+}
+
+storage::v1::EmbeddingUsage FakeStorage::usage() const {
+  absl::MutexLock lock(&mutex_);
+  return usage_;
+}
+
 std::map<std::string, std::vector<float>> FakeStorage::vectors() const {
   absl::MutexLock lock(&mutex_);
   return vectors_;
@@ -121,6 +159,7 @@ grpc::Status FakeStorage::LeasePending(
 
 void FakeStorage::HandOut(const storage::v1::LeasePendingRequest& request,
                           storage::v1::LeasePendingResponse* response) {
+  response->set_lease_id(++last_lease_);
   for (auto& [number, entry] : outbox_) {
     if (response->entries_size() == request.max_entries()) break;
     if (entry.is_leased || !absl::c_linear_search(request.fingerprints(),
@@ -128,8 +167,60 @@ void FakeStorage::HandOut(const storage::v1::LeasePendingRequest& request,
       continue;
     }
     entry.is_leased = true;
+    entry.lease_id = last_lease_;
     *response->add_entries() = entry.entry;
   }
+}
+
+grpc::Status FakeStorage::ExtendLease(
+    grpc::ServerContext*, const storage::v1::ExtendLeaseRequest* request,
+    storage::v1::ExtendLeaseResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  const bool gives_back =
+      request->lease().seconds() == 0 && request->lease().nanos() == 0;
+  if (!gives_back) ++extensions_;
+  for (const auto& extended : request->entries()) {
+    const auto found = outbox_.find(extended.entry());
+    if (found == outbox_.end()) continue;
+    if (found->second.lease_id != request->lease_id()) {
+      *response->add_lost() = extended;
+    } else {
+      found->second.is_leased = !gives_back;
+    }
+  }
+  changed_.SignalAll();
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeStorage::ReportFailure(
+    grpc::ServerContext*, const storage::v1::ReportFailureRequest* request,
+    storage::v1::ReportFailureResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  for (const auto& report : request->failures()) {
+    AddUsage(report.usage());
+    FailureResult& result = *response->add_results();
+    const auto found = outbox_.find(report.entry());
+    if (found == outbox_.end()) {
+      result.set_outcome(FailureResult::OUTCOME_DROPPED);
+    } else if (report.reason() == storage::v1::FAILURE_REASON_TEXT_REFUSED) {
+      refused_[found->second.entry.id()] = report.message();
+      outbox_.erase(found);
+      result.set_outcome(FailureResult::OUTCOME_FAILED);
+    } else {
+      // Stays leased until ExpireLeases.
+      postponed_[found->second.entry.id()] = report.message();
+      result.set_outcome(FailureResult::OUTCOME_RETRY);
+    }
+  }
+  changed_.SignalAll();
+  return grpc::Status::OK;
+}
+
+void FakeStorage::AddUsage(const storage::v1::EmbeddingUsage& usage) {
+  usage_.set_requests(usage_.requests() + usage.requests());
+  usage_.set_texts(usage_.texts() + usage.texts());
+  usage_.set_tokens(usage_.tokens() + usage.tokens());
+  usage_.set_cost_nanousd(usage_.cost_nanousd() + usage.cost_nanousd());
 }
 
 grpc::Status FakeStorage::PutVectors(
@@ -142,6 +233,7 @@ grpc::Status FakeStorage::PutVectors(
   }
   largest_put_bytes_ = std::max(largest_put_bytes_, request->ByteSizeLong());
   for (const auto& put : request->puts()) {
+    AddUsage(put.usage());
     PutResult& result = *response->add_results();
     const auto it = outbox_.find(put.entry());
     if (it == outbox_.end() ||

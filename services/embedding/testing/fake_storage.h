@@ -41,6 +41,20 @@ class FakeStorage final : public storage::v1::VectorService::Service,
   // Lets the next `count` calls of PutVectors end with `status`.
   void FailPuts(int count, absl::Status status);
 
+  // Has the text of the record cut into its paragraphs, of some words each.
+  void CutAtParagraphs(const std::string& id);
+
+  // Lets others have an entry that is leased, as if its lease had ended.
+  void TakeAway(const std::string& id);
+
+  // The providers' words about texts that were refused for good, and of those
+  // that are to be tried later, by the id of their record.
+  std::map<std::string, std::string> refused() const;
+  std::map<std::string, std::string> postponed() const;
+  // How often leases were extended, and for what usage was reported.
+  int extensions() const;
+  storage::v1::EmbeddingUsage usage() const;
+
   // The vectors that were stored, by the id of their record.
   std::map<std::string, std::vector<float>> vectors() const;
   // The names of the models that were registered.
@@ -56,12 +70,20 @@ class FakeStorage final : public storage::v1::VectorService::Service,
   struct Entry {
     storage::v1::OutboxEntry entry;
     bool is_leased = false;
+    int64_t lease_id = 0;
   };
 
   grpc::Status LeasePending(
       grpc::ServerContext* context,
       const storage::v1::LeasePendingRequest* request,
       storage::v1::LeasePendingResponse* response) override;
+  grpc::Status ExtendLease(grpc::ServerContext* context,
+                           const storage::v1::ExtendLeaseRequest* request,
+                           storage::v1::ExtendLeaseResponse* response) override;
+  grpc::Status ReportFailure(
+      grpc::ServerContext* context,
+      const storage::v1::ReportFailureRequest* request,
+      storage::v1::ReportFailureResponse* response) override;
   grpc::Status PutVectors(grpc::ServerContext* context,
                           const storage::v1::PutVectorsRequest* request,
                           storage::v1::PutVectorsResponse* response) override;
@@ -73,6 +95,8 @@ class FakeStorage final : public storage::v1::VectorService::Service,
   void HandOut(const storage::v1::LeasePendingRequest& request,
                storage::v1::LeasePendingResponse* response)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AddUsage(const storage::v1::EmbeddingUsage& usage)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable absl::Mutex mutex_;
   // Wakes whoever waits for a change of what follows.
@@ -80,6 +104,11 @@ class FakeStorage final : public storage::v1::VectorService::Service,
   int64_t last_entry_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<int64_t, Entry> outbox_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<float>> vectors_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> refused_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> postponed_ ABSL_GUARDED_BY(mutex_);
+  int extensions_ ABSL_GUARDED_BY(mutex_) = 0;
+  storage::v1::EmbeddingUsage usage_ ABSL_GUARDED_BY(mutex_);
+  int64_t last_lease_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::string> models_ ABSL_GUARDED_BY(mutex_);
   int puts_to_fail_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status put_failure_ ABSL_GUARDED_BY(mutex_);

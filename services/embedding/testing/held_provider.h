@@ -72,8 +72,7 @@ class HeldProvider : public Provider {
       results.emplace_back(
           EmbeddedText{.vector = TextVector(text, model_.dimensions),
                        .tokens = 3,
-                       .paid_tokens = 3,
-                       .cost_usd = 0.5});
+                       .spent = {.tokens = 3, .cost_usd = 0.5}});
     }
     Answer(number, std::move(results));
   }

@@ -102,12 +102,16 @@ class HttpProviderTest : public ::testing::TestWithParam<ProviderKind> {
   // How Embed ends when the body is what `change` makes of it.
   absl::Status ChangeBody(std::function<std::string(std::string)> change) {
     server_.Behave({.change_body = std::move(change)});
-    return Embed({"a", "b"}).status();
+    return Ask().status();
   }
   absl::Status ChangeVectors(
       std::function<void(std::vector<std::vector<float>>&)> change) {
     server_.Behave({.change_vectors = std::move(change)});
-    return Embed({"a", "b"}).status();
+    return Ask().status();
+  }
+  // As queries, so that no text is looked for that is at fault.
+  absl::StatusOr<std::vector<EmbeddedText>> Ask() {
+    return provider_->Embed({"a", "b"}, Purpose::kQuery);
   }
 
   ProviderServer server_;

@@ -214,12 +214,7 @@ FakeResponse ProviderServer::Answer(const FakeRequest& request) {
   if (!mistake.empty()) {
     return {.status = 400, .body = WriteError(400, mistake)};
   }
-  Behaviour behaviour;
-  {
-    absl::MutexLock lock(&mutex_);
-    requests_.push_back(asked);
-    behaviour = behaviour_;
-  }
+  const Behaviour behaviour = Count(asked);
   FakeResponse response{.status = behaviour.status,
                         .headers = behaviour.headers,
                         .fate = behaviour.fate};
@@ -242,6 +237,20 @@ FakeResponse ProviderServer::Answer(const FakeRequest& request) {
     response.body = behaviour.change_body(response.body);
   }
   return response;
+}
+
+ProviderServer::Behaviour ProviderServer::Count(AskedFor asked) {
+  Behaviour behaviour;
+  {
+    absl::MutexLock lock(&mutex_);
+    behaviour = behaviour_;
+  }
+  if (behaviour.applies_to && !behaviour.applies_to(asked)) behaviour = {};
+  asked.is_paid =
+      behaviour.status == 200 && behaviour.fate == FakeResponse::Fate::kSent;
+  absl::MutexLock lock(&mutex_);
+  requests_.push_back(std::move(asked));
+  return behaviour;
 }
 
 std::string ProviderServer::Understand(const FakeRequest& request,
@@ -280,12 +289,7 @@ FakeResponse ProviderServer::AnswerRerank(const FakeRequest& request) {
   if (!mistake.empty()) {
     return {.status = 400, .body = WriteError(400, mistake)};
   }
-  Behaviour behaviour;
-  {
-    absl::MutexLock lock(&mutex_);
-    requests_.push_back(asked);
-    behaviour = behaviour_;
-  }
+  const Behaviour behaviour = Count(asked);
   if (behaviour.status != 200) {
     return {.status = behaviour.status,
             .headers = behaviour.headers,

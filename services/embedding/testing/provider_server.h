@@ -40,6 +40,8 @@ struct AskedFor {
   int dimensions = 0;
   std::string task;
   bool base64 = false;
+  // Whether it was answered with vectors, which providers charge.
+  bool is_paid = false;
 };
 
 // The score that the server gives `text` for `query`, 0 to 1.
@@ -53,6 +55,9 @@ class ProviderServer {
  public:
   // What is done to the answers from now on.
   struct Behaviour {
+    // Whether it is done to this one, asked in a thread of the server; all if
+    // empty. The others are answered as they should be.
+    std::function<bool(const AskedFor&)> applies_to;
     // Other than 200: the body is the provider's form of an error with `words`.
     int status = 200;
     std::string words;
@@ -84,6 +89,8 @@ class ProviderServer {
 
  private:
   http::testing::FakeResponse Answer(const http::testing::FakeRequest& request);
+  // Notes the request, and returns what is done to its answer.
+  Behaviour Count(AskedFor asked);
   http::testing::FakeResponse AnswerRerank(
       const http::testing::FakeRequest& request);
   // Reads a request to rerank; returns an error's words, or nothing.

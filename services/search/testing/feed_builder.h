@@ -88,6 +88,14 @@ class FeedBuilder {
     }
     return *this;
   }
+  FeedBuilder& Fail(int64_t row, const std::string& id) {
+    storage::v1::VectorsFailed& failed = *Next().mutable_vectors_failed();
+    failed.set_collection("notes");
+    failed.set_row(row);
+    failed.set_id(id);
+    failed.set_generation(1);
+    return *this;
+  }
   FeedBuilder& Delete(int64_t row, const std::string& id) {
     storage::v1::RecordDeleted& record = *Next().mutable_record_deleted();
     record.set_collection("notes");

@@ -183,10 +183,11 @@ absl::StatusOr<common::v1::Operation> SearchTest::Wait(
   return response.operation();
 }
 
-absl::StatusOr<v1::VerifyIndexResult> SearchTest::Verify() {
+absl::StatusOr<v1::VerifyIndexResult> SearchTest::Verify(
+    const std::string& collection) {
   grpc::ClientContext context;
   v1::VerifyIndexRequest request;
-  request.set_collection("notes");
+  request.set_collection(collection);
   v1::VerifyIndexResponse response;
   RETURN_IF_ERROR(
       FromGrpcStatus(indexes_->VerifyIndex(&context, request, &response)));

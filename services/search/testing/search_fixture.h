@@ -66,7 +66,8 @@ class SearchTest : public ::testing::Test {
   absl::Status WaitForPosition(const std::string& position,
                                absl::Duration timeout = absl::Seconds(20));
   std::vector<v1::Index> ListIndexes();
-  absl::StatusOr<v1::VerifyIndexResult> Verify();
+  absl::StatusOr<v1::VerifyIndexResult> Verify(
+      const std::string& collection = "notes");
   absl::StatusOr<common::v1::Operation> Wait(const std::string& operation,
                                              absl::Duration timeout);
 

@@ -180,6 +180,7 @@ std::vector<std::string> TestDatabase::ChangesAfter(int64_t sequence) {
                          change.kind == ChangeKind::kRecordChanged   ? "changed"
                          : change.kind == ChangeKind::kRecordDeleted ? "deleted"
                          : change.kind == ChangeKind::kVectorsStored ? "vectors"
+                         : change.kind == ChangeKind::kVectorsFailed ? "failed"
                                                                      : "other";
                      changes.push_back(absl::StrCat(kind, " ", change.id));
                      return true;

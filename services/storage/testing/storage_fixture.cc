@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "absl/strings/str_cat.h"
 #include "google/protobuf/util/json_util.h"
 #include "libs/status/grpc_status.h"
 
@@ -45,6 +46,10 @@ std::string TestStorage::DatabaseFile() const {
   return "";
 }
 
+std::string TestStorage::address() const {
+  return absl::StrCat("unix:", directory_.path(), "/socket");
+}
+
 void TestStorage::Start() {
   metrics_ = std::make_unique<prometheus::Registry>();
   StorageOptions options;
@@ -55,6 +60,7 @@ void TestStorage::Start() {
   AbortUnlessOk(server.status());
   server_ = *std::move(server);
   grpc::ServerBuilder builder;
+  builder.AddListeningPort(address(), grpc::InsecureServerCredentials());
   for (grpc::Service* service : server_->services()) {
     builder.RegisterService(service);
   }

@@ -37,6 +37,9 @@ class TestStorage {
   void Restart();
 
   std::shared_ptr<grpc::Channel> channel() const { return channel_; }
+  // Where it listens too, the same after a Restart: for clients that are to
+  // live through one.
+  std::string address() const;
   StorageServer& server() { return *server_; }
   prometheus::Registry& metrics() { return *metrics_; }
   const std::string& data_dir() const { return directory_.path(); }

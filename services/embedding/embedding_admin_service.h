@@ -1,0 +1,60 @@
+#ifndef ENGRAM_SERVICES_EMBEDDING_EMBEDDING_ADMIN_SERVICE_H_
+#define ENGRAM_SERVICES_EMBEDDING_EMBEDDING_ADMIN_SERVICE_H_
+
+#include <atomic>
+
+#include "engram/embedding/v1/admin.grpc.pb.h"
+#include "libs/rpc/thread_pool.h"
+#include "services/embedding/model_catalog.h"
+#include "services/embedding/storage_client.h"
+
+namespace engram::embedding {
+
+// The RPC edge for those who look after embedding;
+// protos/engram/embedding/v1/admin.proto is its contract.
+//
+// Thread-safe.
+class EmbeddingAdminService final
+    : public v1::EmbeddingAdminService::CallbackService {
+ public:
+  // Calls wait for storage and for providers on `pool`. Both must outlive this
+  // object and every call of it.
+  EmbeddingAdminService(const ModelCatalog& catalog, rpc::ThreadPool& pool)
+      : catalog_(catalog), pool_(pool) {}
+
+  // From now on `storage` is asked, which must outlive every call; before,
+  // calls that need it are `Unavailable`.
+  void Connect(StorageClient* storage) { storage_ = storage; }
+
+  grpc::ServerUnaryReactor* GetBacklog(
+      grpc::CallbackServerContext* context,
+      const v1::GetBacklogRequest* request,
+      v1::GetBacklogResponse* response) override;
+  grpc::ServerUnaryReactor* Pause(grpc::CallbackServerContext* context,
+                                  const v1::PauseRequest* request,
+                                  v1::PauseResponse* response) override;
+  grpc::ServerUnaryReactor* Resume(grpc::CallbackServerContext* context,
+                                   const v1::ResumeRequest* request,
+                                   v1::ResumeResponse* response) override;
+  grpc::ServerUnaryReactor* GetUsage(grpc::CallbackServerContext* context,
+                                     const v1::GetUsageRequest* request,
+                                     v1::GetUsageResponse* response) override;
+  grpc::ServerUnaryReactor* CheckProvider(
+      grpc::CallbackServerContext* context,
+      const v1::CheckProviderRequest* request,
+      v1::CheckProviderResponse* response) override;
+
+ private:
+  // Runs `call`, which is given the storage, on the pool.
+  template <typename Body>
+  grpc::ServerUnaryReactor* AskStorage(grpc::CallbackServerContext* context,
+                                       Body call);
+
+  const ModelCatalog& catalog_;
+  rpc::ThreadPool& pool_;
+  std::atomic<StorageClient*> storage_ = nullptr;
+};
+
+}  // namespace engram::embedding
+
+#endif  // ENGRAM_SERVICES_EMBEDDING_EMBEDDING_ADMIN_SERVICE_H_

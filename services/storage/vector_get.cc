@@ -1,0 +1,152 @@
+#include "services/storage/vector_get.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/status/errors.h"
+#include "libs/status/status_macros.h"
+#include "services/storage/read_target.h"
+
+namespace engram::storage {
+namespace {
+
+constexpr int kMaxIds = 1000;
+constexpr size_t kMaxAnswerBytes = size_t{3} << 20;
+
+// Whether the record waits (0) or failed (1) in a generation.
+constexpr absl::string_view kSelectState = R"sql(
+SELECT 0 FROM _outbox WHERE generation = ?1 AND row = ?2
+UNION ALL SELECT 1 FROM _failures WHERE generation = ?1 AND row = ?2)sql";
+
+// Places in Collection::columns.
+constexpr int kRow = 0;
+constexpr int kExpires = 6;
+constexpr int kDeleted = 7;
+
+absl::StatusOr<const VectorField*> FindField(const Collection& collection,
+                                             absl::string_view name) {
+  if (name.empty() && collection.vectors.size() == 1) {
+    return &collection.vectors.front();
+  }
+  for (const VectorField& field : collection.vectors) {
+    if (field.name == name) return &field;
+  }
+  const std::string names = absl::StrJoin(
+      collection.vectors, ", ", [](std::string* out, const VectorField& field) {
+        out->append(field.name);
+      });
+  return MakeError(
+      absl::StatusCode::kNotFound,
+      common::v1::ERROR_REASON_VECTOR_FIELD_UNKNOWN,
+      absl::StrCat("collection \"", collection.name(), "\" has ",
+                   collection.vectors.empty()
+                       ? "no vector field"
+                       : absl::StrCat("the vector fields ", names,
+                                      name.empty() ? ": name one" : ", not \""),
+                   name,
+                   name.empty() || collection.vectors.empty() ? "" : "\""),
+      {{"collection", collection.name()}});
+}
+
+absl::Status CheckIds(const v1::GetVectorsRequest& request) {
+  if (request.ids_size() > 0 && request.ids_size() <= kMaxIds) {
+    return absl::OkStatus();
+  }
+  return InvalidField("ids", absl::StrCat("has ", request.ids_size(),
+                                          " entries; give 1 to ", kMaxIds));
+}
+
+// Returns the record's row, if it can be seen.
+absl::StatusOr<std::optional<int64_t>> FindRow(const ReadTarget& target,
+                                               const std::string& id,
+                                               int64_t now_us) {
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   target.connection().Cached(target.collection->select_by_id));
+  select.BindText(1, id);
+  ASSIGN_OR_RETURN(const bool found, select.Step());
+  if (!found || !select.IsNull(kDeleted) ||
+      (!select.IsNull(kExpires) && select.Int(kExpires) <= now_us)) {
+    return std::nullopt;
+  }
+  return select.Int(kRow);
+}
+
+absl::StatusOr<v1::RecordVectors::State> FindState(
+    sqlite::Connection& connection, const Generation& generation, int64_t row,
+    bool has_vectors) {
+  ASSIGN_OR_RETURN(sqlite::Statement select, connection.Cached(kSelectState));
+  select.BindInt(1, generation.id);
+  select.BindInt(2, row);
+  ASSIGN_OR_RETURN(const bool found, select.Step());
+  if (found) {
+    return select.Int(0) == 0 ? v1::RecordVectors::STATE_PENDING
+                              : v1::RecordVectors::STATE_FAILED;
+  }
+  return has_vectors ? v1::RecordVectors::STATE_EMBEDDED
+                     : v1::RecordVectors::STATE_WITHOUT_TEXT;
+}
+
+// Returns the bytes of the vectors.
+absl::StatusOr<size_t> ReadChunks(sqlite::Connection& connection,
+                                  const Generation& generation, int64_t row,
+                                  v1::RecordVectors* out) {
+  ASSIGN_OR_RETURN(sqlite::Statement select,
+                   connection.Cached(generation.select));
+  select.BindInt(1, VectorKey(row, 0));
+  select.BindInt(2, VectorKey(row, kMaxChunks - 1));
+  size_t bytes = 0;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) return bytes;
+    const absl::string_view vector = select.Blob(1);
+    out->add_chunks()->set_values(vector.data(), vector.size());
+    bytes += vector.size();
+    if (!generation.chunked) continue;
+    common::v1::TextRange& range = *out->add_ranges();
+    range.set_begin(select.Int(2));
+    range.set_end(select.Int(3));
+  }
+}
+
+}  // namespace
+
+absl::Status GetRecordVectors(Database& database,
+                              const v1::GetVectorsRequest& request,
+                              v1::GetVectorsResponse* response) {
+  ASSIGN_OR_RETURN(const ReadTarget target,
+                   FindReadTarget(database, request.collection()));
+  RETURN_IF_ERROR(CheckIds(request));
+  ASSIGN_OR_RETURN(const VectorField* const field,
+                   FindField(*target.collection, request.vector_field()));
+  const Generation& generation = field->generation;
+  response->set_generation(generation.id);
+  response->set_fingerprint(generation.fingerprint);
+  const int64_t now_us = database.now_us();
+  size_t bytes = 0;
+  for (const std::string& id : request.ids()) {
+    v1::RecordVectors& record = *response->add_records();
+    record.set_id(id);
+    record.set_state(v1::RecordVectors::STATE_RECORD_UNKNOWN);
+    ASSIGN_OR_RETURN(const std::optional<int64_t> row,
+                     FindRow(target, id, now_us));
+    if (!row.has_value()) continue;
+    ASSIGN_OR_RETURN(const size_t added, ReadChunks(target.connection(),
+                                                    generation, *row, &record));
+    bytes += added;
+    if (bytes > kMaxAnswerBytes && response->records_size() > 1) {
+      response->mutable_records()->RemoveLast();
+      break;
+    }
+    ASSIGN_OR_RETURN(const auto state,
+                     FindState(target.connection(), generation, *row,
+                               !record.chunks().empty()));
+    record.set_state(state);
+  }
+  ASSIGN_OR_RETURN(*response->mutable_position(), target.ReadPosition());
+  return absl::OkStatus();
+}
+
+}  // namespace engram::storage

@@ -1,0 +1,144 @@
+#include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "engram/storage/v1/vector.grpc.pb.h"
+#include "tools/engramctl/testing/cli_fixture.h"
+
+namespace engram::engramctl {
+namespace {
+
+using storage::v1::VectorService;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+class EmbedCliTest : public testing::CliFixture {
+ protected:
+  // Writes notes, has the first one embedded and the second one refused.
+  void SetUp() override {
+    CreateNotes();
+    for (const char* id : {"a", "b", "c"}) {
+      ASSERT_EQ(
+          Engramctl({"put", "notes",
+                     absl::StrCat(R"({"id":")", id, R"(","title":"x"})")}),
+          0)
+          << errors_;
+    }
+    storage::v1::LeasePendingRequest lease;
+    lease.add_fingerprints("test");
+    lease.set_max_entries(2);
+    storage::v1::LeasePendingResponse leased;
+    Call(&VectorService::Stub::LeasePending, lease, &leased);
+    ASSERT_EQ(leased.entries_size(), 2);
+    storage::v1::PutVectorsRequest puts;
+    puts.set_provider("openai");
+    storage::v1::VectorPut& put = *puts.add_puts();
+    put.set_entry(leased.entries(0).entry());
+    put.set_generation(leased.entries(0).generation());
+    put.set_content_hash(leased.entries(0).content_hash());
+    put.add_chunks()->set_values(std::string(2 * sizeof(float), '\0'));
+    put.mutable_usage()->set_requests(1);
+    put.mutable_usage()->set_texts(1);
+    put.mutable_usage()->set_tokens(1234);
+    put.mutable_usage()->set_cost_nanousd(24'680'000);
+    storage::v1::PutVectorsResponse stored;
+    Call(&VectorService::Stub::PutVectors, puts, &stored);
+    storage::v1::ReportFailureRequest reports;
+    storage::v1::FailureReport& report = *reports.add_failures();
+    report.set_entry(leased.entries(1).entry());
+    report.set_generation(leased.entries(1).generation());
+    report.set_content_hash(leased.entries(1).content_hash());
+    report.set_reason(storage::v1::FAILURE_REASON_TEXT_REFUSED);
+    report.set_message("the text has 9000 tokens,\nat most 8192");
+    storage::v1::ReportFailureResponse reported;
+    Call(&VectorService::Stub::ReportFailure, reports, &reported);
+  }
+
+  template <typename Request, typename Response>
+  void Call(grpc::Status (VectorService::Stub::*method)(grpc::ClientContext*,
+                                                        const Request&,
+                                                        Response*),
+            const Request& request, Response* response) {
+    VectorService::Stub stub(grpc::CreateChannel(
+        engram_.address(), grpc::InsecureChannelCredentials()));
+    grpc::ClientContext context;
+    const grpc::Status status = (stub.*method)(&context, request, response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+  }
+};
+
+TEST_F(EmbedCliTest, StatusShowsWhatWaitsAndWhatItCost) {
+  EXPECT_EQ(Engramctl({"embed", "status"}), 0);
+  EXPECT_THAT(output_, StartsWith("DATABASE  COLLECTION  VECTORS  MODEL"));
+  EXPECT_THAT(output_, ContainsRegex("\ndefault +notes +text .* 1 +0 +1 +"
+                                     "[0-9.]+/s +[0-9]+s\n"));
+  EXPECT_THAT(output_, HasSubstr("Used in the last 24h:\n"));
+  EXPECT_THAT(output_, ContainsRegex("openai +1 +1 +1,234 +\\$0.0247\n"));
+  EXPECT_EQ(Engramctl({"embed", "status", "--json"}), 0);
+  EXPECT_THAT(output_, HasSubstr(R"("pending":1,"backlog":0,"failed":1,)"));
+  EXPECT_THAT(output_, HasSubstr(R"("tokens":1234,"cost_nanousd":24680000)"));
+  EXPECT_EQ(Engramctl({"--database", "nowhere", "embed", "status"}), 1);
+}
+
+TEST_F(EmbedCliTest, UsageIsToldByTime) {
+  EXPECT_EQ(Engramctl({"embed", "usage", "--interval", "1h"}), 0);
+  EXPECT_THAT(output_, StartsWith("FROM "));
+  EXPECT_EQ(Engramctl({"embed", "usage", "--json"}), 0);
+  EXPECT_THAT(output_,
+              StartsWith(R"({"database":"default","provider":"openai")"));
+  EXPECT_EQ(Engramctl({"embed", "usage", "--since", "yesterday"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("--since wants a duration such as 24h"));
+}
+
+TEST_F(EmbedCliTest, FailuresAreListedAndRetried) {
+  EXPECT_EQ(Engramctl({"embed", "failures"}), 0);
+  EXPECT_THAT(output_, StartsWith("COLLECTION  ID  VECTORS  REASON"));
+  EXPECT_THAT(output_, ContainsRegex("\nnotes +b +text +text_refused +1 "));
+  EXPECT_EQ(Engramctl({"embed", "failures", "notes", "--contains", "TOKENS",
+                       "--reason", "text_refused", "--json"}),
+            0);
+  EXPECT_THAT(
+      output_,
+      HasSubstr(R"("message":"the text has 9000 tokens,\nat most 8192")"));
+  EXPECT_EQ(Engramctl({"embed", "failures", "--id", "a", "--json"}), 0);
+  EXPECT_THAT(output_, IsEmpty());
+  EXPECT_EQ(Engramctl({"embed", "failures", "--reason", "bad"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("give text_refused or answer_unusable"));
+
+  EXPECT_EQ(Engramctl({"embed", "retry"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("say which failures"));
+  EXPECT_EQ(Engramctl({"embed", "retry", "--id", "b"}), 0);
+  EXPECT_EQ(output_, "retried    1\n");
+  EXPECT_EQ(Engramctl({"embed", "retry", "--all", "--json"}), 0);
+  EXPECT_EQ(output_, "{\"retried\":0}\n");
+}
+
+TEST_F(EmbedCliTest, PausesAndResumes) {
+  EXPECT_EQ(Engramctl({"embed", "pause", "notes"}), 0);
+  EXPECT_EQ(output_, "paused     database default, collection notes\n");
+  EXPECT_EQ(Engramctl({"embed", "pause", "--provider", "openai"}), 0);
+  EXPECT_EQ(output_, "paused     provider openai\n");
+  EXPECT_EQ(Engramctl({"embed", "status"}), 0);
+  EXPECT_THAT(output_, HasSubstr("notes (p"));
+  EXPECT_THAT(output_,
+              ContainsRegex("\npaused since [^ ]+: provider openai\n"));
+  EXPECT_EQ(Engramctl({"embed", "resume", "notes"}), 0);
+  EXPECT_EQ(Engramctl({"embed", "resume", "--provider", "openai", "--json"}),
+            0);
+  EXPECT_EQ(output_, "{\"pauses\":[]}\n");
+  EXPECT_EQ(Engramctl({"embed", "pause"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("say what"));
+  EXPECT_EQ(Engramctl({"--database", "default", "embed", "pause"}), 0);
+  EXPECT_EQ(output_, "paused     database default\n");
+  EXPECT_EQ(Engramctl({"embed", "pause", "nothing"}), 1);
+  EXPECT_EQ(Engramctl({"embed", "resume", "--all"}), 0);
+  EXPECT_EQ(output_, "resumed    everything\n");
+}
+
+}  // namespace
+}  // namespace engram::engramctl
