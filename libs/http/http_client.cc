@@ -62,7 +62,12 @@ class HttpClient::Handle {
   Handle& operator=(const Handle&) = delete;
 
   absl::StatusOr<HttpResponse> Post(const HttpClientOptions& options,
-                                    const HttpRequest& request) {
+                                    const HttpRequest& request,
+                                    const std::atomic<bool>& shut_down) {
+    request_ = &request;
+    shut_down_ = &shut_down;
+    given_up_ = MayGoOn(false);
+    if (!given_up_.ok()) return given_up_;
     response_ = HttpResponse();
     max_bytes_ = request.max_answer_bytes;
     is_too_long_ = false;
@@ -122,6 +127,9 @@ class HttpClient::Handle {
       // An address that was given counts for every host.
       curl_easy_setopt(curl_, CURLOPT_NOPROXY, "");
     }
+    curl_easy_setopt(curl_, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl_, CURLOPT_XFERINFOFUNCTION, &Handle::OnProgress);
+    curl_easy_setopt(curl_, CURLOPT_XFERINFODATA, this);
     curl_easy_setopt(curl_, CURLOPT_WRITEFUNCTION, &Handle::OnBody);
     curl_easy_setopt(curl_, CURLOPT_WRITEDATA, this);
     curl_easy_setopt(curl_, CURLOPT_HEADERFUNCTION, &Handle::OnHeader);
@@ -129,12 +137,29 @@ class HttpClient::Handle {
   }
 
   absl::Status Explain(CURLcode result) const {
+    if (!given_up_.ok()) return given_up_;
     if (is_too_long_) {
       return absl::InternalError(
           absl::StrCat("the answer is longer than ", max_bytes_, " bytes"));
     }
     return {CodeOf(result),
             error_[0] != '\0' ? error_ : curl_easy_strerror(result)};
+  }
+
+  // Why the call should end; OK if it should not.
+  absl::Status MayGoOn(bool is_sent) const {
+    if (*shut_down_) return absl::CancelledError("the client was shut down");
+    if (is_sent || !request_->may_send) return absl::OkStatus();
+    return request_->may_send();
+  }
+
+  // Called at every step, and once a second in between. Another result than 0
+  // ends the call.
+  static int OnProgress(void* handle, curl_off_t, curl_off_t, curl_off_t,
+                        curl_off_t uploaded) {
+    auto& call = *static_cast<Handle*>(handle);
+    call.given_up_ = call.MayGoOn(uploaded > 0);
+    return call.given_up_.ok() ? 0 : 1;
   }
 
   // Less than `count` ends the call with CURLE_WRITE_ERROR.
@@ -185,6 +210,10 @@ class HttpClient::Handle {
   }
 
   CURL* const curl_;
+  // Of the call.
+  const HttpRequest* request_ = nullptr;
+  const std::atomic<bool>* shut_down_ = nullptr;
+  absl::Status given_up_;
   HttpResponse response_;
   size_t max_bytes_ = 0;
   bool is_too_long_ = false;
@@ -217,7 +246,7 @@ void HttpClient::GiveBack(std::unique_ptr<Handle> handle) {
 
 absl::StatusOr<HttpResponse> HttpClient::Post(const HttpRequest& request) {
   auto handle = Take();
-  auto response = handle->Post(options_, request);
+  auto response = handle->Post(options_, request, shut_down_);
   GiveBack(std::move(handle));
   return response;
 }

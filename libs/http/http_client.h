@@ -1,7 +1,9 @@
 #ifndef ENGRAM_LIBS_HTTP_HTTP_CLIENT_H_
 #define ENGRAM_LIBS_HTTP_HTTP_CLIENT_H_
 
+#include <atomic>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +29,9 @@ struct HttpRequest {
   std::string body;
   // A longer answer is refused while it comes; above 0.
   size_t max_answer_bytes = size_t{16} << 20;
+  // Asked now and then until the body is on its way, in the thread of the call:
+  // another answer than OK ends the call with it. Empty is always OK.
+  std::function<absl::Status()> may_send;
 };
 
 struct HttpResponse {
@@ -77,7 +82,13 @@ class HttpClient {
   // - `FailedPrecondition`: the server's certificate is not trusted, or the
   //   authorities' file cannot be read.
   // - `Internal`: the answer is too long, or not HTTP.
+  // - `Cancelled`: after Shutdown.
+  // - what `request.may_send` says.
   absl::StatusOr<HttpResponse> Post(const HttpRequest& request);
+
+  // Ends the calls that are under way, within a second or so, and refuses all
+  // later ones. Repeating is safe.
+  void Shutdown() { shut_down_ = true; }
 
  private:
   class Handle;
@@ -86,6 +97,7 @@ class HttpClient {
   void GiveBack(std::unique_ptr<Handle> handle);
 
   const HttpClientOptions options_;
+  std::atomic<bool> shut_down_ = false;
 
   absl::Mutex mutex_;
   // Each with its open connections; the last used is the first taken. There are

@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "libs/http/testing/fake_http_server.h"
 #include "libs/http/testing/tls_identity.h"
 #include "libs/status/testing/status_matchers.h"
@@ -165,6 +167,56 @@ TEST(HttpClientTest, GoesThroughAProxyWhereOneIsGiven) {
 TEST(HttpClientTest, OtherProtocolsAreRefused) {
   EXPECT_THAT(HttpClient({}).Post({.url = "file:///etc/passwd"}),
               StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST(HttpClientTest, SendsNothingThatMayNotBeSent) {
+  std::atomic<int> requests = 0;
+  FakeHttpServer server([&](const FakeRequest&) {
+    ++requests;
+    return FakeResponse{.body = "x"};
+  });
+  HttpClient client({});
+
+  EXPECT_THAT(
+      client.Post({.url = server.url(),
+                   .body = "b",
+                   .may_send = [] { return absl::CancelledError("gone"); }}),
+      StatusIs(absl::StatusCode::kCancelled, "gone"));
+  EXPECT_EQ(requests, 0);
+}
+
+TEST(HttpClientTest, WhatIsSentIsBroughtToItsEnd) {
+  std::atomic<bool> may_send = true;
+  FakeHttpServer server([&](const FakeRequest&) {
+    may_send = false;
+    return FakeResponse{.body = "x"};
+  });
+  HttpClient client({});
+
+  EXPECT_OK(client.Post({.url = server.url(), .body = "b", .may_send = [&] {
+                           return may_send ? absl::OkStatus()
+                                           : absl::CancelledError("gone");
+                         }}));
+}
+
+TEST(HttpClientTest, ShutdownEndsCallsAndRefusesLaterOnes) {
+  HttpClient client({});
+  absl::Notification asked;
+  FakeHttpServer server([&](const FakeRequest&) {
+    asked.Notify();
+    return FakeResponse{.body = "long", .fate = Fate::kStalled};
+  });
+  std::thread call([&] {
+    EXPECT_THAT(client.Post({.url = server.url(), .body = "b"}),
+                StatusIs(absl::StatusCode::kCancelled));
+  });
+  asked.WaitForNotification();
+
+  client.Shutdown();
+
+  call.join();
+  EXPECT_THAT(client.Post({.url = server.url()}),
+              StatusIs(absl::StatusCode::kCancelled));
 }
 
 }  // namespace

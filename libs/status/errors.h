@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,6 +39,9 @@ absl::Status InvalidField(absl::string_view path, absl::string_view problem);
 
 // Returns a copy of `status` that invites the client to retry after `delay`.
 absl::Status WithRetryDelay(absl::Status status, absl::Duration delay);
+
+// Returns the delay that `status` invites to retry after, if it does.
+std::optional<absl::Duration> RetryDelayOf(const absl::Status& status);
 
 // Returns a copy of `status` whose message begins with `context` and a colon;
 // code, reason and details stay.

@@ -99,6 +99,8 @@ TEST(GrpcStatusTest, DetailsSurviveTheWire) {
 
   EXPECT_EQ(received, sent);
   EXPECT_EQ(ReasonOf(received), common::v1::ERROR_REASON_OVERLOADED);
+  EXPECT_EQ(RetryDelayOf(received), absl::Milliseconds(1500));
+  EXPECT_EQ(RetryDelayOf(absl::UnavailableError("")), std::nullopt);
 }
 
 TEST(GrpcStatusTest, ContextKeepsCodeAndReason) {

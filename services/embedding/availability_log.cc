@@ -6,7 +6,10 @@
 namespace engram::embedding {
 
 void AvailabilityLog::Report(const absl::Status& status) {
+  if (status.ok() && works_) return;
   absl::MutexLock lock(&mutex_);
+  works_ = status.ok();
+  last_ = status;
   const bool was_failing = failing_since_ != absl::InfiniteFuture();
   if (status.ok() != was_failing) return;
   if (was_failing) {
@@ -20,6 +23,11 @@ void AvailabilityLog::Report(const absl::Status& status) {
     log::Warning("does not work; it is tried until it does",
                  {{"what", name_}, {"error", status}});
   }
+}
+
+absl::Status AvailabilityLog::last() const {
+  absl::MutexLock lock(&mutex_);
+  return last_;
 }
 
 }  // namespace engram::embedding

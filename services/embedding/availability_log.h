@@ -1,6 +1,7 @@
 #ifndef ENGRAM_SERVICES_EMBEDDING_AVAILABILITY_LOG_H_
 #define ENGRAM_SERVICES_EMBEDDING_AVAILABILITY_LOG_H_
 
+#include <atomic>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -23,12 +24,18 @@ class AvailabilityLog {
   // Tells how a try ended.
   void Report(const absl::Status& status);
 
+  // Returns how the last try ended; OK before the first.
+  absl::Status last() const;
+
  private:
   const std::string name_;
 
-  absl::Mutex mutex_;
+  // Asked for by every call, which mostly finds nothing new.
+  std::atomic<bool> works_ = true;
+  mutable absl::Mutex mutex_;
   // InfiniteFuture while it works.
   absl::Time failing_since_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
+  absl::Status last_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace engram::embedding

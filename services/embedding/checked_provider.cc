@@ -1,29 +1,20 @@
 #include "services/embedding/checked_provider.h"
 
+#include <algorithm>
 #include <cmath>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "libs/status/errors.h"
-#include "libs/status/status_macros.h"
 
 namespace engram::embedding {
 namespace {
 
 // How far from 1 the length may be: rounding, at 4096 dimensions.
 constexpr double kLengthTolerance = 1e-3;
-
-absl::Status CheckTexts(absl::Span<const absl::string_view> texts) {
-  FieldViolations violations;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    if (texts[i].empty()) {
-      violations.Add(absl::StrCat("texts[", i, "]"),
-                     "is empty; give a text with at least one word");
-    }
-  }
-  return violations.ToStatus();
-}
 
 absl::Status CheckVector(const Model& model, absl::Span<const float> vector) {
   if (vector.size() != model.dimensions) {
@@ -44,33 +35,65 @@ absl::Status CheckVector(const Model& model, absl::Span<const float> vector) {
   return absl::OkStatus();
 }
 
-absl::Status CheckAnswer(const Model& model, size_t texts,
-                         absl::Span<const EmbeddedText> answer) {
+// Makes the results of `answer` that are not what `model` promises errors.
+void CheckAnswer(const Model& model, size_t texts,
+                 std::vector<EmbedResult>& answer) {
   if (answer.size() != texts) {
-    return absl::InternalError(
-        absl::StrCat(answer.size(), " vectors came for ", texts, " texts"));
+    answer = FailAll(texts, absl::InternalError(absl::StrCat(
+                                "model ", model.name, ": ", answer.size(),
+                                " vectors came for ", texts, " texts")));
+    return;
   }
-  for (const EmbeddedText& embedded : answer) {
-    RETURN_IF_ERROR(CheckVector(model, embedded.vector));
+  for (EmbedResult& result : answer) {
+    if (!result.ok()) continue;
+    const absl::Status fit = CheckVector(model, result->vector);
+    if (fit.ok()) continue;
+    // One that is wrong makes the others doubtful: they may be in another
+    // order, or another model's.
+    answer =
+        FailAll(texts, WithContext(fit, absl::StrCat("model ", model.name)));
+    return;
   }
-  return absl::OkStatus();
 }
+
+bool IsEmpty(absl::string_view text) { return text.empty(); }
 
 }  // namespace
 
-CheckedProvider::CheckedProvider(std::unique_ptr<Provider> provider)
-    : provider_(std::move(provider)) {}
-
-absl::StatusOr<std::vector<EmbeddedText>> CheckedProvider::Embed(
-    absl::Span<const absl::string_view> texts, Purpose purpose) {
-  RETURN_IF_ERROR(CheckTexts(texts));
-  ASSIGN_OR_RETURN(std::vector<EmbeddedText> answer,
-                   provider_->Embed(texts, purpose));
-  const absl::Status fit = CheckAnswer(model(), texts.size(), answer);
-  if (!fit.ok()) {
-    return WithContext(fit, absl::StrCat("model ", model().name));
+void CheckedProvider::Start(const EmbedCall& call, EmbedDone done) {
+  if (std::any_of(call.texts.begin(), call.texts.end(), IsEmpty)) {
+    return StartWithoutEmpty(call, std::move(done));
   }
-  return answer;
+  next().Start(
+      call, [&model = model(), texts = call.texts.size(),
+             done = std::move(done)](std::vector<EmbedResult> answer) mutable {
+        CheckAnswer(model, texts, answer);
+        done(std::move(answer));
+      });
+}
+
+void CheckedProvider::StartWithoutEmpty(const EmbedCall& call, EmbedDone done) {
+  auto texts = std::make_unique<std::vector<absl::string_view>>();
+  std::vector<size_t> places;
+  for (size_t i = 0; i < call.texts.size(); ++i) {
+    if (call.texts[i].empty()) continue;
+    texts->push_back(call.texts[i]);
+    places.push_back(i);
+  }
+  std::vector<EmbedResult> results = FailAll(
+      call.texts.size(), absl::InvalidArgumentError(
+                             "is empty; give a text with at least one word"));
+  if (places.empty()) return done(std::move(results));
+  EmbedCall rest = call;
+  rest.texts = *texts;
+  Start(rest, [texts = std::move(texts), places = std::move(places),
+               results = std::move(results), done = std::move(done)](
+                  std::vector<EmbedResult> answer) mutable {
+    for (size_t i = 0; i < places.size(); ++i) {
+      results[places[i]] = std::move(answer[i]);
+    }
+    done(std::move(results));
+  });
 }
 
 }  // namespace engram::embedding

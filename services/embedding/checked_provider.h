@@ -1,10 +1,7 @@
 #ifndef ENGRAM_SERVICES_EMBEDDING_CHECKED_PROVIDER_H_
 #define ENGRAM_SERVICES_EMBEDDING_CHECKED_PROVIDER_H_
 
-#include <memory>
-#include <vector>
-
-#include "services/embedding/provider.h"
+#include "services/embedding/provider_decorator.h"
 
 namespace engram::embedding {
 
@@ -13,21 +10,14 @@ namespace engram::embedding {
 // the model says so. `Internal` otherwise: a wrong vector that is stored would
 // spoil searches without a trace. An empty text never reaches the provider:
 // `InvalidArgument`.
-class CheckedProvider : public Provider {
+class CheckedProvider : public ProviderDecorator {
  public:
-  explicit CheckedProvider(std::unique_ptr<Provider> provider);
+  using ProviderDecorator::ProviderDecorator;
 
-  const Model& model() const override { return provider_->model(); }
-  CallLimits limits() const override { return provider_->limits(); }
-  bool is_local() const override { return provider_->is_local(); }
-  int CountTokens(absl::string_view text) const override {
-    return provider_->CountTokens(text);
-  }
-  absl::StatusOr<std::vector<EmbeddedText>> Embed(
-      absl::Span<const absl::string_view> texts, Purpose purpose) override;
+  void Start(const EmbedCall& call, EmbedDone done) override;
 
  private:
-  const std::unique_ptr<Provider> provider_;
+  void StartWithoutEmpty(const EmbedCall& call, EmbedDone done);
 };
 
 }  // namespace engram::embedding

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "libs/status/testing/status_matchers.h"
@@ -15,6 +16,7 @@ namespace engram::embedding {
 namespace {
 
 using engram::testing::StatusIs;
+using ::testing::ElementsAre;
 using testing::FakeProvider;
 
 // Embeds two texts with a provider whose answer was spoilt by `spoil`.
@@ -65,11 +67,19 @@ TEST(CheckedProviderTest, RefusesVectorsThatAreNotOfUnitLength) {
 TEST(CheckedProviderTest, EmptyTextsDoNotReachTheProvider) {
   auto fake = std::make_unique<FakeProvider>();
   const FakeProvider& calls = *fake;
+  std::vector<std::string> seen;
+  fake->set_before([&](FakeProvider::Texts texts) {
+    seen = std::vector<std::string>(texts.begin(), texts.end());
+    return absl::OkStatus();
+  });
   CheckedProvider provider(std::move(fake));
 
   EXPECT_THAT(provider.Embed({"", "a", ""}, Purpose::kDocument),
               StatusIs(absl::StatusCode::kInvalidArgument, "texts[2]"));
-  EXPECT_EQ(calls.calls(), 0);
+  EXPECT_THAT(seen, ElementsAre("a"));
+  EXPECT_THAT(provider.Embed({""}, Purpose::kDocument),
+              StatusIs(absl::StatusCode::kInvalidArgument, "texts[0]"));
+  EXPECT_EQ(calls.calls(), 1);
 }
 
 TEST(CheckedProviderTest, ErrorsPassUnchanged) {

@@ -1,10 +1,12 @@
 #include "services/embedding/embedding_admin_service.h"
 
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "google/protobuf/util/time_util.h"
@@ -16,8 +18,11 @@ namespace {
 
 using ::google::protobuf::util::TimeUtil;
 
-// Short, and words to any model.
-constexpr absl::string_view kCheckedText = "engram";
+// Returns a short text that no cache knows: what counts is whether the provider
+// answers now.
+std::string CheckedText() {
+  return absl::StrCat("engram ", absl::ToUnixNanos(absl::Now()));
+}
 
 template <typename Request>
 absl::StatusOr<storage::v1::SetPauseResponse> SetPause(StorageClient& storage,
@@ -33,8 +38,9 @@ absl::StatusOr<storage::v1::SetPauseResponse> SetPause(StorageClient& storage,
 
 void Check(Provider& provider, v1::ProviderCheck* check) {
   check->set_model(provider.model().name);
+  const std::string text = CheckedText();
   const absl::Time start = absl::Now();
-  const auto embedded = provider.Embed({kCheckedText}, Purpose::kQuery);
+  const auto embedded = provider.Embed({text}, Purpose::kQuery);
   *check->mutable_latency() = TimeUtil::MicrosecondsToDuration(
       absl::ToInt64Microseconds(absl::Now() - start));
   if (embedded.ok()) {

@@ -66,12 +66,15 @@ void EmbeddingOptions::Declare(config::Flags& flags) {
   flags.Add("embed-threads", &embed_threads,
             "Threads that embed with the built-in model for calls; more than "
             "cores do not help");
-  flags.Add("embed-remote-threads", &embed_remote_threads,
-            "Threads that wait for remote providers for calls; each costs a "
-            "stack and a connection");
   flags.Add("embed-queue", &embed_queue,
             "Calls that may wait for such a thread; more use memory and answer "
             "later");
+  flags.Add("embed-remote-calls", &embed_remote_calls,
+            "Calls that may wait for remote models at once; more use memory "
+            "and answer later");
+  flags.Add("embed-cache-mib", &embed_cache_mib,
+            "Memory for vectors of remote models, in MiB, so that a text is "
+            "not paid for again");
 }
 
 absl::Status EmbeddingOptions::Validate() const {
@@ -82,9 +85,10 @@ absl::Status EmbeddingOptions::Validate() const {
   RETURN_IF_ERROR(CheckRange("indexer-max-backoff", indexer_max_backoff,
                              absl::Milliseconds(10), absl::Minutes(5)));
   RETURN_IF_ERROR(CheckRange("embed-threads", embed_threads, 1, 256));
-  RETURN_IF_ERROR(
-      CheckRange("embed-remote-threads", embed_remote_threads, 1, 1024));
   RETURN_IF_ERROR(CheckRange("embed-queue", embed_queue, 1, 100'000));
+  RETURN_IF_ERROR(
+      CheckRange("embed-remote-calls", embed_remote_calls, 1, 100'000));
+  RETURN_IF_ERROR(CheckRange("embed-cache-mib", embed_cache_mib, 0, 65'536));
   return ReadProviderConfig(providers).status();
 }
 

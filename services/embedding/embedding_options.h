@@ -48,14 +48,20 @@ struct EmbeddingOptions {
   // gains nothing beyond the number of cores.
   int embed_threads = 4;
 
-  // How many threads wait for remote providers for calls, 1 to 1024: as many
-  // calls go on at once. Each one more costs a stack and a connection.
-  int embed_remote_threads = 32;
-
-  // How many calls may wait for a thread of either kind, 1 to 100000; beyond it
-  // a call is `RESOURCE_EXHAUSTED`. Raised, bursts are taken at the price of
+  // How many calls may wait for one of these threads, 1 to 100000; beyond it a
+  // call is `RESOURCE_EXHAUSTED`. Raised, bursts are taken at the price of
   // memory and of answers that come late.
   int embed_queue = 256;
+
+  // How many calls may wait for remote models at once, 1 to 100000; beyond it a
+  // call is `RESOURCE_EXHAUSTED`. They hold no threads. Raised, bursts are
+  // taken at the price of memory and of answers that come late.
+  int embed_remote_calls = 1024;
+
+  // Memory for vectors of remote models that were used last, 0 to 65536 MiB, so
+  // that the same text is not paid for again; some 6 KiB a vector of 1536
+  // dimensions. Raised, fewer texts are paid for twice.
+  int embed_cache_mib = 64;
 
   void Declare(config::Flags& flags);
 

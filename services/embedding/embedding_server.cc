@@ -15,6 +15,10 @@
 namespace engram::embedding {
 namespace {
 
+// Of people's calls, which wait for storage and for providers.
+constexpr int kAdminThreads = 4;
+constexpr int kAdminQueue = 64;
+
 // Names this process in storage's logs.
 std::string MakeHolder() {
   char host[HOST_NAME_MAX + 1] = {};
@@ -27,25 +31,34 @@ std::string MakeHolder() {
 absl::StatusOr<std::unique_ptr<EmbeddingServer>> EmbeddingServer::Create(
     EmbeddingOptions options, prometheus::Registry& registry) {
   RETURN_IF_ERROR(options.Validate());
-  ASSIGN_OR_RETURN(auto catalog, OpenModels(options, registry));
+  auto timers = Timers::MakeReal();
+  auto cache = std::make_unique<VectorCache>(
+      static_cast<size_t>(options.embed_cache_mib) << 20);
+  ASSIGN_OR_RETURN(auto catalog,
+                   OpenModels(options, {registry, *timers, *cache}));
   return absl::WrapUnique(
-      new EmbeddingServer(std::move(options), registry, std::move(catalog)));
+      new EmbeddingServer(std::move(options), registry, std::move(timers),
+                          std::move(cache), std::move(catalog)));
 }
 
 EmbeddingServer::EmbeddingServer(EmbeddingOptions options,
                                  prometheus::Registry& registry,
+                                 std::unique_ptr<Timers> timers,
+                                 std::unique_ptr<VectorCache> cache,
                                  std::unique_ptr<ModelCatalog> catalog)
     : options_(std::move(options)),
       registry_(registry),
+      timers_(std::move(timers)),
+      cache_(std::move(cache)),
       catalog_(std::move(catalog)),
       local_pool_(std::make_unique<rpc::ThreadPool>(options_.embed_threads,
                                                     options_.embed_queue)),
-      remote_pool_(std::make_unique<rpc::ThreadPool>(
-          options_.embed_remote_threads, options_.embed_queue)),
       service_(std::make_unique<EmbeddingService>(*catalog_, *local_pool_,
-                                                  *remote_pool_)),
+                                                  options_.embed_remote_calls)),
+      admin_pool_(
+          std::make_unique<rpc::ThreadPool>(kAdminThreads, kAdminQueue)),
       admin_service_(
-          std::make_unique<EmbeddingAdminService>(*catalog_, *remote_pool_)) {}
+          std::make_unique<EmbeddingAdminService>(*catalog_, *admin_pool_)) {}
 
 EmbeddingServer::~EmbeddingServer() { Stop(); }
 
@@ -77,6 +90,7 @@ absl::Status EmbeddingServer::Start(const EmbeddingPeers& peers) {
 
 void EmbeddingServer::Stop() {
   ready_ = false;
+  catalog_->Shutdown();
   if (storage_ == nullptr) return;
   storage_->Shutdown();
   workers_.clear();

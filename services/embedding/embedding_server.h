@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "libs/clock/timers.h"
 #include "libs/rpc/thread_pool.h"
 #include "services/embedding/embedding_admin_service.h"
 #include "services/embedding/embedding_options.h"
@@ -20,6 +21,7 @@
 #include "services/embedding/model_registrar.h"
 #include "services/embedding/outbox_worker.h"
 #include "services/embedding/storage_client.h"
+#include "services/embedding/vector_cache.h"
 
 namespace engram::embedding {
 
@@ -51,20 +53,26 @@ class EmbeddingServer {
   // Whether it works: from Start to Stop. Calls of its services need no peer.
   bool IsReady() const { return ready_; }
 
-  // Ends the work on storage's outbox, waiting calls of storage included;
-  // texts at hand are given back. Repeating is safe.
+  // Ends the work on storage's outbox, waiting calls of storage and of
+  // providers included; texts at hand are given back. Calls of the services for
+  // remote models are `CANCELLED` from then on. Repeating is safe.
   void Stop();
 
  private:
   EmbeddingServer(EmbeddingOptions options, prometheus::Registry& registry,
+                  std::unique_ptr<Timers> timers,
+                  std::unique_ptr<VectorCache> cache,
                   std::unique_ptr<ModelCatalog> catalog);
 
   const EmbeddingOptions options_;
   prometheus::Registry& registry_;
+  // Of the models.
+  const std::unique_ptr<Timers> timers_;
+  const std::unique_ptr<VectorCache> cache_;
   const std::unique_ptr<ModelCatalog> catalog_;
   const std::unique_ptr<rpc::ThreadPool> local_pool_;
-  const std::unique_ptr<rpc::ThreadPool> remote_pool_;
   const std::unique_ptr<EmbeddingService> service_;
+  const std::unique_ptr<rpc::ThreadPool> admin_pool_;
   const std::unique_ptr<EmbeddingAdminService> admin_service_;
   std::atomic<bool> ready_ = false;
 

@@ -16,6 +16,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "engram/embedding/v1/admin.grpc.pb.h"
+#include "libs/status/grpc_status.h"
+#include "libs/status/rpc_status.h"
 #include "libs/status/testing/status_matchers.h"
 #include "services/embedding/testing/fake_storage.h"
 #include "services/embedding/testing/provider_server.h"
@@ -91,12 +93,11 @@ TEST(EmbeddingServerTest, EmbedsForStorageAndForQueriesAlike) {
 class RemoteModelTest : public ::testing::Test {
  protected:
   RemoteModelTest() {
-    setenv("ENGRAM_TEST_SERVER_KEY", std::string(ProviderServer::kKey).c_str(),
-           1);
+    WriteKey();
     std::ofstream(file_) << "providers:\n  openai:\n    base_url: "
                          << provider_.base_url()
-                         << "\n    key_env: ENGRAM_TEST_SERVER_KEY\n"
-                            "    proxy: none\n    timeout: 2s\n"
+                         << "\n    key_file: " << key_file_
+                         << "\n    proxy: none\n    timeout: 2s\n"
                             "    models: {test-model: {dimensions: 8}}\n"
                             "use: [openai/test-model]\n";
     server_ = *EmbeddingServer::Create({.providers = file_}, registry_);
@@ -115,6 +116,11 @@ class RemoteModelTest : public ::testing::Test {
     grpc_server_->Shutdown();
     unlink(socket_.c_str());
     unlink(file_.c_str());
+    unlink(key_file_.c_str());
+  }
+
+  void WriteKey() {
+    std::ofstream(key_file_) << std::string(ProviderServer::kKey);
   }
 
   v1::ListModelsResponse ListModels() {
@@ -124,9 +130,28 @@ class RemoteModelTest : public ::testing::Test {
     return response;
   }
 
+  // How Embed of the remote model ends within a short while.
+  absl::Status Embed(const std::string& text) {
+    v1::EmbedRequest request;
+    request.set_model("openai/test-model");
+    request.add_texts(text);
+    v1::EmbedResponse response;
+    grpc::ClientContext context;
+    context.set_deadline(
+        absl::ToChronoTime(absl::Now() + absl::Milliseconds(1500)));
+    return FromGrpcStatus(stub_->Embed(&context, request, &response));
+  }
+  // Why the model does not work, as far as is known.
+  absl::Status Fault() {
+    const auto models = ListModels();
+    return models.faults().empty() ? absl::OkStatus()
+                                   : FromRpcStatus(models.faults(0).error());
+  }
+
   const std::string socket_ =
       absl::StrCat(::testing::TempDir(), "engram-remote-model-test-", getpid());
   const std::string file_ = socket_ + ".yaml";
+  const std::string key_file_ = socket_ + ".key";
   ProviderServer provider_{testing::ProviderKind::kOpenAi};
   testing::FakeStorage storage_{"unix:" + socket_};
   prometheus::Registry registry_;
@@ -178,6 +203,69 @@ TEST_F(RemoteModelTest, AProviderThatHangsHoldsUpNoOtherModel) {
   EXPECT_EQ(storage_.vectors().count("local"), 1);
   // The provider gives up after two seconds.
   EXPECT_LT(absl::Now() - start, absl::Seconds(2));
+}
+
+TEST_F(RemoteModelTest, WithoutItsKeyTextsWaitAndTheReasonIsTold) {
+  unlink(key_file_.c_str());
+  EXPECT_THAT(Fault(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, key_file_));
+  EXPECT_THAT(Embed("a"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, key_file_));
+  storage_.WriteText("a", "a", ListModels().models(1).fingerprint());
+  // The other model works on.
+  storage_.WriteText("b", "b", ListModels().models(0).fingerprint());
+  storage_.AwaitVectors(1);
+  EXPECT_EQ(storage_.vectors().count("b"), 1);
+  EXPECT_THAT(provider_.requests(), ::testing::IsEmpty());
+
+  WriteKey();
+  EXPECT_OK(Embed("a"));
+  EXPECT_OK(Fault());
+}
+
+TEST_F(RemoteModelTest, ARevokedKeyIsTold) {
+  provider_.Behave({.status = 401, .words = "key was revoked"});
+  EXPECT_THAT(
+      Embed("a"),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               "key was revoked (invalid_request_error); check the key"));
+  EXPECT_THAT(Fault(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                "key was revoked"));
+  provider_.Behave({});
+  EXPECT_OK(Embed("a"));
+  EXPECT_OK(Fault());
+}
+
+TEST_F(RemoteModelTest, AMistypedModelIsTold) {
+  provider_.Behave({.status = 404, .words = "model `x` does not exist"});
+  EXPECT_THAT(Embed("a"), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                   "check the model's id"));
+  EXPECT_THAT(Fault(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                "`x` does not exist"));
+}
+
+TEST_F(RemoteModelTest, ATextIsPaidForOnce) {
+  EXPECT_OK(Embed("a"));
+  EXPECT_OK(Embed("a"));
+  EXPECT_THAT(provider_.requests(), ::testing::SizeIs(1));
+}
+
+// Whatever the cache holds.
+TEST_F(RemoteModelTest, CheckProviderAsksItEachTime) {
+  const auto admin = v1::EmbeddingAdminService::NewStub(
+      grpc_server_->InProcessChannel(grpc::ChannelArguments()));
+  const auto check = [&] {
+    v1::CheckProviderRequest request;
+    request.set_model("openai/test-model");
+    v1::CheckProviderResponse response;
+    grpc::ClientContext context;
+    EXPECT_TRUE(admin->CheckProvider(&context, request, &response).ok());
+    return FromRpcStatus(response.checks(0).error());
+  };
+  EXPECT_OK(check());
+  provider_.Behave({.status = 401, .words = "key was revoked"});
+  EXPECT_THAT(check(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                "key was revoked"));
 }
 
 TEST(EmbeddingServerTest, StopsWithoutHavingStarted) {

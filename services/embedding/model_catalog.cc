@@ -23,11 +23,25 @@ std::string ListNames(const std::vector<std::unique_ptr<Provider>>& providers) {
                        });
 }
 
+absl::StatusOr<Provider*> FindIn(
+    const std::vector<std::unique_ptr<Provider>>& providers,
+    absl::string_view name) {
+  for (const auto& provider : providers) {
+    if (NameOf(provider) == name) return provider.get();
+  }
+  const std::string models = ListNames(providers);
+  return MakeError(
+      absl::StatusCode::kNotFound, common::v1::ERROR_REASON_MODEL_UNKNOWN,
+      absl::StrCat("no model is called ", name, "; there are: ", models),
+      {{"model", name}, {"models", models}});
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ModelCatalog>> ModelCatalog::Create(
     std::vector<std::unique_ptr<Provider>> providers,
-    absl::string_view default_model) {
+    absl::string_view default_model,
+    std::vector<std::unique_ptr<Provider>> rerankers) {
   std::sort(providers.begin(), providers.end(),
             [](const auto& a, const auto& b) { return NameOf(a) < NameOf(b); });
   const auto twice = std::adjacent_find(
@@ -46,24 +60,38 @@ absl::StatusOr<std::unique_ptr<ModelCatalog>> ModelCatalog::Create(
                      " is not among the models: ", ListNames(providers)));
   }
   Provider* const default_provider = found->get();
-  return absl::WrapUnique(
-      new ModelCatalog(std::move(providers), default_provider));
+  return absl::WrapUnique(new ModelCatalog(
+      std::move(providers), default_provider, std::move(rerankers)));
 }
 
 ModelCatalog::ModelCatalog(std::vector<std::unique_ptr<Provider>> providers,
-                           Provider* default_provider)
-    : providers_(std::move(providers)), default_(default_provider) {}
+                           Provider* default_provider,
+                           std::vector<std::unique_ptr<Provider>> rerankers)
+    : providers_(std::move(providers)),
+      default_(default_provider),
+      rerankers_(std::move(rerankers)) {}
 
 absl::StatusOr<Provider*> ModelCatalog::Find(absl::string_view name) const {
   if (name.empty()) return default_;
-  for (const auto& provider : providers_) {
-    if (NameOf(provider) == name) return provider.get();
+  return FindIn(providers_, name);
+}
+
+absl::StatusOr<Provider*> ModelCatalog::FindReranker(
+    absl::string_view name) const {
+  if (rerankers_.empty()) {
+    return MakeError(absl::StatusCode::kNotFound,
+                     common::v1::ERROR_REASON_MODEL_UNKNOWN,
+                     "no model that reranks is configured; name one under use "
+                     "in the providers' file",
+                     {{"model", name}});
   }
-  const std::string models = ListNames(providers_);
-  return MakeError(
-      absl::StatusCode::kNotFound, common::v1::ERROR_REASON_MODEL_UNKNOWN,
-      absl::StrCat("no model is called ", name, "; there are: ", models),
-      {{"model", name}, {"models", models}});
+  if (name.empty()) return rerankers_.front().get();
+  return FindIn(rerankers_, name);
+}
+
+void ModelCatalog::Shutdown() const {
+  for (const auto& provider : providers_) provider->Shutdown();
+  for (const auto& provider : rerankers_) provider->Shutdown();
 }
 
 Provider* ModelCatalog::FindByFingerprint(absl::string_view fingerprint) const {

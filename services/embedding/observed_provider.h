@@ -9,33 +9,32 @@
 #include <memory>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "services/embedding/availability_log.h"
-#include "services/embedding/provider.h"
+#include "services/embedding/provider_decorator.h"
 
 namespace engram::embedding {
 
-// Measures another provider, by model: texts, tokens, the time of calls and how
-// many fail. Logs when it stops to work and when it works again.
-class ObservedProvider : public Provider {
+// Measures another provider, by provider and model: texts, tokens and what they
+// cost, the time of calls and how many fail. Logs when it stops to work and
+// when it works again, and tells by health() why not.
+class ObservedProvider : public ProviderDecorator {
  public:
   // `registry` must outlive this object.
-  ObservedProvider(std::unique_ptr<Provider> provider,
+  ObservedProvider(std::unique_ptr<Provider> next,
                    prometheus::Registry& registry);
 
-  const Model& model() const override { return provider_->model(); }
-  CallLimits limits() const override { return provider_->limits(); }
-  bool is_local() const override { return provider_->is_local(); }
-  int CountTokens(absl::string_view text) const override {
-    return provider_->CountTokens(text);
-  }
-  absl::StatusOr<std::vector<EmbeddedText>> Embed(
-      absl::Span<const absl::string_view> texts, Purpose purpose) override;
+  absl::Status health() const override;
+  void Start(const EmbedCall& call, EmbedDone done) override;
 
  private:
-  const std::unique_ptr<Provider> provider_;
+  void Observe(absl::Duration duration,
+               const std::vector<EmbedResult>& results);
+
   AvailabilityLog log_;
   prometheus::Counter& texts_;
   prometheus::Counter& tokens_;
+  prometheus::Counter& cost_;
   prometheus::Histogram& call_seconds_;
   prometheus::Family<prometheus::Counter>& failures_;
 };

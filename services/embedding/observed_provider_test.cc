@@ -13,6 +13,7 @@
 namespace engram::embedding {
 namespace {
 
+using engram::testing::StatusIs;
 using testing::FakeProvider;
 using ::testing::HasSubstr;
 
@@ -29,17 +30,36 @@ TEST(ObservedProviderTest, CountsTextsTokensCallsAndFailures) {
 
   const std::string metrics =
       prometheus::TextSerializer().Serialize(registry.Collect());
+  EXPECT_THAT(metrics, HasSubstr("engram_embedding_texts_total{model=\"fake/"
+                                 "small\",provider=\"fake\"} 3"));
+  EXPECT_THAT(metrics, HasSubstr("engram_embedding_tokens_total{model=\"fake/"
+                                 "small\",provider=\"fake\"} 3"));
+  EXPECT_THAT(metrics,
+              HasSubstr("engram_embedding_cost_usd_total{model=\"fake/small\","
+                        "provider=\"fake\"} 1.5"));
+  EXPECT_THAT(metrics, HasSubstr("engram_embedding_call_seconds_count{model="
+                                 "\"fake/small\",provider=\"fake\"} 3"));
   EXPECT_THAT(
       metrics,
-      HasSubstr("engram_embedding_texts_total{model=\"fake/small\"} 3"));
-  EXPECT_THAT(
-      metrics,
-      HasSubstr("engram_embedding_tokens_total{model=\"fake/small\"} 3"));
-  EXPECT_THAT(
-      metrics,
-      HasSubstr("engram_embedding_call_seconds_count{model=\"fake/small\"} 3"));
-  EXPECT_THAT(metrics, HasSubstr("engram_embedding_call_failures_total{code="
-                                 "\"UNAVAILABLE\",model=\"fake/small\"} 1"));
+      HasSubstr("engram_embedding_call_failures_total{code="
+                "\"UNAVAILABLE\",model=\"fake/small\",provider=\"fake\"} 1"));
+}
+
+TEST(ObservedProviderTest, HealthIsHowTheLastCallEnded) {
+  prometheus::Registry registry;
+  auto fake = std::make_unique<FakeProvider>();
+  FakeProvider& control = *fake;
+  ObservedProvider provider(std::move(fake), registry);
+  EXPECT_OK(provider.health());
+
+  control.set_before([](auto) { return absl::UnavailableError("down"); });
+  ASSERT_FALSE(provider.Embed({"a"}, Purpose::kQuery).ok());
+  EXPECT_THAT(provider.health(),
+              StatusIs(absl::StatusCode::kUnavailable, "down"));
+  // A refused text says that it works.
+  control.set_before([](auto) { return absl::InvalidArgumentError("long"); });
+  ASSERT_FALSE(provider.Embed({"a"}, Purpose::kQuery).ok());
+  EXPECT_OK(provider.health());
 }
 
 }  // namespace

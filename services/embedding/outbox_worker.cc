@@ -1,13 +1,13 @@
 #include "services/embedding/outbox_worker.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/time/clock.h"
 #include "libs/log/log.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
-#include "services/embedding/isolated_texts.h"
 
 namespace engram::embedding {
 namespace {
@@ -25,6 +25,8 @@ using storage::v1::ReportFailureRequest;
 using storage::v1::ReportFailureResponse;
 using storage::v1::VectorPut;
 
+// Long enough for a rate limit of a few calls a minute; the lease is kept.
+constexpr absl::Duration kEmbedPatience = absl::Minutes(10);
 // Half of what a server accepts in one message by default. A put of many chunks
 // may be larger and goes alone; MaxChunks bounds it.
 constexpr size_t kMaxMessageBytes = 2 << 20;
@@ -73,21 +75,34 @@ FailureReport MakeReport(const OutboxEntry& entry, const absl::Status& status) {
   return report;
 }
 
-// What the provider was given of an entry, the requests aside.
-EmbeddingUsage UsageOf(absl::Span<const absl::StatusOr<EmbeddedText>> texts) {
+// What the texts of an entry made the provider do.
+EmbeddingUsage UsageOf(absl::Span<const EmbedResult> results) {
   EmbeddingUsage usage;
-  usage.set_texts(static_cast<int64_t>(texts.size()));
-  for (const auto& text : texts) {
-    if (text.ok()) usage.set_tokens(usage.tokens() + text->tokens);
+  double cost_usd = 0;
+  for (const EmbedResult& result : results) {
+    if (!result.ok()) continue;
+    const Spent& spent = result->spent;
+    usage.set_requests(usage.requests() + spent.requests);
+    usage.set_texts(usage.texts() + (spent.tokens > 0 ? 1 : 0));
+    usage.set_tokens(usage.tokens() + spent.tokens);
+    cost_usd += spent.cost_usd;
   }
+  usage.set_cost_nanousd(std::llround(cost_usd * 1e9));
   return usage;
 }
 
-// The first error that is the text's own fault, if there is one.
-absl::Status FaultOf(absl::Span<const absl::StatusOr<EmbeddedText>> texts,
-                     const absl::Status& provider) {
-  for (const auto& text : texts) {
-    if (!text.ok() && text.status() != provider) return text.status();
+// The first error that is a text's own fault, if there is one.
+absl::Status FaultOf(absl::Span<const EmbedResult> results) {
+  for (const EmbedResult& result : results) {
+    if (IsTextsFault(result.status())) return result.status();
+  }
+  return absl::OkStatus();
+}
+
+// The first error that is the provider's.
+absl::Status FailureOf(absl::Span<const EmbedResult> results) {
+  for (const EmbedResult& result : results) {
+    if (!result.ok() && !IsTextsFault(result.status())) return result.status();
   }
   return absl::OkStatus();
 }
@@ -206,32 +221,33 @@ absl::Status OutboxWorker::EmbedAndPut(absl::Span<const ChunkedEntry> entries,
   for (const ChunkedEntry& entry : entries) {
     texts.insert(texts.end(), entry.texts().begin(), entry.texts().end());
   }
-  IsolatedTexts embedded = EmbedIsolated(provider_, texts);
+  std::vector<EmbedResult> embedded;
+  if (!texts.empty()) {
+    embedded = provider_.EmbedEach(texts, Purpose::kDocument,
+                                   absl::Now() + kEmbedPatience);
+  }
+  absl::Status result = FailureOf(embedded);
   std::vector<VectorPut> puts;
   std::vector<FailureReport> reports;
-  absl::Span<absl::StatusOr<EmbeddedText>> rest =
-      absl::MakeSpan(embedded.texts);
-  int requests = embedded.requests;
+  auto rest = absl::MakeSpan(embedded);
   for (const ChunkedEntry& entry : entries) {
     const auto own = rest.first(entry.texts().size());
     rest.remove_prefix(own.size());
-    EmbeddingUsage usage = UsageOf(own);
-    usage.set_requests(own.empty() ? 0 : std::exchange(requests, 0));
-    const absl::Status fault = FaultOf(own, embedded.provider);
+    const EmbeddingUsage usage = UsageOf(own);
+    const absl::Status fault = FaultOf(own);
     if (!fault.ok()) {
       *reports.emplace_back(MakeReport(entry.entry(), fault)).mutable_usage() =
           usage;
       continue;
     }
     std::vector<EmbeddedText> vectors;
-    for (auto& text : own) {
+    for (EmbedResult& text : own) {
       if (text.ok()) vectors.push_back(*std::move(text));
     }
-    // The provider was not given the rest.
+    // The provider failed at the rest.
     if (vectors.size() < own.size()) continue;
     *puts.emplace_back(entry.MakePut(vectors)).mutable_usage() = usage;
   }
-  absl::Status result = embedded.provider;
   result.Update(Put(std::move(puts), hold));
   result.Update(Report(std::move(reports), hold));
   return result;

@@ -36,8 +36,7 @@ struct OutboxWorkerSettings {
 // Step 4 of a record's life: leases outbox entries of one model, has their
 // texts embedded, and sends the vectors back. A lease is no more than the
 // model's provider takes in a call, so that what was paid for is soon stored.
-// A text that the provider refuses is told apart from those that were sent with
-// it, and reported.
+// A text that is at fault is reported (see IsTextsFault).
 //
 // Keeps nothing: whatever goes wrong, the entries are still in storage's outbox
 // and are handed out again, at once if the worker can give them back, else when

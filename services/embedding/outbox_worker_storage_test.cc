@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "libs/clock/testing/fake_clock.h"
 #include "libs/status/testing/status_matchers.h"
+#include "services/embedding/isolating_provider.h"
 #include "services/embedding/model_registrar.h"
 #include "services/embedding/outbox_worker.h"
 #include "services/embedding/storage_client.h"
@@ -38,7 +39,9 @@ class OutboxWorkerStorageTest : public ::testing::Test {
     auto provider = std::make_unique<FakeProvider>();
     provider_ = provider.get();
     std::vector<std::unique_ptr<Provider>> providers;
-    providers.push_back(std::move(provider));
+    providers.push_back(
+        std::make_unique<IsolatingProvider>(std::move(provider)));
+    isolating_ = providers.front().get();
     catalog_ = *ModelCatalog::Create(std::move(providers), "fake/small");
     Connect();
   }
@@ -48,7 +51,7 @@ class OutboxWorkerStorageTest : public ::testing::Test {
     registrar_ = std::make_unique<ModelRegistrar>(*catalog_, *client_);
     keeper_ = std::make_unique<LeaseKeeper>(*client_, absl::Minutes(1), clock_);
     worker_ = std::make_unique<OutboxWorker>(
-        *provider_, *client_, *registrar_, *keeper_,
+        *isolating_, *client_, *registrar_, *keeper_,
         OutboxWorkerSettings{.holder = "test",
                              .wait = absl::ZeroDuration(),
                              .max_backoff = absl::Milliseconds(1)},
@@ -151,6 +154,8 @@ vectors:
   engram::testing::FakeClock clock_;
   TestStorage storage_{clock_};
   FakeProvider* provider_;
+  // Of the stack, what tells texts that are at fault.
+  Provider* isolating_;
   std::unique_ptr<ModelCatalog> catalog_;
   std::unique_ptr<StorageClient> client_;
   std::unique_ptr<ModelRegistrar> registrar_;
@@ -322,7 +327,7 @@ class ManyChunksTest : public OutboxWorkerStorageTest {
     for (int i = 0; i < 200; ++i) text_ += "w" + std::to_string(i) + " ";
     for (int i = 0; i < 4; ++i) WriteNote("n" + std::to_string(i), text_);
     worker_ = std::make_unique<OutboxWorker>(
-        *provider_, *client_, *registrar_, *keeper_,
+        *isolating_, *client_, *registrar_, *keeper_,
         OutboxWorkerSettings{.holder = "test", .max_entries = 20}, registry_);
   }
 
@@ -388,8 +393,8 @@ TEST_F(OutboxWorkerStorageTest, RacingIndexersDoNothingTwice) {
     return absl::OkStatus();
   });
   {
-    Indexer first(storage_, *catalog_, *provider_, 2);
-    Indexer second(storage_, *catalog_, *provider_, 2);
+    Indexer first(storage_, *catalog_, *isolating_, 2);
+    Indexer second(storage_, *catalog_, *isolating_, 2);
     for (int i = 0; i < kNotes; ++i) {
       WriteNote(absl::StrCat(i), absl::StrCat("text ", i));
     }
@@ -421,7 +426,7 @@ TEST_F(OutboxWorkerStorageTest, RestartsOfStorageDuringABackfillLoseNothing) {
   CreateNotes("{by: paragraphs, size: 64}");
   ASSERT_EQ(Embedded(), 0);
   {
-    Indexer indexer(storage_, *catalog_, *provider_, 2);
+    Indexer indexer(storage_, *catalog_, *isolating_, 2);
     for (int i = 1; i <= kRestarts; ++i) {
       const int enough = kNotes * i / (kRestarts + 1);
       while (texts < enough) absl::SleepFor(absl::Milliseconds(1));

@@ -16,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "libs/clock/testing/fake_clock.h"
 #include "libs/status/testing/status_matchers.h"
+#include "services/embedding/isolating_provider.h"
 #include "services/embedding/testing/fake_provider.h"
 #include "services/embedding/testing/fake_storage.h"
 
@@ -58,7 +59,9 @@ class OutboxWorkerTest : public ::testing::Test {
   void UseProvider(std::unique_ptr<FakeProvider> provider) {
     provider_ = provider.get();
     std::vector<std::unique_ptr<Provider>> providers;
-    providers.push_back(std::move(provider));
+    providers.push_back(
+        std::make_unique<IsolatingProvider>(std::move(provider)));
+    isolating_ = providers.front().get();
     catalog_ = *ModelCatalog::Create(std::move(providers), "fake/small");
     registrar_ = std::make_unique<ModelRegistrar>(*catalog_, *client_);
     keeper_ = std::make_unique<LeaseKeeper>(*client_, absl::Minutes(1), clock_);
@@ -68,7 +71,7 @@ class OutboxWorkerTest : public ::testing::Test {
 
   OutboxWorker* AddWorker() {
     workers_.push_back(std::make_unique<OutboxWorker>(
-        *provider_, *client_, *registrar_, *keeper_,
+        *isolating_, *client_, *registrar_, *keeper_,
         OutboxWorkerSettings{.holder = "test",
                              .max_backoff = absl::Milliseconds(1)},
         registry_));
@@ -86,6 +89,8 @@ class OutboxWorkerTest : public ::testing::Test {
   std::unique_ptr<StorageClient> client_;
   std::unique_ptr<ModelCatalog> catalog_;
   FakeProvider* provider_ = nullptr;
+  // Of the stack, what tells texts that are at fault.
+  Provider* isolating_ = nullptr;
   std::unique_ptr<ModelRegistrar> registrar_;
   engram::testing::FakeClock clock_;
   std::unique_ptr<LeaseKeeper> keeper_;
@@ -229,6 +234,7 @@ TEST_F(OutboxWorkerTest, TellsWhatWasUsed) {
   EXPECT_EQ(storage_->usage().requests(), 1);
   EXPECT_EQ(storage_->usage().texts(), 3);
   EXPECT_EQ(storage_->usage().tokens(), 3);
+  EXPECT_EQ(storage_->usage().cost_nanousd(), 1'500'000'000);
 }
 
 TEST_F(OutboxWorkerTest, ALongCallKeepsItsLease) {

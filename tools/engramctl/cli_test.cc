@@ -282,10 +282,14 @@ TEST_F(CliTest, ListsModels) {
   model->set_is_default(true);
   model->set_dimensions(256);
   model->set_fingerprint("f1");
+  auto* fault = engram_.embedding.models.add_faults();
+  fault->set_model("builtin/m");
+  fault->mutable_error()->set_message("no key");
   EXPECT_EQ(Engramctl({"models"}), 0);
-  EXPECT_EQ(output_,
-            "MODEL      DEFAULT  DIMENSIONS  MAX TOKENS  FINGERPRINT\n"
-            "builtin/m  yes             256    no limit  f1\n");
+  EXPECT_EQ(
+      output_,
+      "MODEL      DEFAULT  DIMENSIONS  MAX TOKENS  FINGERPRINT  FAULT\n"
+      "builtin/m  yes             256    no limit  f1           no key\n");
 }
 
 TEST_F(CliTest, SaysHowToReachAServiceThatDoesNotAnswer) {

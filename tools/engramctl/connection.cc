@@ -4,7 +4,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "google/rpc/error_details.pb.h"
 #include "libs/status/errors.h"
 
 namespace engram::engramctl {
@@ -96,24 +95,13 @@ absl::Status Connection::Explain(Role role, const absl::Status& status) const {
 bool IsUnreachable(const absl::Status& status) {
   return status.code() == absl::StatusCode::kUnavailable &&
          ReasonOf(status) == common::v1::ERROR_REASON_UNSPECIFIED &&
-         !RetryDelay(status).has_value();
+         !RetryDelayOf(status).has_value();
 }
 
 bool IsTooLarge(const absl::Status& status) {
   // gRPC's own words; it has no better sign.
   return status.code() == absl::StatusCode::kResourceExhausted &&
          absl::StrContains(status.message(), "larger than max");
-}
-
-std::optional<absl::Duration> RetryDelay(const absl::Status& status) {
-  const auto payload =
-      status.GetPayload("type.googleapis.com/google.rpc.RetryInfo");
-  google::rpc::RetryInfo info;
-  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) {
-    return std::nullopt;
-  }
-  return absl::Seconds(info.retry_delay().seconds()) +
-         absl::Nanoseconds(info.retry_delay().nanos());
 }
 
 }  // namespace engram::engramctl

@@ -122,9 +122,6 @@ bool IsUnreachable(const absl::Status& status);
 // Whether `status` says that a message is larger than the server takes.
 bool IsTooLarge(const absl::Status& status);
 
-// How long the server asks to wait before a repeat; nullopt if it does not.
-std::optional<absl::Duration> RetryDelay(const absl::Status& status);
-
 }  // namespace engram::engramctl
 
 #endif  // ENGRAM_TOOLS_ENGRAMCTL_CONNECTION_H_

@@ -71,7 +71,7 @@ std::string ReasonText(const google::rpc::Status& error) {
 }
 
 bool MayRepeat(const absl::Status& status) {
-  return IsUnreachable(status) || RetryDelay(status).has_value();
+  return IsUnreachable(status) || RetryDelayOf(status).has_value();
 }
 
 }  // namespace
@@ -376,7 +376,7 @@ absl::StatusOr<WriteResponse> Importer::WriteWithRetries(
     // come back at once.
     std::uniform_real_distribution<double> jitter(0.5, 1.0);
     absl::Duration wait = delay * jitter(random);
-    wait = std::max(wait, RetryDelay(response.status()).value_or(wait));
+    wait = std::max(wait, RetryDelayOf(response.status()).value_or(wait));
     if (absl::Now() + wait > give_up) return response;
     absl::SleepFor(wait);
     delay = std::min(delay * 2, kMaxRetryDelay);

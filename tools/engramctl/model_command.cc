@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <ostream>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "engram/embedding/v1/embedding.grpc.pb.h"
@@ -16,6 +17,15 @@ using embedding::v1::EmbeddingService;
 using embedding::v1::ListModelsRequest;
 using embedding::v1::ListModelsResponse;
 
+// Why the model does not work; empty if it does, as far as is known.
+std::string FaultOf(const ListModelsResponse& response,
+                    const std::string& model) {
+  for (const auto& fault : response.faults()) {
+    if (fault.model() == model) return fault.error().message();
+  }
+  return "";
+}
+
 absl::Status ListModels(Context& context) {
   ASSIGN_OR_RETURN(const ListModelsResponse response,
                    context.connection().Call(
@@ -25,8 +35,10 @@ absl::Status ListModels(Context& context) {
                {"DEFAULT"},
                {"DIMENSIONS", Table::Align::kRight},
                {"MAX TOKENS", Table::Align::kRight},
-               {"FINGERPRINT"}});
+               {"FINGERPRINT"},
+               {"FAULT"}});
   for (const auto& model : response.models()) {
+    const std::string fault = FaultOf(response, model.name());
     if (context.console.json) {
       context.console.out << JsonObject()
                                  .Text("model", model.name())
@@ -35,6 +47,7 @@ absl::Status ListModels(Context& context) {
                                  .Bool("normalized", model.normalized())
                                  .Int("max_tokens", model.max_tokens())
                                  .Text("fingerprint", model.fingerprint())
+                                 .Text("fault", fault)
                                  .ToString()
                           << "\n";
       continue;
@@ -43,7 +56,7 @@ absl::Status ListModels(Context& context) {
                   absl::StrCat(model.dimensions()),
                   model.max_tokens() == 0 ? "no limit"
                                           : absl::StrCat(model.max_tokens()),
-                  model.fingerprint()});
+                  model.fingerprint(), fault});
   }
   if (!context.console.json) PrintTable(context.console, table);
   return absl::OkStatus();

@@ -71,7 +71,7 @@ std::string Describe(const Backlog& backlog, const Backlog& first,
 bool IsNotYet(const absl::Status& status) {
   return status.code() == absl::StatusCode::kDeadlineExceeded ||
          ReasonOf(status) == common::v1::ERROR_REASON_INDEX_NOT_READY ||
-         RetryDelay(status).has_value();
+         RetryDelayOf(status).has_value();
 }
 
 }  // namespace
@@ -106,7 +106,7 @@ absl::Status WaitUntilSearchable(Context& context, const std::string& database,
     }
     progress.Update(Describe(backlog, first, now - start), now);
     // An error that came at once must not be asked for in a tight loop.
-    const absl::Duration asked = RetryDelay(reached.status()).value_or(kStep);
+    const absl::Duration asked = RetryDelayOf(reached.status()).value_or(kStep);
     if (reached.status().code() != absl::StatusCode::kDeadlineExceeded) {
       absl::SleepFor(std::min({asked, kStep, deadline - now}));
     }

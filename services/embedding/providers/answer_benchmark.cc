@@ -1,7 +1,5 @@
 // How long an answer takes to become vectors: 100 texts of 1,536 dimensions, as
-// OpenAI sends them, beside protobuf's JSON parser over the same text. And one
-// query, through the whole stack and over a connection that is kept open, to a
-// server that answers at once.
+// OpenAI sends them, beside protobuf's JSON parser over the same text.
 //
 //   cmake --build --preset release --target answer_benchmark
 //   build/release/bin/answer_benchmark
@@ -9,10 +7,7 @@
 #include <benchmark/benchmark.h>
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
-#include <prometheus/registry.h>
 
-#include <algorithm>
-#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -20,11 +15,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
-#include "libs/http/testing/fake_http_server.h"
-#include "services/embedding/provider_stack.h"
-#include "services/embedding/providers/http_provider.h"
 #include "services/embedding/providers/provider_format.h"
 
 namespace engram::embedding {
@@ -106,40 +96,6 @@ void BM_ProtobufJson(benchmark::State& state) {
                           static_cast<int64_t>(body.size()));
 }
 BENCHMARK(BM_ProtobufJson)->Unit(benchmark::kMicrosecond);
-
-void BM_OneQuery(benchmark::State& state) {
-  const std::string body = absl::StrCat(
-      "{\"data\": [{\"index\": 0, \"embedding\": ",
-      [] {
-        std::minstd_rand random(1);
-        return MakeVector(random, true);
-      }(),
-      "}]}");
-  http::testing::FakeHttpServer server(
-      [&](const auto&) { return http::testing::FakeResponse{.body = body}; });
-  RemoteModel model;
-  model.provider.base_url = server.url();
-  model.provider.http.proxy = "none";
-  model.model = {.name = "a/b", .dimensions = kDimensions, .normalized = true};
-  prometheus::Registry registry;
-  const auto provider = WrapProvider(
-      std::make_unique<HttpProvider>(
-          model, std::make_shared<http::HttpClient>(model.provider.http)),
-      registry);
-  std::vector<double> times;
-  for (auto _ : state) {
-    const absl::Time start = absl::Now();
-    if (!provider->Embed({"program to edit photographs"}, Purpose::kQuery)
-             .ok()) {
-      state.SkipWithError("the answer is refused");
-    }
-    times.push_back(absl::ToDoubleMicroseconds(absl::Now() - start));
-  }
-  std::sort(times.begin(), times.end());
-  state.counters["p50_us"] = times[times.size() / 2];
-  state.counters["p99_us"] = times[times.size() * 99 / 100];
-}
-BENCHMARK(BM_OneQuery)->Unit(benchmark::kMicrosecond)->UseRealTime();
 
 }  // namespace
 }  // namespace engram::embedding

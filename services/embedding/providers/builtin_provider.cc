@@ -3,9 +3,9 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "libs/status/errors.h"
 
 namespace engram::embedding {
 namespace {
@@ -18,7 +18,8 @@ Model Describe(const StaticModel& model) {
           .fingerprint = absl::StrCat(name, "@", model.revision()),
           .dimensions = model.dimensions(),
           .normalized = true,
-          .max_tokens = model.max_tokens()};
+          .max_tokens = model.max_tokens(),
+          .provider = "builtin"};
 }
 
 }  // namespace
@@ -34,24 +35,27 @@ int BuiltinProvider::CountTokens(absl::string_view text) const {
   return static_cast<int>(ids.size());
 }
 
-absl::StatusOr<std::vector<EmbeddedText>> BuiltinProvider::Embed(
-    absl::Span<const absl::string_view> texts, Purpose /*purpose*/) {
+void BuiltinProvider::Start(const EmbedCall& call, EmbedDone done) {
   StaticModel::Scratch scratch;
-  FieldViolations violations;
-  std::vector<EmbeddedText> embedded(texts.size());
-  for (size_t i = 0; i < texts.size(); ++i) {
-    embedded[i].vector.resize(model_.dimensions);
-    const std::optional<int> tokens = static_model_->Embed(
-        texts[i], scratch, absl::MakeSpan(embedded[i].vector));
+  std::vector<EmbedResult> results;
+  results.reserve(call.texts.size());
+  int requests = 1;
+  for (const absl::string_view text : call.texts) {
+    EmbeddedText embedded;
+    embedded.vector.resize(model_.dimensions);
+    const std::optional<int> tokens =
+        static_model_->Embed(text, scratch, absl::MakeSpan(embedded.vector));
     if (tokens.has_value()) {
-      embedded[i].tokens = *tokens;
+      embedded.tokens = *tokens;
+      embedded.spent = {.requests = std::exchange(requests, 0),
+                        .tokens = *tokens};
+      results.emplace_back(std::move(embedded));
     } else {
-      violations.Add(absl::StrCat("texts[", i, "]"),
-                     "holds no word; give a text with at least one");
+      results.emplace_back(absl::InvalidArgumentError(
+          "holds no word; give a text with at least one"));
     }
   }
-  if (!violations.empty()) return violations.ToStatus();
-  return embedded;
+  done(std::move(results));
 }
 
 }  // namespace engram::embedding

@@ -2,7 +2,7 @@
 #define ENGRAM_SERVICES_EMBEDDING_PROVIDERS_BUILTIN_PROVIDER_H_
 
 #include <memory>
-#include <vector>
+#include <optional>
 
 #include "services/embedding/provider.h"
 #include "services/embedding/static_model.h"
@@ -17,8 +17,8 @@ class BuiltinProvider : public Provider {
   const Model& model() const override { return model_; }
   bool is_local() const override { return true; }
   int CountTokens(absl::string_view text) const override;
-  absl::StatusOr<std::vector<EmbeddedText>> Embed(
-      absl::Span<const absl::string_view> texts, Purpose purpose) override;
+  bool counts_exactly() const override { return true; }
+  void Start(const EmbedCall& call, EmbedDone done) override;
 
  private:
   const std::unique_ptr<StaticModel> static_model_;

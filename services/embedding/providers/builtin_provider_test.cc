@@ -48,7 +48,7 @@ TEST(BuiltinProviderTest, NamesEveryTextWithoutAWord) {
 TEST(BuiltinProviderTest, CountsTheTokensThatItsModelReads) {
   prometheus::Registry registry;
   // Through every layer there is.
-  const auto provider = WrapProvider(MakeBuiltin::Make(), registry);
+  const auto provider = WrapLocal(MakeBuiltin::Make(), registry);
   for (const char* text : {"The violins, unfathomably.", "東京都", "x"}) {
     ASSERT_OK_AND_ASSIGN(const auto embedded,
                          provider->Embed({text}, Purpose::kDocument));

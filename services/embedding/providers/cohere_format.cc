@@ -8,41 +8,33 @@ namespace engram::embedding {
 
 std::string CohereFormat::Path() const { return "/v2/embed"; }
 
-std::string CohereFormat::Encode(absl::Span<const absl::string_view> texts,
-                                 Purpose purpose) const {
+std::string CohereFormat::Encode(const EmbedCall& call) const {
   std::string body = "{\"model\":";
   json::AppendQuoted(model().spec.id, &body);
-  AppendTask("input_type", purpose, body);
+  AppendTask("input_type", call.purpose, body);
   AppendDimensions("output_dimension", body);
   body.append(
       ",\"embedding_types\":[\"float\"],\"truncate\":\"NONE\","
       "\"texts\":");
-  AppendTexts(texts, purpose, body);
+  AppendTexts(call.texts, call.purpose, body);
   body.push_back('}');
   return body;
 }
 
-absl::StatusOr<Answer> CohereFormat::Decode(http::HttpResponse& response,
-                                            size_t texts) const {
-  Answer answer;
-  const auto read = [&](simdjson::ondemand::document& document) {
-    for (auto field : document.get_object()) {
-      const std::string_view key = field.unescaped_key();
-      if (key == "embeddings") {
-        ASSIGN_OR_RETURN(
-            answer.vectors,
-            ReadVectors(field.value().get_object()["float"].get_array(),
-                        model().model.dimensions));
-      } else if (key == "meta") {
-        answer.tokens =
-            ReadCount(field.value()["billed_units"]["input_tokens"]);
-      }
+absl::Status CohereFormat::Read(simdjson::ondemand::document& document,
+                                Answer& answer) const {
+  for (auto field : document.get_object()) {
+    const std::string_view key = field.unescaped_key();
+    if (key == "embeddings") {
+      ASSIGN_OR_RETURN(
+          answer.vectors,
+          ReadVectors(field.value().get_object()["float"].get_array(),
+                      model().model.dimensions));
+    } else if (key == "meta") {
+      answer.tokens = ReadCount(field.value()["billed_units"]["input_tokens"]);
     }
-    return absl::OkStatus();
-  };
-  RETURN_IF_ERROR(ReadJson(response.body, read));
-  RETURN_IF_ERROR(CheckCount(answer.vectors.size(), texts));
-  return answer;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace engram::embedding

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -45,10 +46,8 @@ void ShareTokens(int64_t total, absl::Span<const absl::string_view> texts,
   }
 }
 
-// Adds what every failure of a provider carries. A text that cannot be embedded
-// carries its violation already.
-absl::Status Finish(const absl::Status& status, const Model& model) {
-  if (absl::IsInvalidArgument(status)) return status;
+// Adds what every failure of a provider carries.
+absl::Status Explain(const absl::Status& status, const Model& model) {
   absl::Status result =
       MakeError(status.code(), common::v1::ERROR_REASON_EMBEDDING_UNAVAILABLE,
                 absl::StrCat("model ", model.name, ": ", status.message()),
@@ -62,46 +61,68 @@ absl::Status Finish(const absl::Status& status, const Model& model) {
 }  // namespace
 
 HttpProvider::HttpProvider(RemoteModel model,
-                           std::shared_ptr<http::HttpClient> client)
-    : remote_(std::move(model)),
-      client_(std::move(client)),
-      format_(MakeProviderFormat(remote_)),
-      key_(remote_.provider.key_env, remote_.provider.key_file) {}
+                           std::shared_ptr<HttpChannel> channel)
+    : HttpProvider(model, model.provider.endpoint, std::move(channel)) {}
 
-absl::StatusOr<std::vector<EmbeddedText>> HttpProvider::Embed(
-    absl::Span<const absl::string_view> texts, Purpose purpose) {
-  if (texts.empty()) return std::vector<EmbeddedText>();
-  const auto key = key_.Read();
-  if (!key.ok()) return Finish(key.status(), remote_.model);
-  auto embedded = Call(texts, purpose, *key);
-  if (!embedded.ok()) return Finish(embedded.status(), remote_.model);
-  return embedded;
+HttpProvider::HttpProvider(RemoteModel model, EndpointSpec endpoint,
+                           std::shared_ptr<HttpChannel> channel)
+    : remote_(std::move(model)),
+      endpoint_(std::move(endpoint)),
+      channel_(std::move(channel)),
+      format_(MakeProviderFormat(remote_)),
+      key_(endpoint_.key_env, endpoint_.key_file) {}
+
+absl::Status HttpProvider::health() const {
+  const absl::Status key = key_.Read().status();
+  return key.ok() ? key : Explain(key, remote_.model);
 }
 
-absl::StatusOr<std::vector<EmbeddedText>> HttpProvider::Call(
-    absl::Span<const absl::string_view> texts, Purpose purpose,
-    const std::string& key) const {
+void HttpProvider::Start(const EmbedCall& call, EmbedDone done) {
+  if (call.texts.empty()) return done({});
+  // Shared with the task, which is destroyed if there is no room for it.
+  const auto held = std::make_shared<EmbedDone>(std::move(done));
+  const absl::Status queued =
+      channel_->pool.Submit([this, call, held] { (*held)(Call(call)); });
+  if (!queued.ok()) (*held)(FailAll(call.texts.size(), queued));
+}
+
+std::vector<EmbedResult> HttpProvider::Call(const EmbedCall& call) const {
+  const auto key = key_.Read();
+  if (!key.ok()) return Refuse(call, key.status());
+  auto embedded = Send(call, *key);
+  if (!embedded.ok()) return Refuse(call, embedded.status());
+  return {std::make_move_iterator(embedded->begin()),
+          std::make_move_iterator(embedded->end())};
+}
+
+absl::StatusOr<std::vector<EmbeddedText>> HttpProvider::Send(
+    const EmbedCall& call, const std::string& key) const {
   ASSIGN_OR_RETURN(http::HttpResponse response,
-                   client_->Post(MakeRequest(texts, purpose, key)));
+                   channel_->client.Post(MakeRequest(call, key)));
   const auto refuse = [&](Refusal refusal) {
     // Some say which key they refuse, and a proxy may repeat what it was sent.
     if (!key.empty()) {
       refusal.words = absl::StrReplaceAll(refusal.words, {{key, "[key]"}});
     }
-    return ToStatus(refusal, texts.size());
+    return ToStatus(refusal);
   };
   if (response.status != 200) {
     return refuse(ReadRefusal(response, absl::Now()));
   }
-  auto answer = format_->Decode(response, texts.size());
-  if (!answer.ok()) {
+  auto embedded = Read(call, response);
+  if (!embedded.ok()) {
     const auto refusal = FindRefusalInside(response, absl::Now());
     if (refusal.has_value()) return refuse(*refusal);
-    return answer.status();
   }
-  std::vector<EmbeddedText> embedded(texts.size());
-  for (size_t i = 0; i < texts.size(); ++i) {
-    embedded[i].vector = std::move(answer->vectors[i]);
+  return embedded;
+}
+
+absl::StatusOr<std::vector<EmbeddedText>> HttpProvider::Read(
+    const EmbedCall& call, http::HttpResponse& response) const {
+  ASSIGN_OR_RETURN(Answer answer, format_->Decode(response, call.texts.size()));
+  std::vector<EmbeddedText> embedded(call.texts.size());
+  for (size_t i = 0; i < embedded.size(); ++i) {
+    embedded[i].vector = std::move(answer.vectors[i]);
     if (remote_.spec.normalize &&
         !vector::Normalize(absl::MakeSpan(embedded[i].vector))) {
       return absl::InternalError(
@@ -109,18 +130,40 @@ absl::StatusOr<std::vector<EmbeddedText>> HttpProvider::Call(
           "not finite");
     }
   }
-  ShareTokens(answer->tokens, texts, embedded);
+  ShareTokens(answer.tokens, call.texts, embedded);
+  const double searches = remote_.spec.usd_per_thousand_searches / 1e3 *
+                          static_cast<double>(answer.searches) /
+                          static_cast<double>(embedded.size());
+  for (EmbeddedText& text : embedded) {
+    text.spent.tokens = text.tokens;
+    text.spent.cost_usd =
+        text.tokens * remote_.spec.usd_per_million_tokens / 1e6 + searches;
+  }
+  embedded.front().spent.requests = 1;
   return embedded;
 }
 
-http::HttpRequest HttpProvider::MakeRequest(
-    absl::Span<const absl::string_view> texts, Purpose purpose,
-    const std::string& key) const {
+std::vector<EmbedResult> HttpProvider::Refuse(const EmbedCall& call,
+                                              const absl::Status& error) const {
+  const size_t texts = call.texts.size();
+  if (!absl::IsInvalidArgument(error)) {
+    return FailAll(texts, Explain(error, remote_.model));
+  }
+  const auto named = FindNamedText(error.message(), texts);
+  if (texts == 1) return FailAll(1, error);
+  std::vector<EmbedResult> results =
+      FailAll(texts, absl::AbortedError(error.message()));
+  if (named.has_value()) results[*named] = error;
+  return results;
+}
+
+http::HttpRequest HttpProvider::MakeRequest(const EmbedCall& call,
+                                            const std::string& key) const {
   const ProviderSpec& provider = remote_.provider;
   http::HttpRequest request{
-      .url = absl::StrCat(provider.base_url, format_->Path()),
+      .url = absl::StrCat(endpoint_.base_url, format_->Path()),
       .headers = provider.headers,
-      .body = format_->Encode(texts, purpose)};
+      .body = format_->Encode(call)};
   request.headers.push_back({"Content-Type", "application/json"});
   if (!key.empty()) {
     const std::string header = provider.key_header.empty()
@@ -133,7 +176,10 @@ http::HttpRequest HttpProvider::MakeRequest(
   }
   request.max_answer_bytes =
       kMaxOtherBytes + kMaxEcho * request.body.size() +
-      texts.size() * remote_.model.dimensions * kMaxNumberBytes;
+      call.texts.size() * remote_.model.dimensions * kMaxNumberBytes;
+  request.may_send = [&caller = *call.caller] {
+    return caller.StillWaits(absl::Now());
+  };
   return request;
 }
 

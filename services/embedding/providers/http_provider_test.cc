@@ -196,8 +196,7 @@ TEST_P(OpenAiShapeTest, IndexesThatAreNoOrderAreRefused) {
   for (const std::vector<int>& indexes :
        {std::vector<int>{0, 0}, {1, 2}, {-1, 0}}) {
     server_.Behave({.indexes = indexes});
-    EXPECT_THAT(Embed({"a", "b"}),
-                StatusIs(absl::StatusCode::kInternal, "index"));
+    EXPECT_THAT(Ask(), StatusIs(absl::StatusCode::kInternal, "index"));
   }
 }
 

@@ -54,10 +54,4 @@ int64_t ReadCount(simdjson::simdjson_result<simdjson::ondemand::value> value) {
   return is_count ? static_cast<int64_t>(number) : 0;
 }
 
-absl::Status CheckCount(size_t vectors, size_t texts) {
-  if (vectors == texts) return absl::OkStatus();
-  return absl::InternalError(
-      absl::StrCat(vectors, " vectors came for ", texts, " texts"));
-}
-
 }  // namespace engram::embedding

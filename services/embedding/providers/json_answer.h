@@ -51,9 +51,6 @@ absl::StatusOr<std::vector<std::vector<float>>> ReadVectors(
 // answer is worth refusing for it.
 int64_t ReadCount(simdjson::simdjson_result<simdjson::ondemand::value> value);
 
-// `Internal` unless `vectors` is as many as `texts`.
-absl::Status CheckCount(size_t vectors, size_t texts);
-
 }  // namespace engram::embedding
 
 #endif  // ENGRAM_SERVICES_EMBEDDING_PROVIDERS_JSON_ANSWER_H_

@@ -8,35 +8,28 @@ namespace engram::embedding {
 
 std::string OllamaFormat::Path() const { return "/api/embed"; }
 
-std::string OllamaFormat::Encode(absl::Span<const absl::string_view> texts,
-                                 Purpose purpose) const {
+std::string OllamaFormat::Encode(const EmbedCall& call) const {
   std::string body = "{\"model\":";
   json::AppendQuoted(model().spec.id, &body);
   AppendDimensions("dimensions", body);
   body.append(",\"truncate\":false,\"input\":");
-  AppendTexts(texts, purpose, body);
+  AppendTexts(call.texts, call.purpose, body);
   body.push_back('}');
   return body;
 }
 
-absl::StatusOr<Answer> OllamaFormat::Decode(http::HttpResponse& response,
-                                            size_t texts) const {
-  Answer answer;
-  const auto read = [&](simdjson::ondemand::document& document) {
-    for (auto field : document.get_object()) {
-      const std::string_view key = field.unescaped_key();
-      if (key == "embeddings") {
-        ASSIGN_OR_RETURN(answer.vectors, ReadVectors(field.value().get_array(),
-                                                     model().model.dimensions));
-      } else if (key == "prompt_eval_count") {
-        answer.tokens = ReadCount(field.value());
-      }
+absl::Status OllamaFormat::Read(simdjson::ondemand::document& document,
+                                Answer& answer) const {
+  for (auto field : document.get_object()) {
+    const std::string_view key = field.unescaped_key();
+    if (key == "embeddings") {
+      ASSIGN_OR_RETURN(answer.vectors, ReadVectors(field.value().get_array(),
+                                                   model().model.dimensions));
+    } else if (key == "prompt_eval_count") {
+      answer.tokens = ReadCount(field.value());
     }
-    return absl::OkStatus();
-  };
-  RETURN_IF_ERROR(ReadJson(response.body, read));
-  RETURN_IF_ERROR(CheckCount(answer.vectors.size(), texts));
-  return answer;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace engram::embedding

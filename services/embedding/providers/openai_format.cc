@@ -80,8 +80,7 @@ int64_t ReadUsage(simdjson::ondemand::value usage) {
 
 std::string OpenAiFormat::Path() const { return "/embeddings"; }
 
-std::string OpenAiFormat::Encode(absl::Span<const absl::string_view> texts,
-                                 Purpose purpose) const {
+std::string OpenAiFormat::Encode(const EmbedCall& call) const {
   const ProviderSpec& provider = model().provider;
   std::string body = "{\"model\":";
   json::AppendQuoted(model().spec.id, &body);
@@ -90,39 +89,33 @@ std::string OpenAiFormat::Encode(absl::Span<const absl::string_view> texts,
     body.append(",\"encoding_format\":\"base64\"");
   }
   AppendDimensions(provider.dimensions_field, body);
-  AppendTask(provider.task_field, purpose, body);
+  AppendTask(provider.task_field, call.purpose, body);
   for (const auto& [name, value] : provider.body) {
     absl::StrAppend(&body, ",\"", name, "\":", value);
   }
   body.append(",\"input\":");
-  AppendTexts(texts, purpose, body);
+  AppendTexts(call.texts, call.purpose, body);
   body.push_back('}');
   return body;
 }
 
-absl::StatusOr<Answer> OpenAiFormat::Decode(http::HttpResponse& response,
-                                            size_t texts) const {
-  Answer answer;
+absl::Status OpenAiFormat::Read(simdjson::ondemand::document& document,
+                                Answer& answer) const {
   std::vector<Item> items;
-  const auto read = [&](simdjson::ondemand::document& document) {
-    for (auto field : document.get_object()) {
-      const std::string_view key = field.unescaped_key();
-      if (key == "data") {
-        for (auto element : field.value().get_array()) {
-          ASSIGN_OR_RETURN(
-              items.emplace_back(),
-              ReadItem(element.get_object(), model().model.dimensions));
-        }
-      } else if (key == "usage") {
-        answer.tokens = ReadUsage(field.value());
+  for (auto field : document.get_object()) {
+    const std::string_view key = field.unescaped_key();
+    if (key == "data") {
+      for (auto element : field.value().get_array()) {
+        ASSIGN_OR_RETURN(
+            items.emplace_back(),
+            ReadItem(element.get_object(), model().model.dimensions));
       }
+    } else if (key == "usage") {
+      answer.tokens = ReadUsage(field.value());
     }
-    return absl::OkStatus();
-  };
-  RETURN_IF_ERROR(ReadJson(response.body, read));
-  RETURN_IF_ERROR(CheckCount(items.size(), texts));
+  }
   ASSIGN_OR_RETURN(answer.vectors, InOrder(std::move(items)));
-  return answer;
+  return absl::OkStatus();
 }
 
 }  // namespace engram::embedding

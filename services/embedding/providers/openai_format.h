@@ -21,10 +21,11 @@ class OpenAiFormat : public ProviderFormat {
   using ProviderFormat::ProviderFormat;
 
   std::string Path() const override;
-  std::string Encode(absl::Span<const absl::string_view> texts,
-                     Purpose purpose) const override;
-  absl::StatusOr<Answer> Decode(http::HttpResponse& response,
-                                size_t texts) const override;
+  std::string Encode(const EmbedCall& call) const override;
+
+ protected:
+  absl::Status Read(simdjson::ondemand::document& document,
+                    Answer& answer) const override;
 };
 
 }  // namespace engram::embedding

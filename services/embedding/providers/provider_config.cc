@@ -135,7 +135,8 @@ class ConfigReader {
                          "; give one of them another name"));
         continue;
       }
-      config_.models.push_back(std::move(model));
+      auto& models = model.spec.reranks ? config_.rerankers : config_.models;
+      models.push_back(std::move(model));
     }
   }
 
@@ -236,13 +237,22 @@ class ConfigReader {
                 RemoteModel& used) {
     ModelSpec& spec = used.spec;
     const ProviderSpec& provider = used.provider;
-    if (spec.document.task.empty()) spec.document.task = provider.document_task;
-    if (spec.query.task.empty()) spec.query.task = provider.query_task;
+    if (!spec.reranks && spec.document.task.empty()) {
+      spec.document.task = provider.document_task;
+    }
+    if (!spec.reranks && spec.query.task.empty()) {
+      spec.query.task = provider.query_task;
+    }
     if (spec.limits.texts == 0) spec.limits.texts = provider.limits.texts;
     if (spec.limits.tokens == 0) spec.limits.tokens = provider.limits.tokens;
     if (spec.limits.bytes == 0) spec.limits.bytes = provider.limits.bytes;
+    if (spec.limits.calls == 0) spec.limits.calls = provider.limits.calls;
+    if (spec.rate.requests == 0) spec.rate.requests = provider.rate.requests;
+    if (spec.rate.tokens == 0) spec.rate.tokens = provider.rate.tokens;
     RefuseWhatHasNoEffect(node, path, used);
     used.model.normalized = spec.normalize;
+    used.model.provider = provider.name;
+    used.model.usd_per_million_tokens = spec.usd_per_million_tokens;
     used.model.max_tokens = spec.max_tokens;
     used.model.fingerprint = MakeFingerprint(used);
   }
@@ -252,6 +262,13 @@ class ConfigReader {
   void RefuseWhatHasNoEffect(const YamlNode& node, const std::string& path,
                              const RemoteModel& used) {
     const bool is_openai = used.provider.format == Format::kOpenAi;
+    if (used.spec.reranks && !HasRerank(used.provider.format)) {
+      document_.Report(
+          node, path,
+          absl::StrCat("reranks, which the format ",
+                       kFormatWords[static_cast<size_t>(used.provider.format)],
+                       " has no request for"));
+    }
     const bool has_task =
         !used.spec.document.task.empty() || !used.spec.query.task.empty();
     if (has_task && (is_openai ? used.provider.task_field.empty()
@@ -340,12 +357,18 @@ absl::StatusOr<ProviderConfig> ReadProviderConfig(const std::string& path) {
 
 std::vector<std::string> DescribeModels(const ProviderConfig& config) {
   std::vector<std::string> lines;
-  for (const RemoteModel& model : config.models) {
+  std::vector<RemoteModel> models = config.models;
+  models.insert(models.end(), config.rerankers.begin(), config.rerankers.end());
+  for (const RemoteModel& model : models) {
     const ProviderSpec& provider = model.provider;
     lines.push_back(absl::StrCat(
-        model.model.fingerprint, ": ", model.model.dimensions, " dimensions, ",
-        model.spec.id, " at ", provider.base_url, ", ",
-        ApiKey(provider.key_env, provider.key_file).Describe(),
+        model.model.fingerprint, ": ",
+        model.spec.reranks
+            ? "reranks, "
+            : absl::StrCat(model.model.dimensions, " dimensions, "),
+        model.spec.id, " at ", provider.endpoint.base_url, ", ",
+        ApiKey(provider.endpoint.key_env, provider.endpoint.key_file)
+            .Describe(),
         model.model.name == config.default_model ? ", the default" : ""));
   }
   return lines;

@@ -15,8 +15,9 @@ namespace engram::embedding {
 struct ProviderConfig {
   // By name: those that ship with Engram, changed and extended by the user.
   std::map<std::string, ProviderSpec, std::less<>> providers;
-  // In the order of the user's file.
+  // Those that embed, and those that rerank, in the order of the user's file.
   std::vector<RemoteModel> models;
+  std::vector<RemoteModel> rerankers;
   // What the name `default` means; empty is the built-in model.
   std::string default_model;
 };

@@ -63,10 +63,13 @@ TEST(ProviderConfigTest, EveryShippedModelCanBeUsed) {
 
   const ProviderConfig config = Parse(use);
 
-  EXPECT_THAT(config.models, SizeIs(count));
+  EXPECT_THAT(config.models, SizeIs(count - config.rerankers.size()));
+  EXPECT_THAT(config.rerankers, SizeIs(4));
   std::set<std::string> fingerprints;
-  for (const RemoteModel& model : config.models) {
-    fingerprints.insert(model.model.fingerprint);
+  for (const auto* const models : {&config.models, &config.rerankers}) {
+    for (const RemoteModel& model : *models) {
+      fingerprints.insert(model.model.fingerprint);
+    }
   }
   EXPECT_THAT(fingerprints, SizeIs(count));
 }
@@ -121,9 +124,9 @@ use: [openai/text-embedding-3-small, openai/text-embedding-4, azure/small]
 
   ASSERT_THAT(config.models, SizeIs(3));
   const RemoteModel& small = config.models[0];
-  EXPECT_EQ(small.provider.base_url, "https://eu.api.openai.com/v1");
-  EXPECT_EQ(small.provider.key_file, "/run/secrets/openai");
-  EXPECT_EQ(small.provider.key_env, "");
+  EXPECT_EQ(small.provider.endpoint.base_url, "https://eu.api.openai.com/v1");
+  EXPECT_EQ(small.provider.endpoint.key_file, "/run/secrets/openai");
+  EXPECT_EQ(small.provider.endpoint.key_env, "");
   EXPECT_EQ(small.provider.http.timeout, absl::Seconds(90));
   EXPECT_EQ(small.model.max_tokens, 4000);
   EXPECT_EQ(small.model.dimensions, 1536);
@@ -135,6 +138,62 @@ use: [openai/text-embedding-3-small, openai/text-embedding-4, azure/small]
   EXPECT_THAT(azure.provider.body,
               ElementsAre(Pair("count", "3"), Pair("exact", "true"),
                           Pair("user", "\"me\"")));
+}
+
+TEST(ProviderConfigTest, RatesCallsAndFallbacksAreReadAndInherited) {
+  const ProviderConfig config = Parse(R"(
+providers:
+  openai:
+    requests_per_minute: 500
+    tokens_per_minute: 1000000
+    max_calls: 4
+    fallbacks:
+      - {base_url: https://gateway.example.com/v1/, key_env: GATEWAY_KEY}
+      - {base_url: "http://10.0.0.1:8080"}
+    models:
+      text-embedding-3-large: {tokens_per_minute: 40000, max_calls: 2}
+use: [openai/text-embedding-3-small, openai/text-embedding-3-large]
+)");
+
+  ASSERT_THAT(config.models, SizeIs(2));
+  const RemoteModel& small = config.models[0];
+  EXPECT_EQ(small.spec.rate.requests, 500);
+  EXPECT_EQ(small.spec.rate.tokens, 1000000);
+  EXPECT_EQ(small.spec.limits.calls, 4);
+  ASSERT_THAT(small.provider.fallbacks, SizeIs(2));
+  EXPECT_EQ(small.provider.fallbacks[0].base_url,
+            "https://gateway.example.com/v1");
+  EXPECT_EQ(small.provider.fallbacks[0].key_env, "GATEWAY_KEY");
+  // The provider's key goes to no other host.
+  EXPECT_EQ(small.provider.fallbacks[1].key_env, "");
+  const RemoteModel& large = config.models[1];
+  EXPECT_EQ(large.spec.rate.requests, 500);
+  EXPECT_EQ(large.spec.rate.tokens, 40000);
+  EXPECT_EQ(large.spec.limits.calls, 2);
+
+  EXPECT_THAT(Mistakes("providers: {openai: {fallbacks: [{key_env: K}, "
+                       "{base_url: ftp://a}], max_calls: 0}}"),
+              AllOf(HasSubstr("openai.fallbacks[0].base_url: "),
+                    HasSubstr("openai.fallbacks[1].base_url: "),
+                    HasSubstr("openai.max_calls: ")));
+}
+
+TEST(ProviderConfigTest, ModelsThatRerankAreKeptApart) {
+  const ProviderConfig config =
+      Parse("use: [cohere/rerank-v3.5, openai/text-embedding-3-small]");
+
+  ASSERT_THAT(config.rerankers, SizeIs(1));
+  EXPECT_EQ(config.rerankers[0].model.dimensions, 1);
+  EXPECT_FALSE(config.rerankers[0].model.normalized);
+  EXPECT_EQ(config.rerankers[0].spec.usd_per_thousand_searches, 2);
+  EXPECT_EQ(config.rerankers[0].spec.document.task, "");
+  EXPECT_THAT(config.models, SizeIs(1));
+  EXPECT_THAT(Mistakes("providers: {gemini: {models: {r: {kind: rerank}}}}\n"
+                       "use: [gemini/r]"),
+              HasSubstr("the format gemini has no request for"));
+  EXPECT_THAT(Mistakes("use: [cohere/rerank-v3.5]\n"
+                       "default: cohere/rerank-v3.5"),
+              HasSubstr("default: "));
 }
 
 // Databases hold these: what is made of given facts must never change.

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -133,16 +134,21 @@ absl::Status WithDelay(absl::Status status, const Refusal& refusal) {
   return WithRetryDelay(std::move(status), *refusal.retry_after);
 }
 
-absl::Status RefusedRequest(const Refusal& refusal, size_t texts) {
+// As a payload, it stays with the status on its way, and no client sees it.
+constexpr char kTooLongUrl[] = "engram/text-too-long";
+
+absl::Status RefusedRequest(const Refusal& refusal) {
   if (IsAboutConfiguration(refusal.words)) {
     return absl::FailedPreconditionError(Tell(refusal));
   }
-  const auto named = FindNamedText(refusal.words, texts);
-  if (named.has_value() || texts == 1) {
-    return InvalidField(absl::StrCat("texts[", named.value_or(0), "]"),
-                        Tell(refusal));
+  absl::Status status = absl::InvalidArgumentError(Tell(refusal));
+  if (refusal.http_status == 413 ||
+      MentionsAny(absl::AsciiStrToLower(refusal.words),
+                  {"too long", "too large", "token", "context length",
+                   "maximum context", "length"})) {
+    status.SetPayload(kTooLongUrl, absl::Cord());
   }
-  return InvalidField("texts", Tell(refusal));
+  return status;
 }
 
 }  // namespace
@@ -181,12 +187,12 @@ std::optional<Refusal> FindRefusalInside(const http::HttpResponse& response,
   return refusal;
 }
 
-absl::Status ToStatus(const Refusal& refusal, size_t texts) {
+absl::Status ToStatus(const Refusal& refusal) {
   switch (refusal.http_status) {
     case 400:
     case 413:
     case 422:
-      return RefusedRequest(refusal, texts);
+      return RefusedRequest(refusal);
     case 401:
     case 403:
       return absl::FailedPreconditionError(
@@ -214,6 +220,10 @@ absl::Status ToStatus(const Refusal& refusal, size_t texts) {
         "; redirects are not followed, so give where it leads as base_url"));
   }
   return absl::FailedPreconditionError(Tell(refusal));
+}
+
+bool IsTooLong(const absl::Status& status) {
+  return status.GetPayload(kTooLongUrl).has_value();
 }
 
 std::optional<size_t> FindNamedText(absl::string_view words, size_t texts) {

@@ -34,16 +34,20 @@ Refusal ReadRefusal(const http::HttpResponse& response, absl::Time now);
 std::optional<Refusal> FindRefusalInside(const http::HttpResponse& response,
                                          absl::Time now);
 
-// Returns the error for a call with `texts` texts:
+// Returns the error of a call:
 //
-// - 400, 413, 422: `InvalidArgument`, the violation names the text if the words
-//   do or there was one; but `FailedPrecondition` where they speak of the key,
-//   the model or its dimensions, which no other text would change.
+// - 400, 413, 422: `InvalidArgument`, about a text or another; but
+//   `FailedPrecondition` where the words speak of the key, the model or its
+//   dimensions, which no other text would change.
 // - 401, 403, 404, redirects and the rest of 4xx: `FailedPrecondition`.
 // - 402, 429: `ResourceExhausted`, with a retry delay if one is known.
 // - 408: `DeadlineExceeded`.
 // - 424 and 5xx: `Unavailable`, with a retry delay if one is known.
-absl::Status ToStatus(const Refusal& refusal, size_t texts);
+absl::Status ToStatus(const Refusal& refusal);
+
+// Whether `status`, of ToStatus, says that a text is too long, so that a part
+// of it may do.
+bool IsTooLong(const absl::Status& status);
 
 // Returns the number of the text that `words` names, below `texts`, such as 3
 // for `input[3]` or `Input id 3`.

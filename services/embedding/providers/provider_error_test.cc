@@ -80,12 +80,18 @@ TEST(ProviderErrorTest, ATooLongTextIsNotTakenForAModelThatDoesNotExist) {
   EXPECT_THAT(
       ToStatus({.http_status = 400,
                 .words = "this model does not support inputs of more than "
-                         "8192 tokens; not supported"},
-               1),
-      StatusIs(absl::StatusCode::kInvalidArgument, "texts[0]"));
-  EXPECT_THAT(
-      ToStatus({.http_status = 400, .words = "model \"x\" not found"}, 1),
-      StatusIs(absl::StatusCode::kFailedPrecondition));
+                         "8192 tokens; not supported"}),
+      StatusIs(absl::StatusCode::kInvalidArgument, "8192"));
+  EXPECT_THAT(ToStatus({.http_status = 400, .words = "model \"x\" not found"}),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST(ProviderErrorTest, TellsTextsThatAreTooLongFromOthers) {
+  EXPECT_TRUE(IsTooLong(ToStatus({.http_status = 413})));
+  EXPECT_TRUE(IsTooLong(
+      ToStatus({.http_status = 400, .words = "Input is too LONG by 3"})));
+  EXPECT_FALSE(IsTooLong(ToStatus({.http_status = 400, .words = "bad"})));
+  EXPECT_FALSE(IsTooLong(ToStatus({.http_status = 500, .words = "too long"})));
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 // What becomes of refusals and of connections that fail, over all remote
 // providers.
 
-#include <google/rpc/error_details.pb.h>
-
 #include <optional>
 #include <string>
 
@@ -26,23 +24,13 @@ using ::testing::SizeIs;
 using Fate = http::testing::FakeResponse::Fate;
 using ProviderFaultsTest = testing::HttpProviderTest;
 
-std::optional<absl::Duration> RetryDelayOf(const absl::Status& status) {
-  const auto payload =
-      status.GetPayload("type.googleapis.com/google.rpc.RetryInfo");
-  google::rpc::RetryInfo info;
-  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) {
-    return std::nullopt;
-  }
-  return absl::Seconds(info.retry_delay().seconds()) +
-         absl::Nanoseconds(info.retry_delay().nanos());
-}
-
 TEST_P(ProviderFaultsTest, ATextThatIsTooLongIsTheTextsFault) {
   constexpr absl::string_view kWords =
       "This model's maximum context length is 8192 tokens";
-  EXPECT_THAT(Refuse(400, kWords), StatusIs(absl::StatusCode::kInvalidArgument,
-                                            "texts: the provider answered 400: "
-                                            "This model's maximum"));
+  EXPECT_THAT(Refuse(400, kWords),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "texts[0]: the provider answered 400: "
+                       "This model's maximum"));
   EXPECT_THAT(Refuse(400, kWords, {}, {"a"}),
               StatusIs(absl::StatusCode::kInvalidArgument, "texts[0]: "));
   EXPECT_THAT(Refuse(400, "Input id 1 has 10001 tokens, exceeding max 8192"),

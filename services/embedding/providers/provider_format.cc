@@ -2,13 +2,29 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/json/json.h"
+#include "libs/status/status_macros.h"
 #include "services/embedding/providers/cohere_format.h"
 #include "services/embedding/providers/gemini_format.h"
+#include "services/embedding/providers/json_answer.h"
 #include "services/embedding/providers/ollama_format.h"
 #include "services/embedding/providers/openai_format.h"
+#include "services/embedding/providers/rerank_format.h"
 #include "services/embedding/providers/tei_format.h"
 
 namespace engram::embedding {
+
+absl::StatusOr<Answer> ProviderFormat::Decode(http::HttpResponse& response,
+                                              size_t texts) const {
+  Answer answer;
+  RETURN_IF_ERROR(
+      ReadJson(response.body, [&](simdjson::ondemand::document& document) {
+        return Read(document, answer);
+      }));
+  ReadHeaders(response, answer);
+  if (answer.vectors.size() == texts) return answer;
+  return absl::InternalError(absl::StrCat(
+      answer.vectors.size(), " vectors came for ", texts, " texts"));
+}
 
 void ProviderFormat::AppendTexts(absl::Span<const absl::string_view> texts,
                                  Purpose purpose, std::string& json) const {
@@ -40,6 +56,7 @@ void ProviderFormat::AppendTask(absl::string_view field, Purpose purpose,
 }
 
 std::unique_ptr<ProviderFormat> MakeProviderFormat(const RemoteModel& model) {
+  if (model.spec.reranks) return std::make_unique<RerankFormat>(model);
   switch (model.provider.format) {
     case Format::kOpenAi:
       return std::make_unique<OpenAiFormat>(model);

@@ -1,6 +1,8 @@
 #ifndef ENGRAM_SERVICES_EMBEDDING_PROVIDERS_PROVIDER_FORMAT_H_
 #define ENGRAM_SERVICES_EMBEDDING_PROVIDERS_PROVIDER_FORMAT_H_
 
+#include <simdjson.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -21,6 +23,8 @@ struct Answer {
   std::vector<std::vector<float>> vectors;
   // Of all texts together; 0 if the provider does not say.
   int64_t tokens = 0;
+  // That the provider charges for, of those that charge so.
+  int64_t searches = 0;
 };
 
 // How one kind of provider is asked, and what it answers: a subclass a kind,
@@ -39,17 +43,24 @@ class ProviderFormat {
   // `Authorization: Bearer`.
   virtual std::string KeyHeader() const { return ""; }
 
-  // Returns the body that asks for the vectors of `texts`, UTF-8.
-  virtual std::string Encode(absl::Span<const absl::string_view> texts,
-                             Purpose purpose) const = 0;
+  // Returns the body that asks for what `call` does; its texts are UTF-8.
+  virtual std::string Encode(const EmbedCall& call) const = 0;
 
   // Returns what `response`, of status 200, holds for `texts` texts; takes its
   // body apart. `Internal` if it is not what the reference describes, or the
   // number of vectors is another.
-  virtual absl::StatusOr<Answer> Decode(http::HttpResponse& response,
-                                        size_t texts) const = 0;
+  absl::StatusOr<Answer> Decode(http::HttpResponse& response,
+                                size_t texts) const;
 
  protected:
+  // Reads the vectors, and the tokens if they are there. Throws simdjson's
+  // exceptions.
+  virtual absl::Status Read(simdjson::ondemand::document& document,
+                            Answer& answer) const = 0;
+  // Reads the tokens, where headers carry them.
+  virtual void ReadHeaders(const http::HttpResponse& /*response*/,
+                           Answer& /*answer*/) const {}
+
   const RemoteModel& model() const { return model_; }
 
   // Appends `["...","..."]`: the texts with the prefix of `purpose`.

@@ -19,25 +19,15 @@ void AddFact(std::string& facts, absl::string_view name,
 
 }  // namespace
 
-const char* FormatWord(Format format) {
-  switch (format) {
-    case Format::kOpenAi:
-      return "openai";
-    case Format::kGemini:
-      return "gemini";
-    case Format::kCohere:
-      return "cohere";
-    case Format::kOllama:
-      return "ollama";
-    case Format::kTei:
-      break;
-  }
-  return "tei";
+bool HasRerank(Format format) {
+  return format == Format::kOpenAi || format == Format::kCohere ||
+         format == Format::kTei;
 }
 
 std::string MakeFingerprint(const RemoteModel& model) {
   std::string facts;
-  AddFact(facts, "format", FormatWord(model.provider.format));
+  AddFact(facts, "format",
+          kFormatWords[static_cast<size_t>(model.provider.format)]);
   AddFact(facts, "id", model.spec.id);
   AddFact(facts, "dimensions", absl::StrCat(model.model.dimensions));
   AddFact(facts, "normalize", model.spec.normalize ? "yes" : "no");
@@ -46,6 +36,7 @@ std::string MakeFingerprint(const RemoteModel& model) {
   AddFact(facts, "document_task", model.spec.document.task);
   AddFact(facts, "query_prefix", model.spec.query.prefix);
   AddFact(facts, "query_task", model.spec.query.task);
+  if (model.spec.reranks) AddFact(facts, "kind", "rerank");
   for (const auto& [name, value] : model.provider.body) {
     AddFact(facts, absl::StrCat("body.", name), value);
   }

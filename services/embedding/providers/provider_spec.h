@@ -8,8 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "libs/http/http_client.h"
 #include "services/embedding/provider.h"
+#include "services/embedding/rate_limits.h"
 
 namespace engram::embedding {
 
@@ -39,8 +41,12 @@ struct ModelSpec {
   std::vector<std::pair<int, int>> other_dimensions;
   // The most tokens of one text; 0 is not known.
   int max_tokens = 0;
-  // What a million tokens cost, in US dollars; 0 is nothing, or not known.
+  // Whether it scores texts by a query; then it has one dimension.
+  bool reranks = false;
+  // What a million tokens cost, and a thousand searches of a model that
+  // reranks, in US dollars; 0 is nothing, or not known.
   double usd_per_million_tokens = 0;
+  double usd_per_thousand_searches = 0;
   // Whether vectors are brought to unit length.
   bool normalize = true;
   // Changed by whoever replaces a model behind its name.
@@ -49,16 +55,24 @@ struct ModelSpec {
   PurposeSpec query;
   // Where these are 0, the provider's count.
   CallLimits limits;
+  RateLimits rate;
 };
 
-struct ProviderSpec {
-  std::string name;
-  Format format = Format::kOpenAi;
+// Another place where a provider's models are served.
+struct EndpointSpec {
   // Without a slash at its end.
   std::string base_url;
   // Where the key is; at most one of them.
   std::string key_env;
   std::string key_file;
+};
+
+struct ProviderSpec {
+  std::string name;
+  Format format = Format::kOpenAi;
+  EndpointSpec endpoint;
+  // Where to turn if that fails, in their order.
+  std::vector<EndpointSpec> fallbacks;
   // The header that carries the key as it is; empty is `Authorization` with
   // `Bearer` before the key.
   std::string key_header;
@@ -72,7 +86,9 @@ struct ProviderSpec {
   Encoding encoding = Encoding::kFloat;
   http::HttpClientOptions http;
   // What a call may hold where neither the provider nor the model says.
-  CallLimits limits = {.texts = 256};
+  CallLimits limits = {.texts = 256, .calls = 8};
+  // Of each model that has none of its own.
+  RateLimits rate;
   // Where the model has none.
   std::string document_task;
   std::string query_task;
@@ -97,8 +113,12 @@ struct RemoteModel {
   }
 };
 
-// The word for `format` in providers.yaml.
-const char* FormatWord(Format format);
+// The words for formats in providers.yaml, in the order of Format.
+inline constexpr absl::string_view kFormatWords[] = {"openai", "gemini",
+                                                     "cohere", "ollama", "tei"};
+
+// Whether the format can ask a model to rerank.
+bool HasRerank(Format format);
 
 // Returns what identifies the vectors of `model`, whose name is set: changes
 // with all that changes them, and not with where or with whose key they are

@@ -18,7 +18,7 @@ struct MakeRemote {
     const RemoteModel model = ReadModel(
         UserFile(kKind, server.base_url(), "", NameOf(kKind) + "/test-model"));
     return std::make_unique<HttpProvider>(
-        model, std::make_shared<http::HttpClient>(model.provider.http));
+        model, std::make_shared<HttpChannel>(model.provider.http, 4));
   }
 };
 

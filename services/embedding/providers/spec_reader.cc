@@ -20,6 +20,7 @@ namespace engram::embedding {
 namespace {
 
 using schema::JoinPath;
+using schema::PathAt;
 using schema::YamlNode;
 using Kind = YamlNode::Kind;
 
@@ -27,6 +28,9 @@ constexpr size_t kMaxNameBytes = 63;
 constexpr int kMaxTokens = 10'000'000;
 constexpr int kMaxTexts = 4096;
 constexpr int64_t kMaxCallBytes = int64_t{64} << 20;
+constexpr int kMaxCalls = 256;
+constexpr int64_t kMaxRate = 1'000'000'000'000;
+constexpr size_t kMaxFallbacks = 8;
 constexpr double kMaxPrice = 1'000'000;
 constexpr absl::Duration kMaxTimeout = absl::Minutes(10);
 
@@ -37,6 +41,7 @@ constexpr absl::string_view kProviderAttributes[] = {"base_url",
                                                      "dimensions_field",
                                                      "document_task",
                                                      "encoding",
+                                                     "fallbacks",
                                                      "format",
                                                      "headers",
                                                      "key_env",
@@ -44,20 +49,38 @@ constexpr absl::string_view kProviderAttributes[] = {"base_url",
                                                      "key_header",
                                                      "max_call_bytes",
                                                      "max_call_tokens",
+                                                     "max_calls",
                                                      "max_texts",
                                                      "models",
                                                      "proxy",
                                                      "query_task",
+                                                     "requests_per_minute",
                                                      "task_field",
-                                                     "timeout"};
-constexpr absl::string_view kModelAttributes[] = {
-    "dimensions",     "document_prefix",       "document_task", "id",
-    "max_call_bytes", "max_call_tokens",       "max_texts",     "max_tokens",
-    "normalize",      "other_dimensions",      "query_prefix",  "query_task",
-    "revision",       "usd_per_million_tokens"};
-// In the order of Format and of Encoding.
-constexpr absl::string_view kFormats[] = {"openai", "gemini", "cohere",
-                                          "ollama", "tei"};
+                                                     "timeout",
+                                                     "tokens_per_minute"};
+constexpr absl::string_view kFallbackAttributes[] = {"base_url", "key_env",
+                                                     "key_file"};
+constexpr absl::string_view kModelAttributes[] = {"dimensions",
+                                                  "document_prefix",
+                                                  "document_task",
+                                                  "id",
+                                                  "kind",
+                                                  "max_call_bytes",
+                                                  "max_call_tokens",
+                                                  "max_calls",
+                                                  "max_texts",
+                                                  "max_tokens",
+                                                  "normalize",
+                                                  "other_dimensions",
+                                                  "query_prefix",
+                                                  "query_task",
+                                                  "requests_per_minute",
+                                                  "revision",
+                                                  "tokens_per_minute",
+                                                  "usd_per_million_tokens",
+                                                  "usd_per_thousand_searches"};
+constexpr absl::string_view kModelKinds[] = {"embed", "rerank"};
+// In the order of Encoding.
 constexpr absl::string_view kEncodings[] = {"float", "base64"};
 
 // What a header or a field may be called.
@@ -127,7 +150,7 @@ void SpecReader::ReadProvider(const YamlNode& node, const std::string& path,
   if (!document_.CheckAttributes(node, path, kProviderAttributes)) return;
   if (const YamlNode* const format = node.Find("format")) {
     const auto word =
-        document_.ReadWord(*format, JoinPath(path, "format"), kFormats);
+        document_.ReadWord(*format, JoinPath(path, "format"), kFormatWords);
     if (word.has_value()) spec.format = static_cast<Format>(*word);
   }
   if (const YamlNode* const encoding = node.Find("encoding")) {
@@ -135,12 +158,13 @@ void SpecReader::ReadProvider(const YamlNode& node, const std::string& path,
         document_.ReadWord(*encoding, JoinPath(path, "encoding"), kEncodings);
     if (word.has_value()) spec.encoding = static_cast<Encoding>(*word);
   }
-  ReadBaseUrl(node, path, spec);
-  ReadKey(node, path, spec);
+  ReadEndpoint(node, path, spec.endpoint);
+  ReadKeyHeader(node, path, spec);
+  ReadFallbacks(node, path, spec);
   ReadHttp(node, path, spec.http);
   ReadHeaders(node, path, spec);
   ReadBody(node, path, spec);
-  ReadLimits(node, path, spec.limits);
+  ReadLimits(node, path, spec.limits, spec.rate);
   ReadText(node, path, "dimensions_field", spec.dimensions_field);
   ReadText(node, path, "task_field", spec.task_field);
   ReadText(node, path, "document_task", spec.document_task);
@@ -185,14 +209,19 @@ void SpecReader::ReadModel(const YamlNode& node, const std::string& path,
     ReadOtherDimensions(*others, JoinPath(path, "other_dimensions"), spec);
   }
   ReadNumber(node, path, "max_tokens", 0, kMaxTokens, spec.max_tokens);
-  if (const YamlNode* const price = node.Find("usd_per_million_tokens")) {
-    if (!absl::SimpleAtod(price->text, &spec.usd_per_million_tokens) ||
-        !(spec.usd_per_million_tokens >= 0) ||
-        spec.usd_per_million_tokens > kMaxPrice) {
-      document_.Report(*price, JoinPath(path, "usd_per_million_tokens"),
-                       "wants a number of dollars, such as 0.02");
-    }
+  if (const YamlNode* const kind = node.Find("kind")) {
+    const auto word =
+        document_.ReadWord(*kind, JoinPath(path, "kind"), kModelKinds);
+    if (word.has_value()) spec.reranks = *word == 1;
   }
+  // A score is a vector of one dimension, which no length is asked of.
+  if (spec.reranks) {
+    spec.dimensions = 1;
+    spec.normalize = false;
+  }
+  ReadPrice(node, path, "usd_per_million_tokens", spec.usd_per_million_tokens);
+  ReadPrice(node, path, "usd_per_thousand_searches",
+            spec.usd_per_thousand_searches);
   if (const YamlNode* const normalize = node.Find("normalize")) {
     spec.normalize = document_.ReadBool(normalize, JoinPath(path, "normalize"));
   }
@@ -201,7 +230,7 @@ void SpecReader::ReadModel(const YamlNode& node, const std::string& path,
   ReadText(node, path, "document_task", spec.document.task);
   ReadText(node, path, "query_prefix", spec.query.prefix);
   ReadText(node, path, "query_task", spec.query.task);
-  ReadLimits(node, path, spec.limits);
+  ReadLimits(node, path, spec.limits, spec.rate);
 }
 
 void SpecReader::ReadOtherDimensions(const YamlNode& node,
@@ -234,12 +263,13 @@ void SpecReader::ReadOtherDimensions(const YamlNode& node,
   }
 }
 
-void SpecReader::ReadBaseUrl(const YamlNode& node, const std::string& path,
-                             ProviderSpec& spec) {
+void SpecReader::ReadEndpoint(const YamlNode& node, const std::string& path,
+                              EndpointSpec& endpoint) {
+  ReadKey(node, path, endpoint);
   const YamlNode* const url = node.Find("base_url");
   if (url == nullptr) return;
   if (url->kind == Kind::kScalar && IsPlainUrl(url->text)) {
-    spec.base_url = std::string(absl::StripSuffix(url->text, "/"));
+    endpoint.base_url = std::string(absl::StripSuffix(url->text, "/"));
     return;
   }
   document_.Report(*url, JoinPath(path, "base_url"),
@@ -248,22 +278,56 @@ void SpecReader::ReadBaseUrl(const YamlNode& node, const std::string& path,
 }
 
 void SpecReader::ReadKey(const YamlNode& node, const std::string& path,
-                         ProviderSpec& spec) {
+                         EndpointSpec& endpoint) {
   const YamlNode* const env = node.Find("key_env");
   const YamlNode* const file = node.Find("key_file");
   if (env != nullptr && file != nullptr) {
     document_.Report(*file, JoinPath(path, "key_file"),
                      "does not go with key_env; keep one");
   }
-  ReadText(node, path, "key_env", spec.key_env);
-  ReadText(node, path, "key_file", spec.key_file);
-  if (env != nullptr) spec.key_file.clear();
-  if (file != nullptr) spec.key_env.clear();
-  if (env != nullptr && !spec.key_env.empty() && !IsToken(spec.key_env)) {
+  ReadText(node, path, "key_env", endpoint.key_env);
+  ReadText(node, path, "key_file", endpoint.key_file);
+  if (env != nullptr) endpoint.key_file.clear();
+  if (file != nullptr) endpoint.key_env.clear();
+  if (env != nullptr && !endpoint.key_env.empty() &&
+      !IsToken(endpoint.key_env)) {
     document_.Report(*env, JoinPath(path, "key_env"),
                      "wants the name of an environment variable, not a key");
-    spec.key_env.clear();
+    endpoint.key_env.clear();
   }
+}
+
+void SpecReader::ReadFallbacks(const YamlNode& node, const std::string& path,
+                               ProviderSpec& spec) {
+  const YamlNode* const fallbacks = node.Find("fallbacks");
+  if (fallbacks == nullptr) return;
+  const std::string list_path = JoinPath(path, "fallbacks");
+  if (!document_.CheckList(*fallbacks, list_path,
+                           "a list such as [{base_url: https://...}]",
+                           kMaxFallbacks)) {
+    return;
+  }
+  spec.fallbacks.clear();
+  for (size_t i = 0; i < fallbacks->children.size(); ++i) {
+    const YamlNode& element = fallbacks->children[i];
+    const std::string element_path = PathAt(list_path, i);
+    if (!document_.CheckAttributes(element, element_path,
+                                   kFallbackAttributes)) {
+      continue;
+    }
+    // Not with the provider's key, which is nothing for another host.
+    EndpointSpec endpoint;
+    ReadEndpoint(element, element_path, endpoint);
+    if (element.Find("base_url") == nullptr) {
+      document_.Report(element, JoinPath(element_path, "base_url"),
+                       "is missing; give the address of the same models");
+    }
+    spec.fallbacks.push_back(std::move(endpoint));
+  }
+}
+
+void SpecReader::ReadKeyHeader(const YamlNode& node, const std::string& path,
+                               ProviderSpec& spec) {
   const YamlNode* const header = node.Find("key_header");
   if (header == nullptr) return;
   spec.key_header = header->text;
@@ -350,10 +414,24 @@ void SpecReader::ReadBody(const YamlNode& node, const std::string& path,
 }
 
 void SpecReader::ReadLimits(const YamlNode& node, const std::string& path,
-                            CallLimits& limits) {
+                            CallLimits& limits, RateLimits& rate) {
   ReadNumber(node, path, "max_texts", 1, kMaxTexts, limits.texts);
   ReadNumber(node, path, "max_call_tokens", 1, kMaxTokens, limits.tokens);
   ReadNumber(node, path, "max_call_bytes", 1, kMaxCallBytes, limits.bytes);
+  ReadNumber(node, path, "max_calls", 1, kMaxCalls, limits.calls);
+  ReadNumber(node, path, "requests_per_minute", 1, kMaxRate, rate.requests);
+  ReadNumber(node, path, "tokens_per_minute", 1, kMaxRate, rate.tokens);
+}
+
+void SpecReader::ReadPrice(const YamlNode& node, const std::string& path,
+                           absl::string_view name, double& price) {
+  const YamlNode* const given = node.Find(name);
+  if (given == nullptr) return;
+  if (!absl::SimpleAtod(given->text, &price) || !(price >= 0) ||
+      price > kMaxPrice) {
+    document_.Report(*given, JoinPath(path, name),
+                     "wants a number of dollars, such as 0.02");
+  }
 }
 
 void SpecReader::ReadText(const YamlNode& node, const std::string& path,

@@ -35,10 +35,14 @@ class SpecReader {
                  ModelSpec& spec);
   void ReadOtherDimensions(const YamlNode& node, const std::string& path,
                            ModelSpec& spec);
-  void ReadBaseUrl(const YamlNode& node, const std::string& path,
-                   ProviderSpec& spec);
+  void ReadEndpoint(const YamlNode& node, const std::string& path,
+                    EndpointSpec& endpoint);
   void ReadKey(const YamlNode& node, const std::string& path,
-               ProviderSpec& spec);
+               EndpointSpec& endpoint);
+  void ReadKeyHeader(const YamlNode& node, const std::string& path,
+                     ProviderSpec& spec);
+  void ReadFallbacks(const YamlNode& node, const std::string& path,
+                     ProviderSpec& spec);
   void ReadHttp(const YamlNode& node, const std::string& path,
                 http::HttpClientOptions& http);
   void ReadHeaders(const YamlNode& node, const std::string& path,
@@ -46,12 +50,14 @@ class SpecReader {
   void ReadBody(const YamlNode& node, const std::string& path,
                 ProviderSpec& spec);
   void ReadLimits(const YamlNode& node, const std::string& path,
-                  CallLimits& limits);
+                  CallLimits& limits, RateLimits& rate);
 
   // The readers of single attributes do nothing if `node` has none called
   // `name`. Text may be empty: that takes back what an earlier document says.
   void ReadText(const YamlNode& node, const std::string& path,
                 absl::string_view name, std::string& text);
+  void ReadPrice(const YamlNode& node, const std::string& path,
+                 absl::string_view name, double& price);
   template <typename Number>
   void ReadNumber(const YamlNode& node, const std::string& path,
                   absl::string_view name, int64_t least, int64_t most,

@@ -8,30 +8,27 @@ namespace engram::embedding {
 
 std::string TeiFormat::Path() const { return "/embed"; }
 
-std::string TeiFormat::Encode(absl::Span<const absl::string_view> texts,
-                              Purpose purpose) const {
+std::string TeiFormat::Encode(const EmbedCall& call) const {
   std::string body =
       model().spec.normalize ? "{\"normalize\":true" : "{\"normalize\":false";
-  AppendTask("prompt_name", purpose, body);
+  AppendTask("prompt_name", call.purpose, body);
   AppendDimensions("dimensions", body);
   body.append(",\"truncate\":false,\"inputs\":");
-  AppendTexts(texts, purpose, body);
+  AppendTexts(call.texts, call.purpose, body);
   body.push_back('}');
   return body;
 }
 
-absl::StatusOr<Answer> TeiFormat::Decode(http::HttpResponse& response,
-                                         size_t texts) const {
-  Answer answer;
-  const auto read = [&](simdjson::ondemand::document& document) {
-    ASSIGN_OR_RETURN(answer.vectors, ReadVectors(document.get_array(),
-                                                 model().model.dimensions));
-    return absl::OkStatus();
-  };
-  RETURN_IF_ERROR(ReadJson(response.body, read));
-  RETURN_IF_ERROR(CheckCount(answer.vectors.size(), texts));
+absl::Status TeiFormat::Read(simdjson::ondemand::document& document,
+                             Answer& answer) const {
+  ASSIGN_OR_RETURN(answer.vectors,
+                   ReadVectors(document.get_array(), model().model.dimensions));
+  return absl::OkStatus();
+}
+
+void TeiFormat::ReadHeaders(const http::HttpResponse& response,
+                            Answer& answer) const {
   (void)absl::SimpleAtoi(response.Find("x-compute-tokens"), &answer.tokens);
-  return answer;
 }
 
 }  // namespace engram::embedding

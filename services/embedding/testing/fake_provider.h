@@ -23,26 +23,28 @@ class FakeProvider : public Provider {
       : model_{.name = name,
                .fingerprint = name + "@1",
                .dimensions = dimensions,
-               .normalized = true} {}
+               .normalized = true,
+               .provider = "fake"} {}
 
   const Model& model() const override { return model_; }
   CallLimits limits() const override { return limits_; }
   bool is_local() const override { return is_local_; }
+  absl::Status health() const override { return health_; }
 
-  absl::StatusOr<std::vector<EmbeddedText>> Embed(Texts texts,
-                                                  Purpose purpose) override {
+  void Start(const EmbedCall& call, EmbedDone done) override {
     ++calls_;
-    last_purpose_ = purpose;
+    last_purpose_ = call.purpose;
     if (before_) {
-      absl::Status status = before_(texts);
-      if (!status.ok()) return status;
+      const absl::Status status = before_(call.texts);
+      if (!status.ok()) return done(Refuse(call, status));
     }
     std::vector<EmbeddedText> answer;
-    for (const absl::string_view text : texts) {
-      answer.push_back({VectorOf(text), 1});
+    for (const absl::string_view text : call.texts) {
+      answer.push_back({VectorOf(text), 1, {0, 1, 0.5}});
     }
+    if (!answer.empty()) answer[0].spent.requests = 1;
     if (change_answer_) change_answer_(answer);
-    return answer;
+    done({answer.begin(), answer.end()});
   }
 
   // What Embed gives `text`.
@@ -55,6 +57,7 @@ class FakeProvider : public Provider {
 
   void set_limits(CallLimits limits) { limits_ = limits; }
   void set_is_local(bool is_local) { is_local_ = is_local; }
+  void set_health(absl::Status health) { health_ = std::move(health); }
   // Embed calls `before` first and ends with its error, if it returns one.
   void set_before(std::function<absl::Status(Texts)> before) {
     before_ = std::move(before);
@@ -66,9 +69,18 @@ class FakeProvider : public Provider {
   }
 
  private:
+  // As a provider does that does not say which text it refuses.
+  static std::vector<EmbedResult> Refuse(const EmbedCall& call,
+                                         const absl::Status& error) {
+    const bool hides = absl::IsInvalidArgument(error) && call.texts.size() > 1;
+    return FailAll(call.texts.size(),
+                   hides ? absl::AbortedError(error.message()) : error);
+  }
+
   const Model model_;
   CallLimits limits_;
   bool is_local_ = false;
+  absl::Status health_;
   std::function<absl::Status(Texts)> before_;
   std::function<void(std::vector<EmbeddedText>&)> change_answer_;
   std::atomic<int> calls_ = 0;

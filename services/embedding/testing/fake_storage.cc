@@ -220,6 +220,7 @@ void FakeStorage::AddUsage(const storage::v1::EmbeddingUsage& usage) {
   usage_.set_requests(usage_.requests() + usage.requests());
   usage_.set_texts(usage_.texts() + usage.texts());
   usage_.set_tokens(usage_.tokens() + usage.tokens());
+  usage_.set_cost_nanousd(usage_.cost_nanousd() + usage.cost_nanousd());
 }
 
 grpc::Status FakeStorage::PutVectors(

@@ -5,7 +5,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <prometheus/registry.h>
 
 #include <cstdlib>
 #include <functional>
@@ -15,9 +14,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/clock/timers.h"
 #include "libs/http/http_client.h"
 #include "libs/status/testing/status_matchers.h"
-#include "services/embedding/provider_stack.h"
+#include "services/embedding/batching_provider.h"
+#include "services/embedding/checked_provider.h"
+#include "services/embedding/isolating_provider.h"
+#include "services/embedding/providers/http_channel.h"
 #include "services/embedding/providers/http_provider.h"
 #include "services/embedding/providers/provider_config.h"
 #include "services/embedding/testing/provider_server.h"
@@ -47,8 +50,9 @@ inline RemoteModel ReadModel(const std::string& file) {
   return config->models.at(0);
 }
 
-// A provider of each kind, wrapped as the service wraps it, against a server
-// that speaks its documented format.
+// A provider of each kind against a server that speaks its documented format,
+// wrapped in what splits calls and checks answers, and in nothing that hides
+// how a call ends.
 class HttpProviderTest : public ::testing::TestWithParam<ProviderKind> {
  protected:
   HttpProviderTest() : server_(GetParam()) {
@@ -66,12 +70,15 @@ class HttpProviderTest : public ::testing::TestWithParam<ProviderKind> {
   }
   void UseServer(const ProviderServer& server, absl::string_view more,
                  absl::string_view used) {
-    const RemoteModel model =
-        ReadModel(UserFile(GetParam(), server.base_url(), more, used));
-    provider_ = WrapProvider(
-        std::make_unique<HttpProvider>(
-            model, std::make_shared<http::HttpClient>(model.provider.http)),
-        registry_);
+    UseModel(ReadModel(UserFile(GetParam(), server.base_url(), more, used)));
+  }
+  void UseModel(const RemoteModel& model) {
+    provider_ = std::make_unique<HttpProvider>(
+        model, std::make_shared<HttpChannel>(model.provider.http, 4));
+    provider_ = std::make_unique<CheckedProvider>(std::move(provider_));
+    provider_ = std::make_unique<IsolatingProvider>(std::move(provider_));
+    provider_ = std::make_unique<BatchingProvider>(std::move(provider_),
+                                                   1 << 20, *timers_);
   }
 
   absl::StatusOr<std::vector<EmbeddedText>> Embed(
@@ -95,16 +102,20 @@ class HttpProviderTest : public ::testing::TestWithParam<ProviderKind> {
   // How Embed ends when the body is what `change` makes of it.
   absl::Status ChangeBody(std::function<std::string(std::string)> change) {
     server_.Behave({.change_body = std::move(change)});
-    return Embed({"a", "b"}).status();
+    return Ask().status();
   }
   absl::Status ChangeVectors(
       std::function<void(std::vector<std::vector<float>>&)> change) {
     server_.Behave({.change_vectors = std::move(change)});
-    return Embed({"a", "b"}).status();
+    return Ask().status();
+  }
+  // As queries, so that no text is looked for that is at fault.
+  absl::StatusOr<std::vector<EmbeddedText>> Ask() {
+    return provider_->Embed({"a", "b"}, Purpose::kQuery);
   }
 
   ProviderServer server_;
-  prometheus::Registry registry_;
+  const std::unique_ptr<Timers> timers_ = Timers::MakeReal();
   std::unique_ptr<Provider> provider_;
 };
 

@@ -12,8 +12,10 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "libs/clock/timers.h"
 #include "libs/status/testing/status_matchers.h"
 #include "prometheus/registry.h"
 #include "services/embedding/provider.h"
@@ -34,9 +36,21 @@ class ProviderContract : public ::testing::Test {
     return embedded.empty() ? std::vector<float>() : embedded[0].vector;
   }
 
+  static std::unique_ptr<Provider> Wrap(std::unique_ptr<Provider> provider,
+                                        const SharedParts& parts) {
+    if (provider->is_local()) {
+      return WrapLocal(std::move(provider), parts.registry);
+    }
+    std::vector<Endpoint> endpoints;
+    endpoints.push_back({std::move(provider), {}});
+    return WrapRemote(std::move(endpoints), parts);
+  }
+
   prometheus::Registry registry_;
+  const std::unique_ptr<Timers> timers_ = Timers::MakeReal();
+  VectorCache cache_{1 << 20};
   const std::unique_ptr<Provider> provider_ =
-      WrapProvider(Maker::Make(), registry_);
+      Wrap(Maker::Make(), {registry_, *timers_, cache_});
 };
 
 TYPED_TEST_SUITE_P(ProviderContract);

@@ -1,5 +1,7 @@
 #include "services/embedding/testing/provider_server.h"
 
+#include <algorithm>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -163,7 +165,25 @@ std::string Join(const std::vector<std::vector<float>>& vectors,
   return json;
 }
 
+std::string RerankPath(ProviderKind kind) {
+  switch (kind) {
+    case ProviderKind::kCohere:
+      return "/v2/rerank";
+    case ProviderKind::kVoyage:
+      return "/v1/rerank";
+    case ProviderKind::kTei:
+      return "/rerank";
+    default:
+      return "none";
+  }
+}
+
 }  // namespace
+
+float RankScore(absl::string_view query, absl::string_view text) {
+  // TextVector's lies on the unit sphere.
+  return (TextVector(absl::StrCat(query, "|", text), 2)[0] + 1) / 2;
+}
 
 std::string NameOf(ProviderKind kind) { return DialectOf(kind).name; }
 
@@ -188,17 +208,13 @@ std::vector<AskedFor> ProviderServer::requests() const {
 }
 
 FakeResponse ProviderServer::Answer(const FakeRequest& request) {
+  if (absl::EndsWith(request.path, "/rerank")) return AnswerRerank(request);
   AskedFor asked;
   const std::string mistake = Understand(request, asked);
   if (!mistake.empty()) {
     return {.status = 400, .body = WriteError(400, mistake)};
   }
-  Behaviour behaviour;
-  {
-    absl::MutexLock lock(&mutex_);
-    requests_.push_back(asked);
-    behaviour = behaviour_;
-  }
+  const Behaviour behaviour = Count(asked);
   FakeResponse response{.status = behaviour.status,
                         .headers = behaviour.headers,
                         .fate = behaviour.fate};
@@ -223,6 +239,20 @@ FakeResponse ProviderServer::Answer(const FakeRequest& request) {
   return response;
 }
 
+ProviderServer::Behaviour ProviderServer::Count(AskedFor asked) {
+  Behaviour behaviour;
+  {
+    absl::MutexLock lock(&mutex_);
+    behaviour = behaviour_;
+  }
+  if (behaviour.applies_to && !behaviour.applies_to(asked)) behaviour = {};
+  asked.is_paid =
+      behaviour.status == 200 && behaviour.fate == FakeResponse::Fate::kSent;
+  absl::MutexLock lock(&mutex_);
+  requests_.push_back(std::move(asked));
+  return behaviour;
+}
+
 std::string ProviderServer::Understand(const FakeRequest& request,
                                        AskedFor& asked) const {
   const Dialect& dialect = DialectOf(kind_);
@@ -238,6 +268,96 @@ std::string ProviderServer::Understand(const FakeRequest& request,
   if (!json::Parser().ParseObject(request.body, &body).ok()) return "no JSON";
   return kind_ == ProviderKind::kGemini ? ReadGemini(body, asked)
                                         : ReadBody(body, asked);
+}
+
+FakeResponse ProviderServer::AnswerRerank(const FakeRequest& request) {
+  const Dialect& dialect = DialectOf(kind_);
+  AskedFor asked;
+  Struct body;
+  std::string mistake;
+  if (request.path != RerankPath(kind_)) {
+    mistake = "path " + request.path;
+  } else if (*dialect.key_header != '\0' &&
+             request.Find(dialect.key_header) !=
+                 absl::StrCat(dialect.key_before, kKey)) {
+    mistake = "no authentication";
+  } else if (!json::Parser().ParseObject(request.body, &body).ok()) {
+    mistake = "no JSON";
+  } else {
+    mistake = ReadRerank(body, asked);
+  }
+  if (!mistake.empty()) {
+    return {.status = 400, .body = WriteError(400, mistake)};
+  }
+  const Behaviour behaviour = Count(asked);
+  if (behaviour.status != 200) {
+    return {.status = behaviour.status,
+            .headers = behaviour.headers,
+            .body = WriteError(behaviour.status, behaviour.words)};
+  }
+  std::vector<float> scores;
+  for (const std::string& text : asked.texts) {
+    scores.push_back(RankScore(asked.query, text));
+  }
+  if (behaviour.change_scores) behaviour.change_scores(scores);
+  FakeResponse response{.headers = {{"Content-Type", "application/json"}},
+                        .body = WriteScores(scores)};
+  if (kind_ == ProviderKind::kTei) {
+    response.headers.push_back({"x-compute-tokens", "1000"});
+  }
+  if (behaviour.change_body) {
+    response.body = behaviour.change_body(response.body);
+  }
+  return response;
+}
+
+std::string ProviderServer::ReadRerank(const Struct& body,
+                                       AskedFor& asked) const {
+  const bool is_tei = kind_ == ProviderKind::kTei;
+  for (const auto& [name, value] : body.fields()) {
+    if (name == "query") {
+      asked.query = value.string_value();
+    } else if (name == (is_tei ? "texts" : "documents")) {
+      for (const auto& text : value.list_value().values()) {
+        asked.texts.push_back(text.string_value());
+      }
+    } else if (name == "model" && !is_tei) {
+      asked.model = value.string_value();
+    } else if (name == (is_tei ? "truncate" : "truncation") &&
+               kind_ != ProviderKind::kCohere) {
+      if (value.bool_value()) return "a text would be cut";
+    } else if (name == "raw_scores" && is_tei) {
+      if (value.bool_value()) return "raw scores";
+    } else {
+      return "Extra inputs are not permitted: " + name;
+    }
+  }
+  return asked.query.empty() || asked.texts.empty() ? "no query or texts" : "";
+}
+
+std::string ProviderServer::WriteScores(
+    const std::vector<float>& scores) const {
+  // The best first, as all of them do.
+  std::vector<size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return scores[a] > scores[b]; });
+  const char* const name =
+      kind_ == ProviderKind::kTei ? "score" : "relevance_score";
+  std::string list;
+  for (const size_t index : order) {
+    absl::StrAppendFormat(&list, "%s{\"%s\": %.9g, \"index\": %d}",
+                          list.empty() ? "" : ", ", name, scores[index], index);
+  }
+  if (kind_ == ProviderKind::kTei) return absl::StrCat("[", list, "]");
+  if (kind_ == ProviderKind::kCohere) {
+    return absl::StrCat(R"({"id": "07734bd2", "results": [)", list,
+                        R"(], "meta": {"api_version": {"version": "2"}, )",
+                        R"("billed_units": {"search_units": 1}}})");
+  }
+  return absl::StrCat(R"({"object": "list", "data": [)", list,
+                      R"(], "model": "rerank", "usage": )",
+                      R"({"total_tokens": 1000}})");
 }
 
 std::string ProviderServer::ReadBody(const Struct& body,

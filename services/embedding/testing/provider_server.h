@@ -34,11 +34,18 @@ std::string NameOf(ProviderKind kind);
 struct AskedFor {
   std::string model;
   std::vector<std::string> texts;
+  // Of a request to rerank; empty of others.
+  std::string query;
   // 0 and empty if it did not say.
   int dimensions = 0;
   std::string task;
   bool base64 = false;
+  // Whether it was answered with vectors, which providers charge.
+  bool is_paid = false;
 };
+
+// The score that the server gives `text` for `query`, 0 to 1.
+float RankScore(absl::string_view query, absl::string_view text);
 
 // A fake: an HTTP server that speaks the documented format of one provider:
 // takes only what its reference describes, wants the key `test-key` where the
@@ -48,6 +55,9 @@ class ProviderServer {
  public:
   // What is done to the answers from now on.
   struct Behaviour {
+    // Whether it is done to this one, asked in a thread of the server; all if
+    // empty. The others are answered as they should be.
+    std::function<bool(const AskedFor&)> applies_to;
     // Other than 200: the body is the provider's form of an error with `words`.
     int status = 200;
     std::string words;
@@ -56,6 +66,8 @@ class ProviderServer {
         http::testing::FakeResponse::Fate::kSent;
     // Changes the vectors before they are written.
     std::function<void(std::vector<std::vector<float>>&)> change_vectors;
+    // Changes the scores, by the places of the texts, before they are written.
+    std::function<void(std::vector<float>&)> change_scores;
     // The index of the vector at each place; empty is 0, 1, 2 and so on.
     std::vector<int> indexes;
     // Changes the body after it was written.
@@ -77,6 +89,14 @@ class ProviderServer {
 
  private:
   http::testing::FakeResponse Answer(const http::testing::FakeRequest& request);
+  // Notes the request, and returns what is done to its answer.
+  Behaviour Count(AskedFor asked);
+  http::testing::FakeResponse AnswerRerank(
+      const http::testing::FakeRequest& request);
+  // Reads a request to rerank; returns an error's words, or nothing.
+  std::string ReadRerank(const google::protobuf::Struct& body,
+                         AskedFor& asked) const;
+  std::string WriteScores(const std::vector<float>& scores) const;
   // Returns an error's words, or nothing and what was asked for.
   std::string Understand(const http::testing::FakeRequest& request,
                          AskedFor& asked) const;
