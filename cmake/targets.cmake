@@ -46,23 +46,32 @@ function(engram_binary name)
   target_link_libraries(${name} PRIVATE ${arg_DEPS} engram_options)
 endfunction()
 
-# What most tests include, parsed once: a third of what they take to compile. Not
-# in a debug build, where a file that lacks an include of its own is found out,
-# nor under ThreadSanitizer, whose tests include next to nothing of it.
+# Headers of others that most files of a target include are parsed once: a third
+# of what the files take to compile. Not in a debug build, where a file that lacks
+# an include of its own is found out, nor under ThreadSanitizer, whose tests
+# include next to nothing of it.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND
    (ENGRAM_SANITIZE MATCHES "address" OR CMAKE_BUILD_TYPE STREQUAL "Release"))
-  set(ENGRAM_TEST_HEADERS engram_test_headers)
+  set(ENGRAM_PRECOMPILES ON)
 endif()
 
-# engram_test_headers(<header>...): defines them, once the protos are.
+# engram_precompile(<library> <header>...): for a library with many files.
+function(engram_precompile name)
+  if(ENGRAM_PRECOMPILES)
+    target_precompile_headers(engram_${name} PRIVATE ${ARGN})
+    target_compile_options(engram_${name} PRIVATE -fpch-preprocess)  # For ccache.
+  endif()
+endfunction()
+
+# engram_test_headers(<header>...): defines those of tests, once the protos are.
 function(engram_test_headers)
-  if(ENGRAM_TEST_HEADERS)
+  if(ENGRAM_PRECOMPILES)
     file(WRITE ${CMAKE_BINARY_DIR}/test_headers.cc "")
-    add_library(${ENGRAM_TEST_HEADERS} OBJECT ${CMAKE_BINARY_DIR}/test_headers.cc)
-    target_link_libraries(${ENGRAM_TEST_HEADERS} PRIVATE
+    add_library(engram_test_headers OBJECT ${CMAKE_BINARY_DIR}/test_headers.cc)
+    target_link_libraries(engram_test_headers PRIVATE
         engram::proto_storage gRPC::grpc++ GTest::gmock engram_options)
-    target_compile_options(${ENGRAM_TEST_HEADERS} PRIVATE -O0 -pthread)
-    target_precompile_headers(${ENGRAM_TEST_HEADERS} PRIVATE ${ARGN})
+    target_compile_options(engram_test_headers PRIVATE -O0 -pthread)
+    target_precompile_headers(engram_test_headers PRIVATE ${ARGN})
   endif()
 endfunction()
 
@@ -92,8 +101,8 @@ function(engram_test name)
   target_link_libraries(${name} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main engram_options)
   # The slowest files to compile, and nobody waits for what they themselves do.
   target_compile_options(${name} PRIVATE -O0 -pthread)
-  if(ENGRAM_TEST_HEADERS)
-    target_precompile_headers(${name} REUSE_FROM ${ENGRAM_TEST_HEADERS})
+  if(ENGRAM_PRECOMPILES)
+    target_precompile_headers(${name} REUSE_FROM engram_test_headers)
     target_compile_options(${name} PRIVATE -fpch-preprocess)  # For ccache.
   endif()
   # Debian's Abseil is not instrumented: see libs/tsan.

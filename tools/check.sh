@@ -101,17 +101,24 @@ clang_tidy() {
   local candidates compiled
   candidates="$({ if "${all}"; then tree_files '*.cc'; else changed_files '*.cc' '*.h'; fi; } |
     tr '\0' '\n' | sed -E 's|\.h$|.cc|; /_test\.cc$/d; /\/testing\//d' | sort -u)"
+  # The commands without the precompiled headers, which only g++ can read.
+  local commands="${build}/tidy"
+  mkdir -p "${commands}"
   compiled="$(python3 -c '
-import json, os, sys
-for entry in json.load(open(sys.argv[1])):
-    print(os.path.relpath(entry["file"]))' "${build}/compile_commands.json" | sort -u)"
+import json, os, re, sys
+entries = json.load(open(sys.argv[1]))
+for entry in entries:
+    entry["command"] = re.sub(r"-include \S+/cmake_pch\.hxx", "", entry["command"])
+    print(os.path.relpath(entry["file"]))
+json.dump(entries, open(sys.argv[2], "w"))' \
+    "${build}/compile_commands.json" "${commands}/compile_commands.json" | sort -u)"
   local files
   files="$(comm -12 <(echo "${candidates}") <(echo "${compiled}"))"
   note "$(grep -c . <<<"${files}" || true) files"
   # GCC's own warning flags mean nothing to clang; the thread-safety analysis is
   # clang's alone, and .clang-tidy makes its warnings errors.
   tr '\n' '\0' <<<"${files}" | xargs -0r -P "$(nproc)" -n 1 \
-    clang-tidy -p "${build}" --quiet \
+    clang-tidy -p "${commands}" --quiet \
     --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wthread-safety \
     2> >(grep -v 'warnings\? generated' >&2)  # Counts system headers' too.
 }
