@@ -23,6 +23,8 @@ build_packages=(
   libutf8proc-dev libyaml-cpp-dev libsimdjson-dev libspdlog-dev libfmt-dev libcli11-dev
   # HTTP, for embedding providers.
   libcurl4-openssl-dev
+  # Memory of programs that serve.
+  libjemalloc-dev
   # Tests and benchmarks.
   libgtest-dev libgmock-dev libbenchmark-dev
   # Scripts: the corpus, the embedded model, the tests of deploy/.

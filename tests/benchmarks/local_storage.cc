@@ -1,5 +1,6 @@
 #include "tests/benchmarks/local_storage.h"
 
+#include <google/protobuf/arena.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
@@ -118,11 +119,19 @@ void Clients::Write(int client,
 void Clients::Get(int client,
                   std::shared_ptr<storage::v1::RecordServiceGetRequest> request,
                   std::function<void()> done) {
-  auto call = std::make_shared<Call<storage::v1::RecordServiceGetRequest,
-                                    storage::v1::RecordServiceGetResponse>>();
+  struct GetCall {
+    grpc::ClientContext context;
+    std::shared_ptr<storage::v1::RecordServiceGetRequest> request;
+    // As a client does that counts microseconds.
+    google::protobuf::Arena arena;
+    storage::v1::RecordServiceGetResponse* response =
+        google::protobuf::Arena::CreateMessage<
+            storage::v1::RecordServiceGetResponse>(&arena);
+  };
+  auto call = std::make_shared<GetCall>();
   call->request = std::move(request);
   records_[client % kConnections]->async()->Get(
-      &call->context, call->request.get(), &call->response,
+      &call->context, call->request.get(), call->response,
       [call, done = std::move(done)](const grpc::Status& status) {
         CheckOk(status);
         done();

@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "libs/rpc/arena_message.h"
 #include "tests/benchmarks/check.h"
 #include "tests/benchmarks/load.h"
 #include "tests/benchmarks/local_storage.h"
@@ -163,9 +164,10 @@ class PageReader {
         NextKind());
     request.set_page_size(kPageSize);
     request.set_typed(body == Body::kTyped);
+    rpc::ArenaMessage<storage::v1::RecordServiceListResponse> page;
     return Microseconds(kPages, [&](int) {
       grpc::ClientContext context;
-      storage::v1::RecordServiceListResponse response;
+      auto& response = *page.Renew();
       CheckOk(records_->List(&context, request, &response));
       CheckFull(response.records_size());
       request.set_page_token(response.next_page_token());
