@@ -6,7 +6,8 @@
 
 namespace engram {
 
-// Returns `status` as messages carry it; the payloads become details.
+// Returns `status` as messages carry it; the payloads become details. A payload
+// that is not a message's, by its type URL, is this process's own and left out.
 google::rpc::Status ToRpcStatus(const absl::Status& status);
 
 // Turns it back.

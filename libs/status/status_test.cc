@@ -1,11 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "libs/status/errors.h"
 #include "libs/status/grpc_status.h"
+#include "libs/status/rpc_status.h"
 #include "libs/status/status_macros.h"
 
 namespace engram {
@@ -33,6 +35,15 @@ TEST(ErrorsTest, InvalidFieldNamesTheFieldInTheDetails) {
   EXPECT_EQ(bad_request.field_violations(0).field(), "items[3].upsert.id");
   EXPECT_EQ(bad_request.field_violations(0).description(),
             "is empty; give an id");
+}
+
+TEST(ErrorsTest, NotesOfThisProcessStayInIt) {
+  absl::Status sent = InvalidField("id", "is empty; give an id");
+  const google::rpc::Status without_notes = ToRpcStatus(sent);
+  sent.SetPayload("engram/a-note", absl::Cord("x"));
+
+  EXPECT_EQ(ToRpcStatus(sent).details_size(), without_notes.details_size());
+  EXPECT_EQ(without_notes.details_size(), 2);
 }
 
 TEST(ErrorsTest, ViolationsAreReportedTogetherAndTheMessageStaysShort) {

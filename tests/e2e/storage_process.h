@@ -26,6 +26,8 @@ class StorageProcess {
   // Returns the exit code.
   int Stop();
 
+  const std::string& address() const { return address_; }
+
   // A connection to it, made anew by each Start.
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
