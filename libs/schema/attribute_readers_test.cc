@@ -400,14 +400,16 @@ TEST(EdgesTest, NameTheTwoEndsAndTheKind) {
 TEST(VectorsTest, AreEmbeddedOrSupplied) {
   const CollectionSpec spec = Read(
       "vectors: {a: {source: [s, x], template: '{s}: {x} {{}}', dimensions: "
-      "384, index: flat, precision: float32, chunking: none, cutover: auto}, "
+      "384, index: flat, precision: float32, chunking: none, cutover: "
+      "manual}, "
       "b: {supplied: true, dimensions: 3, metric: l2, index: auto, precision: "
       "auto}}");
   EXPECT_THAT(spec.vectors,
               ElementsAre(VectorFieldSpec{.name = "a",
                                           .source = {"s", "x"},
                                           .text_template = "{s}: {x} {{}}",
-                                          .dimensions = 384},
+                                          .dimensions = 384,
+                                          .cutover = Cutover::kManual},
                           VectorFieldSpec{.name = "b",
                                           .model = "",
                                           .supplied = true,
@@ -445,8 +447,8 @@ TEST(VectorsTest, RefuseWhatMakesNoVector) {
        "int8 is not available yet; choose one of auto, float32"},
       {"vectors: {v: {supplied: true, dimensions: 9, chunking: tokens}}",
        "vectors.v.chunking", "does not go with supplied: true"},
-      {"vectors: {v: {source: [s], cutover: manual}}", "vectors.v.cutover",
-       "manual is not available yet"},
+      {"vectors: {v: {source: [s], cutover: never}}", "vectors.v.cutover",
+       "wants one of auto, manual"},
       {"vectors: {v: {source: [s], metric: [l2]}}", "vectors.v.metric",
        "wants one of cosine, dot, l2"},
       {"vectors: {V: {source: [s]}}", "vectors.V", "is no name"},

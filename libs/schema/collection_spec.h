@@ -100,6 +100,14 @@ struct FieldSpec {
   friend bool operator==(const FieldSpec&, const FieldSpec&) = default;
 };
 
+// Who has queries answered by new vectors, once there is one for every record.
+enum class Cutover {
+  // Storage does.
+  kAuto,
+  // A person does.
+  kManual,
+};
+
 struct VectorFieldSpec {
   std::string name;
   // The fields whose text is embedded, in this order; each a string, text or
@@ -117,6 +125,8 @@ struct VectorFieldSpec {
   Metric metric = Metric::kCosine;
   // How a text is cut into parts with a vector each; not if `supplied`.
   chunk::Options chunking;
+  // Means nothing if `supplied`: there is only ever one set of such vectors.
+  Cutover cutover = Cutover::kAuto;
 
   friend bool operator==(const VectorFieldSpec&,
                          const VectorFieldSpec&) = default;

@@ -21,6 +21,8 @@ constexpr absl::string_view kVectorAttributes[] = {
     "model",    "precision", "source",     "supplied", "template"};
 // In the order of Metric.
 constexpr absl::string_view kMetrics[] = {"cosine", "dot", "l2"};
+// In the order of Cutover.
+constexpr absl::string_view kCutovers[] = {"auto", "manual"};
 constexpr size_t kMaxModelLength = 256;
 
 // An attribute that has one meaning yet, and other values that will have.
@@ -34,7 +36,6 @@ const std::vector<Outlook>& Outlooks() {
   static const auto& outlooks = *new std::vector<Outlook>{
       {"index", {"auto", "flat"}, {"hnsw"}},
       {"precision", {"auto", "float32"}, {"int8", "int4"}},
-      {"cutover", {"auto"}, {"manual"}},
   };
   return outlooks;
 }
@@ -68,6 +69,11 @@ class VectorReader {
     if (const YamlNode* metric = node_.Find("metric")) {
       const auto word = document_.ReadWord(*metric, PathOf("metric"), kMetrics);
       if (word.has_value()) vector_.metric = static_cast<Metric>(*word);
+    }
+    if (const YamlNode* cutover = node_.Find("cutover")) {
+      const auto word =
+          document_.ReadWord(*cutover, PathOf("cutover"), kCutovers);
+      if (word.has_value()) vector_.cutover = static_cast<Cutover>(*word);
     }
     for (const Outlook& outlook : Outlooks()) CheckOutlook(outlook);
   }

@@ -47,6 +47,28 @@ absl::Time ExpiryOf(const Record& record) {
                                   : absl::InfiniteFuture();
 }
 
+// The serving one first.
+std::vector<const storage::v1::Generation*> GenerationsOf(
+    const storage::v1::VectorField& field) {
+  std::vector<const storage::v1::Generation*> generations = {
+      &field.generation()};
+  for (const storage::v1::Generation& other : field.other_generations()) {
+    generations.push_back(&other);
+  }
+  return generations;
+}
+
+absl::StatusOr<std::vector<IndexSpec>> SpecsOf(
+    const storage::v1::Collection& collection) {
+  std::vector<IndexSpec> specs;
+  for (const storage::v1::VectorField& field : collection.vector_fields()) {
+    ASSIGN_OR_RETURN(const std::vector<IndexSpec> of_field,
+                     search::SpecsOf(field));
+    specs.insert(specs.end(), of_field.begin(), of_field.end());
+  }
+  return specs;
+}
+
 // Whether a change is one of a collection itself.
 bool IsSchemaChange(const storage::v1::Change& change) {
   return change.has_collection_created() || change.has_collection_changed() ||
@@ -55,14 +77,22 @@ bool IsSchemaChange(const storage::v1::Change& change) {
 
 }  // namespace
 
-absl::StatusOr<IndexSpec> SpecOf(const storage::v1::VectorField& field) {
-  ASSIGN_OR_RETURN(const Metric metric, MetricOf(field.metric()));
-  return IndexSpec{.generation = field.generation().id(),
-                   .supplied = field.supplied(),
-                   .model = field.generation().model(),
-                   .fingerprint = field.generation().fingerprint(),
-                   .dimensions = field.generation().dimensions(),
-                   .metric = metric};
+absl::StatusOr<std::vector<IndexSpec>> SpecsOf(
+    const storage::v1::VectorField& field) {
+  std::vector<IndexSpec> specs;
+  for (const storage::v1::Generation* const generation : GenerationsOf(field)) {
+    // That of the serving one is the field's.
+    ASSIGN_OR_RETURN(
+        const Metric metric,
+        MetricOf(specs.empty() ? field.metric() : generation->metric()));
+    specs.push_back({.generation = generation->id(),
+                     .supplied = field.supplied(),
+                     .model = generation->model(),
+                     .fingerprint = generation->fingerprint(),
+                     .dimensions = generation->dimensions(),
+                     .metric = metric});
+  }
+  return specs;
 }
 
 DatabaseIndex::DatabaseIndex(Position position, uint64_t checksum)
@@ -70,11 +100,14 @@ DatabaseIndex::DatabaseIndex(Position position, uint64_t checksum)
 
 absl::Status DatabaseIndex::AddCollection(
     const storage::v1::Collection& collection) {
-  std::vector<IndexSpec> specs;
-  for (const storage::v1::VectorField& field : collection.vector_fields()) {
-    ASSIGN_OR_RETURN(specs.emplace_back(), SpecOf(field));
-  }
+  ASSIGN_OR_RETURN(std::vector<IndexSpec> specs, SpecsOf(collection));
   absl::MutexLock lock(&mutex_);
+  Add(collection, std::move(specs));
+  return absl::OkStatus();
+}
+
+void DatabaseIndex::Add(const storage::v1::Collection& collection,
+                        std::vector<IndexSpec> specs) {
   collections_[collection.name()] = collection;
   for (IndexSpec& spec : specs) {
     const int64_t generation = spec.generation;
@@ -82,7 +115,6 @@ absl::Status DatabaseIndex::AddCollection(
     indexes_[generation] = std::make_shared<FlatIndex>(std::move(spec));
     indexes_[generation]->Apply({}, position_.sequence);
   }
-  return absl::OkStatus();
 }
 
 void DatabaseIndex::SetIndex(std::shared_ptr<Index> index) {
@@ -177,24 +209,26 @@ absl::Status DatabaseIndex::ApplySchemaChange(
 absl::Status DatabaseIndex::ChangeCollection(
     const storage::v1::Collection& collection,
     const std::string& previous_name) {
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto before = collections_.find(previous_name);
-    if (before == collections_.end() ||
-        (previous_name != collection.name() &&
-         collections_.contains(collection.name()))) {
-      // Two collections that trade names, for one.
-      return absl::OutOfRangeError(
-          absl::StrCat("collection \"", previous_name, "\" became \"",
-                       collection.name(), "\", which does not fit those here"));
-    }
-    DropIndexes(before->second, collection);
-    collections_.erase(before);
+  ASSIGN_OR_RETURN(std::vector<IndexSpec> specs, SpecsOf(collection));
+  // Under one lock, so that a query finds the collection as it was or as it is:
+  // this is where other vectors begin to serve.
+  absl::MutexLock lock(&mutex_);
+  const auto before = collections_.find(previous_name);
+  if (before == collections_.end() ||
+      (previous_name != collection.name() &&
+       collections_.contains(collection.name()))) {
+    // Two collections that trade names, for one.
+    return absl::OutOfRangeError(
+        absl::StrCat("collection \"", previous_name, "\" became \"",
+                     collection.name(), "\", which does not fit those here"));
   }
+  DropIndexes(before->second, collection);
+  collections_.erase(before);
   if (previous_name != collection.name()) {
-    ExpiriesOf(collection.name())->Take(*ExpiriesOf(previous_name));
+    FindExpiries(collection.name())->Take(*FindExpiries(previous_name));
   }
-  return AddCollection(collection);
+  Add(collection, std::move(specs));
+  return absl::OkStatus();
 }
 
 void DatabaseIndex::DropCollection(const std::string& name) {
@@ -210,11 +244,14 @@ void DatabaseIndex::DropIndexes(const storage::v1::Collection& of,
                                 const storage::v1::Collection& except) {
   absl::flat_hash_set<int64_t> kept;
   for (const storage::v1::VectorField& field : except.vector_fields()) {
-    kept.insert(field.generation().id());
+    for (const auto* generation : GenerationsOf(field)) {
+      kept.insert(generation->id());
+    }
   }
   for (const storage::v1::VectorField& field : of.vector_fields()) {
-    const int64_t generation = field.generation().id();
-    if (!kept.contains(generation)) indexes_.erase(generation);
+    for (const auto* generation : GenerationsOf(field)) {
+      if (!kept.contains(generation->id())) indexes_.erase(generation->id());
+    }
   }
 }
 
@@ -227,7 +264,7 @@ absl::Status DatabaseIndex::Decode(const storage::v1::Change& change,
       return absl::OkStatus();
     case storage::v1::Change::kRecordDeleted: {
       const storage::v1::RecordDeleted& record = change.record_deleted();
-      for (const int64_t generation : GenerationsOf(record.collection())) {
+      for (const int64_t generation : AllGenerationsOf(record.collection())) {
         batches[generation].push_back({.kind = IndexChange::Kind::kDeleteRecord,
                                        .row = record.row(),
                                        .sequence = sequence});
@@ -388,28 +425,47 @@ IndexName DatabaseIndex::NameOf(int64_t generation) const {
   absl::ReaderMutexLock lock(&mutex_);
   for (const auto& [name, collection] : collections_) {
     for (const storage::v1::VectorField& field : collection.vector_fields()) {
-      if (field.generation().id() == generation) return {name, field.name()};
+      for (const auto* known : GenerationsOf(field)) {
+        if (known->id() == generation) return {name, field.name()};
+      }
     }
   }
   return {};
 }
 
+bool DatabaseIndex::Serves(int64_t generation) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  for (const auto& [name, collection] : collections_) {
+    for (const storage::v1::VectorField& field : collection.vector_fields()) {
+      if (field.generation().id() == generation) return true;
+    }
+  }
+  return false;
+}
+
 std::shared_ptr<ExpiryTable> DatabaseIndex::ExpiriesOf(
     absl::string_view collection) const {
   absl::MutexLock lock(&mutex_);
+  return FindExpiries(collection);
+}
+
+std::shared_ptr<ExpiryTable>& DatabaseIndex::FindExpiries(
+    absl::string_view collection) const {
   std::shared_ptr<ExpiryTable>& table = expiries_[std::string(collection)];
   if (table == nullptr) table = std::make_shared<ExpiryTable>();
   return table;
 }
 
-std::vector<int64_t> DatabaseIndex::GenerationsOf(
+std::vector<int64_t> DatabaseIndex::AllGenerationsOf(
     absl::string_view collection) const {
   std::vector<int64_t> generations;
   absl::ReaderMutexLock lock(&mutex_);
   const auto found = collections_.find(std::string(collection));
   if (found == collections_.end()) return generations;
   for (const storage::v1::VectorField& field : found->second.vector_fields()) {
-    generations.push_back(field.generation().id());
+    for (const auto* generation : GenerationsOf(field)) {
+      generations.push_back(generation->id());
+    }
   }
   return generations;
 }
@@ -428,7 +484,8 @@ PositionWaiters::Reached DatabaseIndex::Reached() const {
   for (const std::shared_ptr<Index>& index : indexes()) {
     const int64_t findable = index->Stats().findable_sequence;
     reached[index->spec().generation] = findable;
-    all = std::min(all, findable);
+    // Nobody's query waits for vectors of a generation that does not serve.
+    if (Serves(index->spec().generation)) all = std::min(all, findable);
   }
   reached[PositionWaiters::kAllIndexes] = all;
   return reached;

@@ -23,9 +23,10 @@
 
 namespace engram::search {
 
-// Returns what the index of `field`'s serving generation is of. `Unimplemented`
-// for a metric that this version does not know.
-absl::StatusOr<IndexSpec> SpecOf(const storage::v1::VectorField& field);
+// Returns what the indexes of `field`'s generations are of, the serving one's
+// first. `Unimplemented` for a metric that this version does not know.
+absl::StatusOr<std::vector<IndexSpec>> SpecsOf(
+    const storage::v1::VectorField& field);
 
 // What an index is called. A schema change may rename both.
 struct IndexName {
@@ -33,7 +34,10 @@ struct IndexName {
   std::string vector_field;
 };
 
-// All indexes of one database, at one position: what the feed becomes.
+// All indexes of one database, at one position: what the feed becomes. While
+// the model of a vector field changes there is an index for each of its
+// generations, kept up to date alike; the feed says which one serves, so the
+// others are complete when it does.
 //
 // Thread-safe: one applier (a snapshot or changes), any number of readers.
 class DatabaseIndex {
@@ -41,8 +45,8 @@ class DatabaseIndex {
   // Starts empty at `position`, whose running checksum is `checksum`.
   DatabaseIndex(Position position, uint64_t checksum);
 
-  // Makes the collection known and adds an empty index for each of its vector
-  // fields that has none yet.
+  // Makes the collection known and adds an empty index for each generation of
+  // its vector fields that has none yet.
   absl::Status AddCollection(const storage::v1::Collection& collection);
 
   // Adds an index with content, of a collection that AddCollection named
@@ -60,14 +64,17 @@ class DatabaseIndex {
   absl::Status ApplyChanges(
       const google::protobuf::RepeatedPtrField<storage::v1::Change>& changes);
 
-  // Finds an index; an empty `vector_field` means the only one. `NotFound` with
-  // reason COLLECTION_UNKNOWN or VECTOR_FIELD_UNKNOWN, `InvalidArgument` with
-  // the latter if there are several and none is named.
+  // Finds the index that serves; an empty `vector_field` means the only one.
+  // `NotFound` with reason COLLECTION_UNKNOWN or VECTOR_FIELD_UNKNOWN,
+  // `InvalidArgument` with the latter if there are several and none is named.
   absl::StatusOr<std::shared_ptr<Index>> Find(
       absl::string_view collection, absl::string_view vector_field) const;
 
   // The present name of a generation's index; empty if there is none.
   IndexName NameOf(int64_t generation) const;
+
+  // Whether queries are answered from the generation's index.
+  bool Serves(int64_t generation) const;
 
   // When the collection's records expire; never null.
   std::shared_ptr<ExpiryTable> ExpiriesOf(absl::string_view collection) const;
@@ -88,7 +95,7 @@ class DatabaseIndex {
   // What changes do to each index, by generation.
   using Batches = std::map<int64_t, std::vector<IndexChange>>;
 
-  std::vector<int64_t> GenerationsOf(absl::string_view collection) const;
+  std::vector<int64_t> AllGenerationsOf(absl::string_view collection) const;
   std::shared_ptr<Index> FindGeneration(int64_t generation) const;
   // Applies `batches`, which are the changes up to `last`, and goes there.
   void Advance(const Batches& batches, const storage::v1::Change& last);
@@ -96,6 +103,10 @@ class DatabaseIndex {
   absl::Status ApplySchemaChange(const storage::v1::Change& change);
   absl::Status ChangeCollection(const storage::v1::Collection& collection,
                                 const std::string& previous_name);
+  void Add(const storage::v1::Collection& collection,
+           std::vector<IndexSpec> specs) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<ExpiryTable>& FindExpiries(absl::string_view collection) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropCollection(const std::string& name);
   // Those of the first one's generations that the other has not.
   void DropIndexes(const storage::v1::Collection& of,

@@ -16,6 +16,7 @@ namespace {
 
 using ::engram::search::testing::FeedBuilder;
 using ::engram::search::testing::NotesCollection;
+using ::engram::search::testing::NotesOfTwoGenerations;
 using ::engram::testing::IsOk;
 using ::engram::testing::StatusIs;
 using ::testing::ElementsAre;
@@ -191,6 +192,54 @@ TEST_F(DatabaseIndexTest, ANewGenerationTakesTheOldOnesPlaceAndStartsEmpty) {
   feed_.Store(2, "b", {{1, 0}});
   ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
   EXPECT_THAT(IdsIn(database_), IsEmpty());
+}
+
+TEST_F(DatabaseIndexTest, TwoGenerationsAreKeptAndOneServes) {
+  const auto serving = [this] {
+    const auto index = database_.Find("notes", "");
+    return index.ok() ? (*index)->spec() : IndexSpec();
+  };
+  feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0}});
+  feed_.ChangeCollection("notes", NotesOfTwoGenerations(1));
+  feed_.Store(1, "a", {{1, 0, 0}}, 2);
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_EQ(serving().generation, 1);
+  EXPECT_THAT(IdsIn(database_), ElementsAre("a"));
+  EXPECT_TRUE(database_.Serves(1));
+  EXPECT_FALSE(database_.Serves(2));
+  EXPECT_EQ(database_.NameOf(2).vector_field, "text");
+
+  const auto old = *database_.Find("notes", "");
+  feed_.ChangeCollection("notes", NotesOfTwoGenerations(2));
+  feed_.Store(2, "b", {{0, 1}}).Store(2, "b", {{0, 1, 0}}, 2);
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_EQ(serving().generation, 2);
+  EXPECT_EQ(serving().model, "test/other");
+  EXPECT_EQ(serving().metric, Metric::kCosine);
+  EXPECT_EQ((*database_.Find("notes", ""))->Stats().records, 2);
+  // Whoever has the old one goes on with it, and it is there to go back to.
+  EXPECT_EQ(old->Stats().records, 2);
+  feed_.ChangeCollection("notes", NotesOfTwoGenerations(1));
+  feed_.Delete(1, "a");
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_EQ(database_.Find("notes", "")->get(), old.get());
+  for (const auto& index : database_.indexes()) {
+    EXPECT_EQ(index->Stats().records, 1);
+  }
+  feed_.ChangeCollection("notes", NotesCollection());
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_EQ(database_.indexes().size(), 1);
+}
+
+TEST_F(DatabaseIndexTest, WhatAGenerationWaitsForThatDoesNotServeHoldsNobody) {
+  feed_.CreateNotes().ChangeCollection("notes", NotesOfTwoGenerations(2));
+  // Pending in generation 1 alone.
+  feed_.Write(1, "a");
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_THAT(database_.Reached(),
+              UnorderedElementsAre(Pair(PositionWaiters::kApplied, 3),
+                                   Pair(PositionWaiters::kAllIndexes, 3),
+                                   Pair(1, 2), Pair(2, 3)));
 }
 
 TEST_F(DatabaseIndexTest, AVectorFieldThatIsAddedHasAnIndexOfItsOwn) {

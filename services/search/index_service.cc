@@ -29,8 +29,10 @@ void EncodeIndex(const FeedFollower& follower, const DatabaseIndex& database,
   encoded.set_fingerprint(spec.fingerprint);
   encoded.set_dimensions(spec.dimensions);
   encoded.set_metric(EncodeMetric(spec.metric));
-  encoded.set_state(follower.HasCaughtUp() ? v1::Index::STATE_SERVING
-                                           : v1::Index::STATE_LOADING);
+  encoded.set_state(!follower.HasCaughtUp() ? v1::Index::STATE_LOADING
+                    : database.Serves(spec.generation)
+                        ? v1::Index::STATE_SERVING
+                        : v1::Index::STATE_STANDBY);
   encoded.set_records(stats.records);
   encoded.set_vectors(stats.vectors);
   encoded.set_pending(stats.pending);

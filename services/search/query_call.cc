@@ -119,13 +119,20 @@ void QueryCall::OnCollectionsKnown() {
   const absl::StatusOr<ReadyIndex> ready =
       FindReadyIndex(*follower_, query_.collection, query_.vector_field);
   if (!ready.ok()) return Finish(ready.status());
-  WaitFor(ready->index->spec().generation, &QueryCall::OnFindable);
+  findable_generation_ = ready->index->spec().generation;
+  WaitFor(*findable_generation_, &QueryCall::OnFindable);
 }
 
 void QueryCall::OnFindable() {
   const absl::StatusOr<ReadyIndex> ready =
       FindReadyIndex(*follower_, query_.collection, query_.vector_field);
   if (!ready.ok()) return Finish(ready.status());
+  if (findable_generation_.has_value() &&
+      *findable_generation_ != ready->index->spec().generation) {
+    // Others serve since, which may wait for what was written meanwhile.
+    return OnCollectionsKnown();
+  }
+  // From here on the query stays with this index, whichever comes to serve.
   index_ = ready->index;
   expiries_ = ready->database->ExpiriesOf(query_.collection);
   position_ = ready->database->position();
@@ -133,10 +140,31 @@ void QueryCall::OnFindable() {
     return index_->spec().supplied ? Finish(NoModelError()) : Embed();
   }
   vector_ = *std::move(query_.vector);
-  const absl::Status fits =
-      PrepareVector(index_->spec(), "vector.values", vector_);
+  absl::Status fits = CheckFingerprint();
+  if (fits.ok()) {
+    fits = PrepareVector(index_->spec(), "vector.values", vector_);
+  }
   if (!fits.ok()) return Finish(fits);
   SearchSoon();
+}
+
+absl::Status QueryCall::CheckFingerprint() const {
+  const IndexSpec& spec = index_->spec();
+  if (query_.fingerprint.empty() || query_.fingerprint == spec.fingerprint) {
+    return absl::OkStatus();
+  }
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition,
+      common::v1::ERROR_REASON_FINGERPRINT_MISMATCH,
+      absl::StrCat("the query's vector is of ", query_.fingerprint,
+                   ", but the vectors that serve are of ", spec.fingerprint,
+                   "; make it with ",
+                   spec.supplied ? "what made those"
+                                 : absl::StrCat("model \"", spec.model, "\""),
+                   ", or query by text"),
+      {{"model", spec.model},
+       {"fingerprint", query_.fingerprint},
+       {"index_fingerprint", spec.fingerprint}});
 }
 
 void QueryCall::Embed() {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -42,8 +43,10 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   void OnDatabase(absl::StatusOr<std::shared_ptr<FeedFollower>> follower);
   // Waits until `channel` has reached min_position, then goes on with `next`.
   void WaitFor(int64_t channel, void (QueryCall::*next)());
+  // Waits for the generation that serves; again, if another one does by then.
   void OnCollectionsKnown();
   void OnFindable();
+  absl::Status CheckFingerprint() const;
   void Embed();
   void OnEmbedded(absl::StatusOr<embedding::v1::EmbedResponse> answer);
   absl::Status TakeEmbedding(const embedding::v1::EmbedResponse& answer);
@@ -66,6 +69,8 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
 
   DecodedQuery query_;
   std::shared_ptr<FeedFollower> follower_;
+  // The generation that has reached min_position.
+  std::optional<int64_t> findable_generation_;
   std::shared_ptr<Index> index_;
   std::shared_ptr<const ExpiryTable> expiries_;
   // Of the index, as of the first search.

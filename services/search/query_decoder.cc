@@ -83,6 +83,12 @@ absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
       violations.Add("text", "is missing, and so is vector; send one of them");
       break;
   }
+  query.fingerprint = request.fingerprint();
+  if (!query.fingerprint.empty() && !request.has_vector()) {
+    violations.Add("fingerprint",
+                   "says what made a vector, but the query has none; leave it "
+                   "out");
+  }
   query.limit = request.limit() == 0 ? kDefaultLimit : request.limit();
   if (query.limit < 0 || query.limit > kMaxLimit) {
     violations.Add("limit",

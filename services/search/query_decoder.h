@@ -32,6 +32,8 @@ struct DecodedQuery {
   // One of the two is set.
   std::optional<std::string> text;
   std::optional<std::vector<float>> vector;
+  // Of the model that made `vector`; empty if that is not told.
+  std::string fingerprint;
   int limit = 0;
   std::optional<Position> min_position;
   // What to read of each record; nothing if records were not asked for.

@@ -82,6 +82,15 @@ TEST(QueryDecoderTest, VectorsAreFiniteFloats) {
   EXPECT_THAT(DecodeQuery(request), StatusIs(kInvalid, "has 0 bytes"));
 }
 
+TEST(QueryDecoderTest, AFingerprintGoesWithAVector) {
+  v1::QueryRequest request = TextQuery();
+  request.set_fingerprint("model-1");
+  EXPECT_THAT(DecodeQuery(request),
+              StatusIs(kInvalid, "fingerprint: says what made a vector"));
+  SetVector({1, 2, 3}, request);
+  EXPECT_EQ(DecodeQuery(request)->fingerprint, "model-1");
+}
+
 TEST(QueryDecoderTest, AMinPositionIsOneOfTheQueriedDatabase) {
   v1::QueryRequest request = TextQuery();
   request.set_min_position("default@00000000000000ff.12");

@@ -13,6 +13,7 @@
 #include "libs/status/status_macros.h"
 #include "services/storage/cache_collection.h"
 #include "services/storage/collection_table.h"
+#include "services/storage/generation_codec.h"
 #include "services/storage/record_select.h"
 #include "services/storage/spec_expressions.h"
 
@@ -23,8 +24,9 @@ constexpr absl::string_view kSelectCollections = R"sql(
 SELECT collection, name, schema, created_us
 FROM _collections ORDER BY collection)sql";
 constexpr absl::string_view kSelectGenerations = R"sql(
-SELECT generation, vector_field, model, fingerprint, dimensions
-FROM _generations WHERE collection = ? ORDER BY generation)sql";
+SELECT generation, vector_field, model, fingerprint, dimensions, declaration,
+       serves, awaits_cutover, retired_us
+FROM _generations WHERE collection = ? ORDER BY serves DESC, generation)sql";
 
 constexpr absl::string_view kSelectFields = R"sql(
 SELECT number, name, dropped_us
@@ -52,6 +54,28 @@ std::string FieldList(const schema::CollectionSpec& spec,
   return list;
 }
 
+void CompileSources(const Collection& collection, Generation& generation) {
+  const schema::CollectionSpec& spec = collection.spec;
+  generation.chunked = generation.spec.chunking.method != chunk::Method::kNone;
+  generation.sources.clear();
+  for (const std::string& source : generation.spec.source) {
+    generation.sources.push_back(spec.FieldIndex(source));
+  }
+  const std::string list = FieldList(spec, generation.sources);
+  const std::string table = QuoteIdentifier(spec.name);
+  generation.select_sources =
+      absl::StrCat("SELECT id", list, " FROM ", table, " WHERE _row = ?");
+  const std::string visible = absl::StrCat(
+      " FROM ", table, " WHERE _row > ?1 AND _row <= ?2",
+      LiveRecords(spec, " AND "),
+      collection.expires() ? " AND (_expires_us IS NULL OR _expires_us > ?3)"
+                           // Nothing expires, but a time is bound.
+                           : " AND ?3 IS NOT NULL");
+  generation.scan_sources =
+      absl::StrCat("SELECT _row", list, visible, " ORDER BY _row");
+  generation.count_sources = absl::StrCat("SELECT count(*)", visible);
+}
+
 void CompileGeneration(Generation& generation) {
   const std::string table = absl::StrCat("_vectors_", generation.id);
   generation.create_table = absl::StrCat(
@@ -63,7 +87,6 @@ void CompileGeneration(Generation& generation) {
                            "NULL, text_end INTEGER NOT NULL, "
                          : "",
       "vector BLOB NOT NULL) STRICT");
-  generation.drop_table = absl::StrCat("DROP TABLE ", table);
   generation.remove =
       absl::StrCat("DELETE FROM ", table, " WHERE _key BETWEEN ? AND ?");
   generation.insert = absl::StrCat(
@@ -90,10 +113,15 @@ void CompileGeneration(Generation& generation) {
   generation.select_texts =
       absl::StrCat("SELECT ", text_hash, ", vector FROM ", table,
                    " WHERE _key BETWEEN ? AND ? ORDER BY _key");
-  generation.count_outdated = absl::StrCat(
+  const std::string pending = absl::StrCat(
       "SELECT count(*) FROM _outbox WHERE generation = ", generation.id,
-      " AND EXISTS (SELECT 1 FROM ", table, " WHERE _key = _outbox.row * ",
-      kMaxChunks, ")");
+      " AND ");
+  const std::string has_vectors =
+      absl::StrCat("EXISTS (SELECT 1 FROM ", table,
+                   " WHERE _key = _outbox.row * ", kMaxChunks, ")");
+  generation.count_outdated = absl::StrCat(pending, has_vectors);
+  generation.count_waiting =
+      absl::StrCat(pending, "row <= ? AND NOT ", has_vectors);
 }
 
 void AddFields(const Collection& collection, v1::Collection& proto) {
@@ -104,21 +132,6 @@ void AddFields(const Collection& collection, v1::Collection& proto) {
     out.set_type(TypeText(field));
     out.set_number(collection.typed.numbers[place]);
   }
-}
-
-void CompileVectorField(const schema::CollectionSpec& spec,
-                        VectorField& field) {
-  const schema::VectorFieldSpec& declared = *spec.FindVector(field.name);
-  field.metric = declared.metric;
-  field.chunking = declared.chunking;
-  field.generation.chunked = field.chunking.method != chunk::Method::kNone;
-  for (const std::string& source : declared.source) {
-    field.sources.push_back(spec.FieldIndex(source));
-  }
-  field.select_sources =
-      absl::StrCat("SELECT id", FieldList(spec, field.sources), " FROM ",
-                   QuoteIdentifier(spec.name), " WHERE _row = ?");
-  CompileGeneration(field.generation);
 }
 
 void CompileColumns(Collection& collection) {
@@ -288,7 +301,30 @@ absl::Status Unreadable(const Collection& collection,
                                           collection.name(), "\": ", problem));
 }
 
-// Reads the generation of each vector field that the spec declares.
+// How a generation's vectors are made, of what a row of kSelectGenerations
+// says.
+absl::Status ReadDeclaration(const sqlite::Statement& row,
+                             const Collection& collection,
+                             Generation& generation) {
+  generation.spec = *collection.spec.FindVector(row.Text(1));
+  generation.declared = row.IsNull(5);
+  if (generation.declared) return absl::OkStatus();
+  v1::Generation stored;
+  if (!stored.ParseFromString(std::string(row.Blob(5)))) {
+    return Unreadable(collection, absl::StrCat("generation ", generation.id,
+                                               " cannot be read"));
+  }
+  DecodeDeclaration(stored, generation.spec);
+  for (const std::string& source : generation.spec.source) {
+    if (collection.spec.FieldIndex(source) >= 0) continue;
+    return Unreadable(collection, absl::StrCat("generation ", generation.id,
+                                               " is of a field \"", source,
+                                               "\" that there is not"));
+  }
+  return absl::OkStatus();
+}
+
+// Reads the generations of each vector field that the spec declares.
 absl::Status ReadGenerations(sqlite::Connection& connection,
                              Collection& collection) {
   for (const schema::VectorFieldSpec& field : collection.spec.vectors) {
@@ -302,16 +338,31 @@ absl::Status ReadGenerations(sqlite::Connection& connection,
     if (!found) break;
     for (VectorField& field : collection.vectors) {
       if (field.name != select.Text(1)) continue;
-      field.generation = {.id = select.Int(0),
-                          .model = std::string(select.Text(2)),
-                          .fingerprint = std::string(select.Text(3)),
-                          .dimensions = static_cast<int>(select.Int(4))};
+      Generation& generation = field.generations.emplace_back();
+      generation.id = select.Int(0);
+      generation.model = std::string(select.Text(2));
+      generation.fingerprint = std::string(select.Text(3));
+      generation.dimensions = static_cast<int>(select.Int(4));
+      generation.serves = select.Int(6) != 0;
+      generation.awaits_cutover = select.Int(7) != 0;
+      if (!select.IsNull(8)) generation.retired_us = select.Int(8);
+      RETURN_IF_ERROR(ReadDeclaration(select, collection, generation));
     }
   }
   for (const VectorField& field : collection.vectors) {
-    if (field.generation.id != 0) continue;
-    return Unreadable(collection, absl::StrCat("vector field \"", field.name,
-                                               "\" has no generation"));
+    const auto count = [&](bool Generation::*is) {
+      return std::count_if(
+          field.generations.begin(), field.generations.end(),
+          [is](const Generation& generation) { return generation.*is; });
+    };
+    if (count(&Generation::serves) == 1 && count(&Generation::declared) == 1) {
+      continue;
+    }
+    return Unreadable(
+        collection,
+        absl::StrCat("vector field \"", field.name,
+                     "\" does not have one generation that serves, and one "
+                     "that is declared"));
   }
   return absl::OkStatus();
 }
@@ -412,23 +463,14 @@ absl::Status InsertFirstMigration(
   return absl::OkStatus();
 }
 
-common::v1::Metric ToProto(schema::Metric metric) {
-  switch (metric) {
-    case schema::Metric::kCosine:
-      return common::v1::METRIC_COSINE;
-    case schema::Metric::kDot:
-      return common::v1::METRIC_DOT;
-    case schema::Metric::kL2:
-      return common::v1::METRIC_L2;
-  }
-  return common::v1::METRIC_UNSPECIFIED;
-}
-
 }  // namespace
 
 void CompileCollection(Collection& collection) {
   for (VectorField& field : collection.vectors) {
-    CompileVectorField(collection.spec, field);
+    for (Generation& generation : field.generations) {
+      CompileSources(collection, generation);
+      CompileGeneration(generation);
+    }
   }
   CompileColumns(collection);
   CompileUniqueKeys(collection);
@@ -488,16 +530,29 @@ v1::Collection ToProto(const Collection& collection) {
     v1::VectorField& out = *proto.add_vector_fields();
     out.set_name(field.name);
     out.set_supplied(field.supplied());
-    for (const int place : field.sources) {
-      out.add_source(collection.spec.fields[place].name);
+    for (const Generation& generation : field.generations) {
+      v1::Generation& encoded = generation.serves
+                                    ? *out.mutable_generation()
+                                    : *out.add_other_generations();
+      encoded = ToProto(generation);
     }
-    out.set_metric(ToProto(field.metric));
-    out.mutable_generation()->set_id(field.generation.id);
-    out.mutable_generation()->set_model(field.generation.model);
-    out.mutable_generation()->set_fingerprint(field.generation.fingerprint);
-    out.mutable_generation()->set_dimensions(field.generation.dimensions);
+    *out.mutable_source() = out.generation().source();
+    out.set_metric(out.generation().metric());
   }
   return proto;
+}
+
+const Generation& VectorField::declared() const {
+  return *std::find_if(
+      generations.begin(), generations.end(),
+      [](const Generation& generation) { return generation.declared; });
+}
+
+const Generation* VectorField::Find(int64_t generation) const {
+  const auto found = std::find_if(
+      generations.begin(), generations.end(),
+      [=](const Generation& other) { return other.id == generation; });
+  return found == generations.end() ? nullptr : &*found;
 }
 
 void Catalog::Publish(const std::vector<CollectionPtr>& collections,
@@ -511,7 +566,9 @@ void Catalog::Publish(const std::vector<CollectionPtr>& collections,
     by_name_[collection->name()] = collection;
     by_id_[collection->id] = collection;
     for (const VectorField& field : collection->vectors) {
-      by_generation_[field.generation.id] = collection;
+      for (const Generation& generation : field.generations) {
+        by_generation_[generation.id] = collection;
+      }
     }
   }
 }
@@ -569,20 +626,21 @@ absl::Status CollectionUnknown(absl::string_view database,
       {{"database", database}, {"collection", collection}});
 }
 
-const VectorField* FindGeneration(const Collection& collection,
-                                  int64_t generation) {
+const Generation* FindGeneration(const Collection& collection,
+                                 int64_t generation) {
   for (const VectorField& field : collection.vectors) {
-    if (field.generation.id == generation) return &field;
+    const Generation* const found = field.Find(generation);
+    if (found != nullptr) return found;
   }
   return nullptr;
 }
 
-const VectorField& FieldOfGeneration(const Collection& collection,
-                                     int64_t generation) {
-  const VectorField* const field = FindGeneration(collection, generation);
+const Generation& GetGeneration(const Collection& collection,
+                                int64_t generation) {
+  const Generation* const found = FindGeneration(collection, generation);
   // Catalog::FindByGeneration gave a collection that has it.
-  if (field == nullptr) std::abort();
-  return *field;
+  if (found == nullptr) std::abort();
+  return *found;
 }
 
 }  // namespace engram::storage

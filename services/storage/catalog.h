@@ -30,19 +30,41 @@ inline int64_t VectorKey(int64_t row, int64_t chunk) {
   return row * kMaxChunks + chunk;
 }
 
-// The vectors of one vector field made by one model, in a table of their own.
+// The vectors of one vector field made in one way, in a table of their own.
 struct Generation {
   int64_t id = 0;
   std::string model;
   std::string fingerprint;
   int dimensions = 0;
+  // How they are made, by the present names of the sources: what the schema
+  // declares, or what it declared once.
+  schema::VectorFieldSpec spec;
+  // Whether it is what the schema declares now, and whether queries are
+  // answered from it: one of a field's generations each.
+  bool declared = true;
+  bool serves = true;
+  // Whether it is to serve once it is complete, if its `cutover` is auto.
+  bool awaits_cutover = false;
+  // When it stopped serving.
+  std::optional<int64_t> retired_us;
+
   // Whether texts are cut into chunks: the table then holds what each chunk is,
   // text hash, begin and end, beside what every one has.
   bool chunked = false;
+  // Places in CollectionSpec::fields, in the order in which texts are joined;
+  // none if the vectors are supplied.
+  std::vector<int> sources;
+
+  // SQL over the collection's table. Row: id, then the source fields.
+  std::string select_sources;
+  // After row, last row, now: _row, then the source fields, of the records that
+  // can be seen, in the order of _row.
+  std::string scan_sources;
+  // After row, last row, now: how many these are.
+  std::string count_sources;
 
   // SQL over _vectors_<id>; parameters in the order of the names.
   std::string create_table;
-  std::string drop_table;
   // First key, last key.
   std::string remove;
   // Key, content hash, sequence, vector; and what the chunk is.
@@ -61,6 +83,10 @@ struct Generation {
   std::string select_texts;
   // How many pending records have outdated vectors.
   std::string count_outdated;
+  // Last row: how many pending records up to there have no vectors.
+  std::string count_waiting;
+
+  bool supplied() const { return spec.supplied; }
 };
 
 // A chunk's place in its text, in bytes.
@@ -70,19 +96,20 @@ struct ChunkRange {
 };
 
 // A declared embedding of some source fields, or vectors that clients bring.
+// While its model changes it has several generations side by side, all of them
+// kept up to date with the records.
 struct VectorField {
   std::string name;
-  schema::Metric metric = schema::Metric::kCosine;
-  chunk::Options chunking;
-  // Places in CollectionSpec::fields, in the order in which texts are joined;
-  // none if the vectors are supplied.
-  std::vector<int> sources;
-  // The generation that serves.
-  Generation generation;
-  // Row: id, then the source fields.
-  std::string select_sources;
+  // The one that serves first, then by id.
+  std::vector<Generation> generations;
 
-  bool supplied() const { return sources.empty(); }
+  const Generation& serving() const { return generations.front(); }
+  // The one that the schema declares.
+  const Generation& declared() const;
+  // Null if it has none of this number.
+  const Generation* Find(int64_t generation) const;
+  // Whether clients bring the vectors; then there is one generation.
+  bool supplied() const { return serving().supplied(); }
 };
 
 // A key that no two records share.
@@ -201,13 +228,6 @@ struct Collection {
 
 using CollectionPtr = std::shared_ptr<const Collection>;
 
-// The part of a generation that a schema does not say.
-struct ResolvedModel {
-  std::string name;
-  std::string fingerprint;
-  int dimensions = 0;
-};
-
 // Fills in what follows from id, spec, numbers and generations: places, parsed
 // expressions and SQL; all but the referrers.
 void CompileCollection(Collection& collection);
@@ -261,13 +281,25 @@ class Catalog {
 absl::Status CollectionUnknown(absl::string_view database,
                                absl::string_view collection);
 
-// The vector field that a generation belongs to; null if `collection` has it no
-// more.
-const VectorField* FindGeneration(const Collection& collection,
-                                  int64_t generation);
-// The same, which `collection` has.
-const VectorField& FieldOfGeneration(const Collection& collection,
-                                     int64_t generation);
+// Null if `collection` has no such generation any more.
+const Generation* FindGeneration(const Collection& collection,
+                                 int64_t generation);
+// The same, of one that has it.
+const Generation& GetGeneration(const Collection& collection,
+                                int64_t generation);
+
+// Calls `visit` with each generation of each vector field of `collection`; ends
+// with the first error.
+template <typename Visit>
+absl::Status ForEachGeneration(const Collection& collection, Visit visit) {
+  for (const VectorField& field : collection.vectors) {
+    for (const Generation& generation : field.generations) {
+      const absl::Status status = visit(generation);
+      if (!status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
 
 // Gives the fields of collections that have none permanent numbers, in the
 // order of their documents, and begins the history of a file that has none:

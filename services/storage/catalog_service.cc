@@ -12,6 +12,8 @@
 #include "libs/schema/typed_schema.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
+#include "services/storage/generation_list.h"
+#include "services/storage/generation_switch.h"
 #include "services/storage/request_fields.h"
 #include "services/storage/schema_applier.h"
 #include "services/storage/schema_history.h"
@@ -219,6 +221,30 @@ absl::Status ListCollectionsPage(const DatabaseRegistry& registry,
   return absl::OkStatus();
 }
 
+// Has `work` change which generations there are, on the writer's thread, and
+// ends the call with what it returns.
+template <typename Request, typename Response>
+void ChangeGenerations(const DatabaseRegistry& registry, absl::Time deadline,
+                       const Request& request, Response* response,
+                       grpc::ServerUnaryReactor* reactor,
+                       absl::StatusOr<Response> (*work)(Database&,
+                                                        WriterAccess&,
+                                                        const Request&)) {
+  const absl::StatusOr<Database*> database = registry.Find(request.database());
+  if (!database.ok()) return rpc::Finish(reactor, database.status());
+  (*database)->Submit(
+      {.run_alone = [database = *database, &request, response,
+                     work](WriterAccess& access) -> absl::Status {
+         ASSIGN_OR_RETURN(*response, work(*database, access, request));
+         return absl::OkStatus();
+       },
+       .done =
+           [reactor](absl::Status status) {
+             rpc::Finish(reactor, std::move(status));
+           },
+       .deadline = deadline});
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* CatalogService::ApplySchema(
@@ -280,6 +306,41 @@ grpc::ServerUnaryReactor* CatalogService::ListCollections(
   return rpc::RunUnary(*pool_, context, [=, this] {
     return ListCollectionsPage(*registry_, *request, response);
   });
+}
+
+grpc::ServerUnaryReactor* CatalogService::ListGenerations(
+    grpc::CallbackServerContext* context,
+    const v1::ListGenerationsRequest* request,
+    v1::ListGenerationsResponse* response) {
+  return rpc::RunUnary(*pool_, context, [=, this]() -> absl::Status {
+    if (request->collection().empty() && !request->vector_field().empty()) {
+      return InvalidField("collection",
+                          "is missing; name the vector field's collection");
+    }
+    ASSIGN_OR_RETURN(Database * database, registry_->Find(request->database()));
+    return storage::ListGenerations(*database, clock_->Now(), *request,
+                                    response);
+  });
+}
+
+grpc::ServerUnaryReactor* CatalogService::SwitchGeneration(
+    grpc::CallbackServerContext* context,
+    const v1::SwitchGenerationRequest* request,
+    v1::SwitchGenerationResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  ChangeGenerations(*registry_, rpc::DeadlineOf(*context), *request, response,
+                    reactor, storage::SwitchGeneration);
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* CatalogService::DropGeneration(
+    grpc::CallbackServerContext* context,
+    const v1::DropGenerationRequest* request,
+    v1::DropGenerationResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  ChangeGenerations(*registry_, rpc::DeadlineOf(*context), *request, response,
+                    reactor, storage::DropGeneration);
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* CatalogService::RegisterModels(

@@ -2,6 +2,7 @@
 #define ENGRAM_SERVICES_STORAGE_CATALOG_SERVICE_H_
 
 #include "engram/storage/v1/catalog.grpc.pb.h"
+#include "libs/clock/clock.h"
 #include "libs/rpc/thread_pool.h"
 #include "services/storage/database_registry.h"
 
@@ -12,8 +13,9 @@ namespace engram::storage {
 class CatalogService : public v1::CatalogService::CallbackService {
  public:
   // Both must outlive this object.
-  CatalogService(DatabaseRegistry* registry, rpc::ThreadPool* pool)
-      : registry_(registry), pool_(pool) {}
+  CatalogService(DatabaseRegistry* registry, rpc::ThreadPool* pool,
+                 const Clock* clock)
+      : registry_(registry), pool_(pool), clock_(clock) {}
 
   grpc::ServerUnaryReactor* ApplySchema(
       grpc::CallbackServerContext* context,
@@ -39,6 +41,18 @@ class CatalogService : public v1::CatalogService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::ListCollectionsRequest* request,
       v1::ListCollectionsResponse* response) override;
+  grpc::ServerUnaryReactor* ListGenerations(
+      grpc::CallbackServerContext* context,
+      const v1::ListGenerationsRequest* request,
+      v1::ListGenerationsResponse* response) override;
+  grpc::ServerUnaryReactor* SwitchGeneration(
+      grpc::CallbackServerContext* context,
+      const v1::SwitchGenerationRequest* request,
+      v1::SwitchGenerationResponse* response) override;
+  grpc::ServerUnaryReactor* DropGeneration(
+      grpc::CallbackServerContext* context,
+      const v1::DropGenerationRequest* request,
+      v1::DropGenerationResponse* response) override;
   grpc::ServerUnaryReactor* RegisterModels(
       grpc::CallbackServerContext* context,
       const v1::RegisterModelsRequest* request,
@@ -47,6 +61,7 @@ class CatalogService : public v1::CatalogService::CallbackService {
  private:
   DatabaseRegistry* const registry_;
   rpc::ThreadPool* const pool_;
+  const Clock* const clock_;
 };
 
 }  // namespace engram::storage

@@ -14,6 +14,7 @@ namespace {
 using ::engram::testing::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::StartsWith;
 
 constexpr char kNotes[] = R"(
 collection: notes
@@ -84,6 +85,57 @@ TEST_F(CatalogServiceTest, ANewDefaultTakesThePlaceOfTheOld) {
   ASSERT_OK_AND_ASSIGN(const auto applied, storage_.ApplySchema({kNotes}));
   EXPECT_EQ(applied.collections(0).vector_fields(0).generation().model(),
             "test/three");
+}
+
+TEST_F(CatalogServiceTest, GenerationsAreListedSwitchedAndDropped) {
+  ASSERT_OK(storage_.RegisterModel("test/two", "two-v1", 2));
+  ASSERT_OK(storage_.ApplySchema({kNotes}));
+  v1::ListGenerationsResponse listed;
+  const auto list = [&](const std::string& collection,
+                        const std::string& field) {
+    v1::ListGenerationsRequest request;
+    request.set_collection(collection);
+    request.set_vector_field(field);
+    grpc::ClientContext context;
+    return FromGrpcStatus(
+        storage_.catalog().ListGenerations(&context, request, &listed));
+  };
+  ASSERT_OK(list("", ""));
+  ASSERT_EQ(listed.generations_size(), 1);
+  EXPECT_EQ(listed.generations(0).collection(), "notes");
+  EXPECT_EQ(listed.generations(0).vector_field(), "text");
+  EXPECT_EQ(listed.generations(0).state(),
+            v1::GenerationStatus::STATE_SERVING);
+  EXPECT_TRUE(listed.generations(0).declared());
+  EXPECT_EQ(listed.generations(0).generation().metric(),
+            common::v1::METRIC_DOT);
+  EXPECT_THAT(list("", "text"), StatusIs(absl::StatusCode::kInvalidArgument,
+                                         "collection: is missing"));
+  EXPECT_THAT(list("nothing", ""), StatusIs(absl::StatusCode::kNotFound, ""));
+  EXPECT_THAT(list("notes", "image"),
+              StatusIs(absl::StatusCode::kNotFound, "image"));
+
+  v1::SwitchGenerationRequest change;
+  change.set_collection("notes");
+  v1::SwitchGenerationResponse changed;
+  {
+    grpc::ClientContext context;
+    ASSERT_OK(FromGrpcStatus(
+        storage_.catalog().SwitchGeneration(&context, change, &changed)));
+  }
+  EXPECT_EQ(changed.generation().id(), 1);
+  EXPECT_EQ(changed.previous_generation(), 1);
+  EXPECT_THAT(changed.position(), StartsWith("default@"));
+  v1::DropGenerationRequest drop;
+  drop.set_collection("notes");
+  drop.set_generation(2);
+  v1::DropGenerationResponse dropped;
+  grpc::ClientContext context;
+  const absl::Status unknown = FromGrpcStatus(
+      storage_.catalog().DropGeneration(&context, drop, &dropped));
+  EXPECT_THAT(unknown,
+              StatusIs(absl::StatusCode::kNotFound, "no generation 2"));
+  EXPECT_EQ(ReasonOf(unknown), common::v1::ERROR_REASON_GENERATION_UNKNOWN);
 }
 
 TEST_F(CatalogServiceTest, AnUnregisteredModelIsRefusedWithTheOthersNames) {

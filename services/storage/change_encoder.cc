@@ -1,10 +1,13 @@
 #include "services/storage/change_encoder.h"
 
 #include <limits>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "libs/status/status_macros.h"
+#include "services/storage/schema_history.h"
 
 namespace engram::storage {
 namespace {
@@ -22,14 +25,6 @@ ORDER BY sequence LIMIT 1)sql";
 absl::Status Unreadable(const Change& change) {
   return absl::DataLossError(
       absl::StrCat("change ", change.sequence, " cannot be read"));
-}
-
-// As it is now, but under the name that it had; nothing else is known of one
-// that is gone.
-void FillCollection(const Collection* collection, const std::string& name,
-                    v1::Collection* out) {
-  if (collection != nullptr) *out = ToProto(*collection);
-  out->set_name(name);
 }
 
 // Of the payload, which holds the rest.
@@ -105,9 +100,8 @@ absl::Status ChangeEncoder::Fill(const Change& change, const Known& known,
                                  v1::Change* out) {
   switch (change.kind) {
     case ChangeKind::kCollectionCreated:
-      FillCollection(known.collection.get(), known.name,
-                     out->mutable_collection_created());
-      return absl::OkStatus();
+      return FillCollection(change, known, known.name,
+                            out->mutable_collection_created());
     case ChangeKind::kRecordChanged:
       return FillRecordChanged(change, known, out->mutable_record_changed());
     case ChangeKind::kRecordDeleted:
@@ -117,15 +111,34 @@ absl::Status ChangeEncoder::Fill(const Change& change, const Known& known,
     case ChangeKind::kVectorsFailed:
       return FillPlace(change, known.name, out->mutable_vectors_failed());
     case ChangeKind::kCollectionChanged:
-      FillCollection(known.collection.get(), change.id,
-                     out->mutable_collection_changed()->mutable_collection());
       out->mutable_collection_changed()->set_previous_name(change.payload);
-      return absl::OkStatus();
+      return FillCollection(
+          change, known, change.id,
+          out->mutable_collection_changed()->mutable_collection());
     case ChangeKind::kCollectionDropped:
       out->mutable_collection_dropped()->set_collection(change.id);
       return absl::OkStatus();
   }
   return Unreadable(change);
+}
+
+// As it was right after the change, so that a follower never hears of what is
+// ahead of it: that other vectors serve, before it has them. What a file from
+// before 0006_generations.sql does not tell is filled in as it is now.
+absl::Status ChangeEncoder::FillCollection(const Change& change,
+                                           const Known& known,
+                                           const std::string& name,
+                                           v1::Collection* out) {
+  ASSIGN_OR_RETURN(std::optional<v1::Collection> then,
+                   ReadCollectionAsOf(view_.connection(), change.collection,
+                                      change.sequence));
+  if (then.has_value()) {
+    *out = *std::move(then);
+  } else if (known.collection != nullptr) {
+    *out = ToProto(*known.collection);
+  }
+  out->set_name(name);
+  return absl::OkStatus();
 }
 
 absl::Status ChangeEncoder::FillRecordChanged(const Change& change,
@@ -166,14 +179,14 @@ absl::Status ChangeEncoder::FillVectors(const Change& change,
                                         const Known& known,
                                         v1::VectorsStored* out) {
   RETURN_IF_ERROR(FillPlace(change, known.name, out));
-  const VectorField* const field =
+  const Generation* const generation =
       known.collection == nullptr
           ? nullptr
           : FindGeneration(*known.collection, out->generation());
   // Gone with its generation.
-  if (field == nullptr) return absl::OkStatus();
+  if (generation == nullptr) return absl::OkStatus();
   ASSIGN_OR_RETURN(sqlite::Statement select,
-                   view_.connection().Cached(field->generation.select));
+                   view_.connection().Cached(generation->select));
   select.BindInt(1, VectorKey(change.row, 0));
   select.BindInt(2, VectorKey(change.row, kMaxChunks - 1));
   while (true) {
@@ -182,7 +195,7 @@ absl::Status ChangeEncoder::FillVectors(const Change& change,
     if (!found || select.Int(0) != change.sequence) return absl::OkStatus();
     const absl::string_view vector = select.Blob(1);
     out->add_chunks()->set_values(vector.data(), vector.size());
-    if (!field->generation.chunked) continue;
+    if (!generation->chunked) continue;
     common::v1::TextRange& range = *out->add_ranges();
     range.set_begin(select.Int(2));
     range.set_end(select.Int(3));

@@ -40,6 +40,8 @@ class ChangeEncoder {
   absl::StatusOr<const Known*> Find(const Change& change);
   bool IsWanted(const Change& change, const Known& known) const;
   absl::Status Fill(const Change& change, const Known& known, v1::Change* out);
+  absl::Status FillCollection(const Change& change, const Known& known,
+                              const std::string& name, v1::Collection* out);
   absl::Status FillRecordChanged(const Change& change, const Known& known,
                                  v1::RecordChanged* out);
   absl::Status FillRecordDeleted(const Change& change, const Known& known,

@@ -10,6 +10,7 @@
 #include "libs/filter/filter.h"
 #include "libs/schema/chunking_reader.h"
 #include "services/storage/collection_table.h"
+#include "services/storage/dropped_generations.h"
 #include "services/storage/field_diff.h"
 #include "services/storage/schema_diff.h"
 #include "services/storage/schema_planner.h"
@@ -31,10 +32,10 @@ std::string Named(absl::string_view what, absl::string_view name) {
 }
 
 // How a plan tells that a field's texts are cut; empty if they are not.
-std::string ChunkingWords(const VectorField& field) {
-  if (!field.generation.chunked) return "";
+std::string ChunkingWords(const Generation& generation) {
+  if (!generation.chunked) return "";
   return absl::StrCat(", chunked by ",
-                      schema::ChunkingName(field.chunking.method));
+                      schema::ChunkingName(generation.spec.chunking.method));
 }
 
 // Plans a collection that stays.
@@ -529,41 +530,61 @@ class ChangePlanner {
   // --- Vectors.
 
   void PlanVectors() {
-    for (const int old : change_.old_vectors) {
-      const VectorField& field = change_.before->vectors[old];
-      const bool is_replaced = after_.FindVector(field.name) != nullptr;
-      const bool destroys = !is_replaced || field.supplied();
-      steps_.dropped.push_back(
-          {.summary = Named("drop vectors", field.name),
-           .sql = {field.generation.drop_table,
-                   absl::StrCat("DELETE FROM _outbox WHERE generation = ",
-                                field.generation.id),
-                   absl::StrCat("DELETE FROM _failures WHERE generation = ",
-                                field.generation.id),
-                   absl::StrCat("DELETE FROM _generations WHERE generation = ",
-                                field.generation.id)},
-           .records = change_.records,
-           .destructive = destroys,
-           .wants_backup = destroys});
+    for (const VectorField& field : change_.before->vectors) {
+      for (const Generation& generation : field.generations) {
+        PlanDroppedVectors(generation);
+      }
     }
     for (const int place : change_.new_vectors) {
-      const VectorField& field = change_.after->vectors[place];
-      if (field.supplied()) {
+      const Generation& generation = change_.after->vectors[place].declared();
+      const std::string& name = generation.spec.name;
+      if (generation.supplied()) {
         steps_.computed.push_back(
-            {.summary = Named("take supplied vectors", field.name),
-             .sql = {field.generation.create_table}});
+            {.summary = Named("take supplied vectors", name),
+             .sql = {generation.create_table}});
         continue;
       }
       steps_.computed.push_back(
-          {.kind = Kind::kEmbed,
-           .summary = absl::StrCat(Named("embed vectors", field.name), " with ",
-                                   field.generation.model, " (",
-                                   field.generation.fingerprint, ")",
-                                   ChunkingWords(field)),
-           .sql = {field.generation.create_table},
-           .records = change_.records,
-           .vectors = place});
+          {.summary = absl::StrCat(
+               Named("embed vectors", name), " with ", generation.model, " (",
+               generation.fingerprint, ")", ChunkingWords(generation),
+               generation.serves ? "" : ", beside those that serve"),
+           .sql = {generation.create_table},
+           .records = change_.records});
     }
+    for (const int place : change_.redeclared_vectors) {
+      const Generation& generation = change_.after->vectors[place].declared();
+      Changed({.summary = absl::StrCat(
+                   Named("go back to vectors", generation.spec.name),
+                   " of generation ", generation.id, ", made with ",
+                   generation.model)});
+    }
+    for (const schema::VectorFieldSpec& spec : after_.vectors) {
+      const schema::VectorFieldSpec* const old = before_.FindVector(spec.name);
+      if (old == nullptr || old->cutover == spec.cutover) continue;
+      Changed(
+          {.summary = absl::StrCat(Named("cut over to new vectors", spec.name),
+                                   spec.cutover == schema::Cutover::kAuto
+                                       ? " automatically"
+                                       : " when SwitchGeneration is called")});
+    }
+  }
+
+  void PlanDroppedVectors(const Generation& generation) {
+    const std::vector<int64_t>& dropped = change_.dropped_generations;
+    if (std::count(dropped.begin(), dropped.end(), generation.id) == 0) return;
+    const std::string& name = generation.spec.name;
+    const bool destroys =
+        after_.FindVector(name) == nullptr || generation.supplied();
+    steps_.dropped.push_back(
+        {.summary =
+             absl::StrCat(Named("drop vectors", name),
+                          generation.serves ? "" : " of generation ",
+                          generation.serves ? "" : absl::StrCat(generation.id)),
+         .sql = DropGenerationSql(generation.id),
+         .records = change_.records,
+         .destructive = destroys,
+         .wants_backup = destroys});
   }
 
   // --- Roll-ups.

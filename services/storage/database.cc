@@ -2,7 +2,9 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -11,6 +13,7 @@
 #include "libs/sqlite/migrator.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/change_pruner.h"
+#include "services/storage/generation_switch.h"
 #include "services/storage/job_upkeep.h"
 #include "services/storage/migrations/migrations.h"
 #include "services/storage/sweeper.h"
@@ -24,6 +27,9 @@ constexpr absl::string_view kCountFailures = "SELECT count(*) FROM _failures";
 
 // How long a touch may wait for a commit to go with.
 constexpr int64_t kTouchPatienceUs = 1'000'000;
+
+// How long generations are left alone after an error.
+constexpr int64_t kGenerationRetryUs = 1'000'000;
 // Touched records that one write takes.
 constexpr size_t kTouchesAWrite = 1000;
 constexpr size_t kMaxIdleScanners = 2;
@@ -303,6 +309,76 @@ void Database::RunDueJobs() {
                              {{"database", name_}, {"error", status}});
               },
           .rows = kMaxDueJobs});
+}
+
+void Database::PublishSchema(const std::vector<CollectionPtr>& collections,
+                             int64_t schema_version) {
+  catalog_.Publish(collections, schema_version);
+  generation_work_us_ = 0;
+}
+
+void Database::KeepGenerations() {
+  const int64_t now = now_us();
+  if (generation_work_us_ > now || keeping_generations_.exchange(true)) return;
+  const auto work = std::make_shared<GenerationWork>();
+  Submit({.run = [this, work, records = TakeBackfillAllowance(now)](
+                     WriteTransaction& transaction) -> absl::Status {
+            ASSIGN_OR_RETURN(
+                *work, storage::KeepGenerations(transaction, catalog_, records,
+                                                options_.rollback_period));
+            return absl::OkStatus();
+          },
+          .done =
+              [this, work](const absl::Status& status) {
+                FinishGenerationWork(status, *work);
+                keeping_generations_ = false;
+              },
+          .rows = kMaxUpkeepRows});
+}
+
+int Database::TakeBackfillAllowance(int64_t now_us) {
+  const double rate = options_.backfill_rate;
+  const double passed =
+      static_cast<double>(now_us - backfill_allowance_us_) / 1e6;
+  backfill_allowance_us_ = now_us;
+  // What was not used in a second is not saved.
+  backfill_allowance_ = std::min(rate, backfill_allowance_ + passed * rate);
+  return static_cast<int>(backfill_allowance_);
+}
+
+void Database::FinishGenerationWork(const absl::Status& status,
+                                    const GenerationWork& work) {
+  if (!status.ok()) {
+    generation_work_us_ = now_us() + kGenerationRetryUs;
+    // Closing, or told of already.
+    if (absl::IsUnavailable(status)) return;
+    log::Warning("generations not looked after",
+                 {{"database", name_}, {"error", status}});
+    return;
+  }
+  backfill_allowance_ -= work.looked_at;
+  generation_work_us_ = work.next_us;
+  for (const int64_t generation : work.complete) {
+    SubmitSchemaWork([this, generation](WriterAccess& access) {
+      return CutOver(*this, access, generation);
+    });
+  }
+  const int64_t retired_us =
+      now_us() - absl::ToInt64Microseconds(options_.rollback_period);
+  for (const int64_t generation : work.kept_enough) {
+    SubmitSchemaWork([this, generation, retired_us](WriterAccess& access) {
+      return DropRetired(*this, access, generation, retired_us);
+    });
+  }
+}
+
+void Database::SubmitSchemaWork(
+    absl::AnyInvocable<absl::Status(WriterAccess&)> work) {
+  Submit({.run_alone = std::move(work), .done = [this](absl::Status status) {
+            if (status.ok() || absl::IsUnavailable(status)) return;
+            log::Warning("generations not changed",
+                         {{"database", name_}, {"error", status}});
+          }});
 }
 
 void Database::Close() {

@@ -23,6 +23,7 @@
 #include "services/storage/change_retention.h"
 #include "services/storage/embedding_outbox.h"
 #include "services/storage/follower_table.h"
+#include "services/storage/generation_upkeep.h"
 #include "services/storage/group_committer.h"
 #include "services/storage/job_signals.h"
 #include "services/storage/read_pool.h"
@@ -82,6 +83,10 @@ class Database {
     int64_t max_cascade_rows = 100'000;
     // The most bytes of keys and values in one cache.
     int64_t max_cache_bytes = int64_t{256} << 20;
+    // The most records a second that backfills of generations look at.
+    int backfill_rate = 2000;
+    // How long a generation is kept after it stopped serving.
+    absl::Duration rollback_period = absl::Hours(24 * 7);
     // Where backups go that are taken before a schema is applied; empty is
     // `backups` beside the file.
     std::string backup_directory;
@@ -144,6 +149,9 @@ class Database {
   absl::StatusOr<ReadView> BeginScan();
 
   Catalog& catalog() { return catalog_; }
+  // Makes known what a commit on the writer's thread made of the schema.
+  void PublishSchema(const std::vector<CollectionPtr>& collections,
+                     int64_t schema_version);
   FollowerTable& followers() { return followers_; }
   EmbeddingOutbox& outbox() { return outbox_; }
   CacheState& caches() { return caches_; }
@@ -177,6 +185,13 @@ class Database {
   // unless that is under way.
   void RunDueJobs();
 
+  // Queues what is to be done about generations (generation_upkeep.h) whose
+  // time has come, unless that is under way.
+  void KeepGenerations();
+
+  // How long a generation is kept after it stopped serving.
+  absl::Duration rollback_period() const { return options_.rollback_period; }
+
   // Wakes those who wait, commits what is queued, moves the write-ahead log
   // into the file and closes it. Calls get `Unavailable` from then on.
   void Close();
@@ -186,6 +201,12 @@ class Database {
            Options options, const Clock* clock, StorageMetrics* metrics);
 
   void SubmitTouches();
+  // How many records backfills may look at now.
+  int TakeBackfillAllowance(int64_t now_us);
+  void FinishGenerationWork(const absl::Status& status,
+                            const GenerationWork& work);
+  // Queues work on the schema that runs alone.
+  void SubmitSchemaWork(absl::AnyInvocable<absl::Status(WriterAccess&)> work);
   absl::Status Load(sqlite::Connection& connection);
   void OnCommit(const GroupCommitter::Commit& commit);
 
@@ -220,6 +241,13 @@ class Database {
   std::atomic<bool> pruning_ = false;
   std::atomic<bool> sweeping_ = false;
   std::atomic<bool> running_due_jobs_ = false;
+  std::atomic<bool> keeping_generations_ = false;
+  // When generations are to be looked after next.
+  std::atomic<int64_t> generation_work_us_ = 0;
+  // Used by whoever has set `keeping_generations_`: how many records backfills
+  // may look at, and when that was reckoned.
+  double backfill_allowance_ = 0;
+  int64_t backfill_allowance_us_ = 0;
   absl::Mutex close_mutex_;
   bool closed_ ABSL_GUARDED_BY(close_mutex_) = false;
   // For checkpoints.

@@ -426,6 +426,7 @@ void DatabaseRegistry::Tick() {
     database->caches().leases().Tick();
     database->jobs().waiters().Tick(now);
     database->RunDueJobs();
+    database->KeepGenerations();
     database->FlushTouches();
     database->RenewReaders();
     const absl::Status status = database->CheckpointIfLarge();

@@ -7,6 +7,7 @@
 #include "libs/schema/vector_text.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/column_io.h"
+#include "services/storage/generation_codec.h"
 
 namespace engram::storage {
 namespace {
@@ -29,42 +30,20 @@ constexpr absl::string_view kSelectNewest =
 // Returns the record's id and its text, or nothing if there is no text.
 absl::StatusOr<std::optional<std::pair<std::string, std::string>>> ReadText(
     sqlite::Connection& reader, const Collection& collection,
-    const VectorField& field, int64_t row) {
+    const Generation& generation, int64_t row) {
   ASSIGN_OR_RETURN(sqlite::Statement select,
-                   reader.Cached(field.select_sources));
+                   reader.Cached(generation.select_sources));
   select.BindInt(1, row);
   ASSIGN_OR_RETURN(const bool found, select.Step());
   if (!found) return std::nullopt;
   std::vector<ColumnValue> sources;
-  for (size_t i = 0; i < field.sources.size(); ++i) {
+  for (size_t i = 0; i < generation.sources.size(); ++i) {
     sources.push_back(ReadColumn(select, static_cast<int>(i) + 1));
   }
-  std::optional<std::string> text = schema::VectorText(
-      collection.spec, *collection.spec.FindVector(field.name), sources);
+  std::optional<std::string> text =
+      schema::VectorText(collection.spec, generation.spec, sources);
   if (!text.has_value()) return std::nullopt;
   return std::make_pair(std::string(select.Text(0)), *std::move(text));
-}
-
-void EncodeChunking(const chunk::Options& options, v1::Chunking* out) {
-  switch (options.method) {
-    case chunk::Method::kNone:
-      break;
-    case chunk::Method::kTokens:
-      out->set_method(v1::Chunking::METHOD_TOKENS);
-      break;
-    case chunk::Method::kParagraphs:
-      out->set_method(v1::Chunking::METHOD_PARAGRAPHS);
-      break;
-    case chunk::Method::kMarkdown:
-      out->set_method(v1::Chunking::METHOD_MARKDOWN);
-      break;
-    case chunk::Method::kCode:
-      out->set_method(v1::Chunking::METHOD_CODE);
-      break;
-  }
-  out->set_size(options.size);
-  out->set_overlap(options.overlap);
-  out->set_headings(options.headings);
 }
 
 // The texts of which the record's stored vectors are, as far as they are of use
@@ -153,14 +132,17 @@ std::vector<EmbeddingOutbox::Wanted> EmbeddingOutbox::FindWanted(
     const bool is_paused = IsPaused(request.pauses, database_,
                                     collection->name(), request.provider);
     for (const VectorField& field : collection->vectors) {
-      const std::string& fingerprint = field.generation.fingerprint;
-      if (field.supplied() || !request.fingerprints.contains(fingerprint)) {
-        continue;
-      }
-      if (is_paused) {
-        whole.erase(fingerprint);
-      } else {
-        wanted.push_back({&field.generation, &field, collection});
+      for (const Generation& generation : field.generations) {
+        const std::string& fingerprint = generation.fingerprint;
+        if (generation.supplied() ||
+            !request.fingerprints.contains(fingerprint)) {
+          continue;
+        }
+        if (is_paused) {
+          whole.erase(fingerprint);
+        } else {
+          wanted.push_back({&generation, collection});
+        }
       }
     }
   }
@@ -255,7 +237,7 @@ absl::StatusOr<bool> EmbeddingOutbox::LeaseOne(Search& search,
                                                const Entry& entry,
                                                LeaseBudget& budget) {
   ASSIGN_OR_RETURN(auto text, ReadText(search.reader, *wanted.collection,
-                                       *wanted.field, entry.row));
+                                       *wanted.generation, entry.row));
   // Written together with the record, so this means a damaged file; the other
   // texts need not wait for its repair.
   if (!text.has_value()) return true;
@@ -286,7 +268,7 @@ absl::StatusOr<bool> EmbeddingOutbox::LeaseOne(Search& search,
   out.set_text(std::move(text->second));
   out.set_content_hash(std::string(entry.content_hash));
   if (wanted.generation->chunked) {
-    EncodeChunking(wanted.field->chunking, out.mutable_chunking());
+    *out.mutable_chunking() = EncodeChunking(wanted.generation->spec.chunking);
   }
   for (std::string& hash : hashes) {
     out.add_stored_text_hashes(std::move(hash));

@@ -127,7 +127,6 @@ class EmbeddingOutbox {
  private:
   struct Wanted {
     const Generation* generation;
-    const VectorField* field;
     CollectionPtr collection;
   };
   // Who has an entry.

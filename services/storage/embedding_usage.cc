@@ -62,10 +62,10 @@ void UsageSum::Add(const Catalog& catalog, int64_t generation,
                    const v1::EmbeddingUsage& usage) {
   if (IsEmpty(usage)) return;
   const CollectionPtr collection = catalog.FindByGeneration(generation);
-  AddUsage(usage, by_model_[collection == nullptr
-                                ? ""
-                                : FieldOfGeneration(*collection, generation)
-                                      .generation.model]);
+  AddUsage(usage,
+           by_model_[collection == nullptr
+                         ? ""
+                         : GetGeneration(*collection, generation).model]);
 }
 
 absl::Status UsageSum::Store(WriteTransaction& transaction,

@@ -21,8 +21,7 @@ constexpr int64_t kFirstDelayUs = 5'000'000;
 absl::Status FailEntry(WriteTransaction& transaction,
                        const Collection& collection,
                        const CheckedReport& report, const PendingEntry& entry) {
-  const Generation& generation =
-      FieldOfGeneration(collection, report.generation).generation;
+  const Generation& generation = GetGeneration(collection, report.generation);
   // With the entry go the vectors of an earlier text: nobody would know that
   // they are not of this one.
   RETURN_IF_ERROR(RemoveVectors(transaction, generation, entry.row).status());

@@ -63,7 +63,9 @@ TEST_P(OldFileTest, ItsRecordsAreReadAndWritten) {
   EXPECT_EQ(db_.QueryInt("SELECT _row FROM notes WHERE id = 'c'"),
             GetParam().last_row + 1);
   ASSERT_OK(db_.WriteOne(R"({"collection": "notes", "delete": {"id": "b"}})"));
-  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _outbox"), 1);
+  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _outbox "
+                         "WHERE generation = 1"),
+            1);
   EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _failures"), 0);
 }
 
@@ -117,6 +119,17 @@ soft_delete: true
   EXPECT_EQ(db_.database().catalog().schema_version(), version + 1);
 }
 
+TEST_P(OldFileTest, ItsLeftoversGo) {
+  for (int i = 0; i < 4; ++i) {
+    db_.database().KeepGenerations();
+    ASSERT_OK(db_.Run([](WriteTransaction&) { return absl::OkStatus(); }));
+  }
+  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _dropped_generations"), 0);
+  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM sqlite_schema "
+                         "WHERE name = '_vectors_3'"),
+            0);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Dumps, OldFileTest,
     ::testing::Values(OldFile{.file = "database_v0001_records.sql",
@@ -135,6 +148,13 @@ INSTANTIATE_TEST_SUITE_P(
                               .schema_version = 2,
                               .next_number = 7},
                       OldFile{.file = "database_v0005.sql",
+                              .sequence = 15,
+                              .last_row = 4,
+                              .schema_version = 2,
+                              .next_number = 7,
+                              .pending = 0,
+                              .failed = 1},
+                      OldFile{.file = "database_v0006.sql",
                               .sequence = 15,
                               .last_row = 4,
                               .schema_version = 2,

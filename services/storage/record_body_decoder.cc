@@ -115,14 +115,14 @@ void BodyDecoder::Sort() {
 // Why `chunk` is no vector of `field`; empty if it is one. Makes it of unit
 // length where the field's metric asks for that.
 std::string TakeChunk(const VectorField& field, std::string& chunk) {
-  const auto dimensions = static_cast<size_t>(field.generation.dimensions);
+  const auto dimensions = static_cast<size_t>(field.serving().dimensions);
   if (chunk.size() != dimensions * sizeof(float)) {
     return absl::StrCat("has ", chunk.size(), " bytes; ", dimensions,
                         " float32 values are ", dimensions * sizeof(float));
   }
   std::vector<float> values = vector::Unpack(chunk);
   if (!vector::IsFinite(values)) return "has a value that is not finite";
-  if (field.metric != schema::Metric::kCosine) return "";
+  if (field.serving().spec.metric != schema::Metric::kCosine) return "";
   if (!vector::Normalize(absl::MakeSpan(values))) {
     return "is all zeros, which has no direction to compare by";
   }

@@ -13,23 +13,22 @@
 namespace engram::storage {
 namespace {
 
-bool SourcesDiffer(const VectorField& field, const StoredRecord& before,
+bool SourcesDiffer(const Generation& generation, const StoredRecord& before,
                    const StoredRecord& after) {
   return std::any_of(
-      field.sources.begin(), field.sources.end(),
+      generation.sources.begin(), generation.sources.end(),
       [&](int place) { return before.values[place] != after.values[place]; });
 }
 
 std::optional<std::string> TextOf(const Collection& collection,
-                                  const VectorField& field,
+                                  const Generation& generation,
                                   const StoredRecord& record) {
   std::vector<ColumnValue> sources;
-  sources.reserve(field.sources.size());
-  for (const int place : field.sources) {
+  sources.reserve(generation.sources.size());
+  for (const int place : generation.sources) {
     sources.push_back(record.values[place]);
   }
-  return schema::VectorText(collection.spec,
-                            *collection.spec.FindVector(field.name), sources);
+  return schema::VectorText(collection.spec, generation.spec, sources);
 }
 
 // What the vectors of a client are told apart by.
@@ -57,31 +56,34 @@ absl::Status UpdateTextVectors(WriteTransaction& transaction,
                                const StoredRecord* before,
                                const StoredRecord& after,
                                v1::RecordChanged& change) {
-  for (const VectorField& field : collection.vectors) {
-    if (field.supplied()) continue;
-    if (before != nullptr && !SourcesDiffer(field, *before, after)) continue;
-    const Generation& generation = field.generation;
-    const std::optional<std::string> text = TextOf(collection, field, after);
-    if (!text.has_value()) {
-      if (before == nullptr) continue;
-      ASSIGN_OR_RETURN(const bool cleared,
-                       RemoveVectors(transaction, generation, after.row));
-      if (cleared) change.add_cleared_generations(generation.id);
-      continue;
-    }
-    const ContentHash hash = ContentHash::Of(*text);
-    bool pending = true;
-    if (before == nullptr) {
-      RETURN_IF_ERROR(AddOutboxEntry(transaction, generation.id, after.row,
-                                     hash, after.sequence));
-    } else {
-      ASSIGN_OR_RETURN(
-          pending, UpdateOutboxEntry(transaction, generation, after.row, hash,
-                                     after.sequence));
-    }
-    if (pending) change.add_pending_generations(generation.id);
-  }
-  return absl::OkStatus();
+  return ForEachGeneration(
+      collection, [&](const Generation& generation) -> absl::Status {
+        if (generation.supplied()) return absl::OkStatus();
+        if (before != nullptr && !SourcesDiffer(generation, *before, after)) {
+          return absl::OkStatus();
+        }
+        const std::optional<std::string> text =
+            TextOf(collection, generation, after);
+        if (!text.has_value()) {
+          if (before == nullptr) return absl::OkStatus();
+          ASSIGN_OR_RETURN(const bool cleared,
+                           RemoveVectors(transaction, generation, after.row));
+          if (cleared) change.add_cleared_generations(generation.id);
+          return absl::OkStatus();
+        }
+        const ContentHash hash = ContentHash::Of(*text);
+        bool pending = true;
+        if (before == nullptr) {
+          RETURN_IF_ERROR(AddOutboxEntry(transaction, generation.id, after.row,
+                                         hash, after.sequence));
+        } else {
+          ASSIGN_OR_RETURN(pending,
+                           UpdateOutboxEntry(transaction, generation, after.row,
+                                             hash, after.sequence));
+        }
+        if (pending) change.add_pending_generations(generation.id);
+        return absl::OkStatus();
+      });
 }
 
 absl::Status ClearSupplied(WriteTransaction& transaction,
@@ -90,7 +92,7 @@ absl::Status ClearSupplied(WriteTransaction& transaction,
                            v1::RecordChanged& change) {
   for (const SuppliedVectors& sent : vectors) {
     if (!sent.chunks.empty()) continue;
-    const Generation& generation = collection.vectors[sent.field].generation;
+    const Generation& generation = collection.vectors[sent.field].serving();
     ASSIGN_OR_RETURN(const bool cleared,
                      RemoveVectors(transaction, generation, row));
     if (cleared) change.add_cleared_generations(generation.id);
@@ -104,7 +106,7 @@ absl::Status StoreSupplied(WriteTransaction& transaction,
                            absl::Span<const SuppliedVectors> vectors) {
   for (const SuppliedVectors& sent : vectors) {
     if (sent.chunks.empty()) continue;
-    const Generation& generation = collection.vectors[sent.field].generation;
+    const Generation& generation = collection.vectors[sent.field].serving();
     std::vector<ChunkVector> chunks;
     for (const std::string& chunk : sent.chunks) {
       chunks.push_back({.vector = chunk});
@@ -121,7 +123,7 @@ absl::Status StoreSupplied(WriteTransaction& transaction,
 absl::StatusOr<bool> HasSupplied(WriteTransaction& transaction,
                                  const Collection& collection, int64_t row,
                                  const SuppliedVectors& vectors) {
-  const Generation& generation = collection.vectors[vectors.field].generation;
+  const Generation& generation = collection.vectors[vectors.field].serving();
   if (vectors.chunks.empty()) {
     ASSIGN_OR_RETURN(const bool has_any,
                      HasAnyVectors(transaction, generation, row));
@@ -133,36 +135,37 @@ absl::StatusOr<bool> HasSupplied(WriteTransaction& transaction,
 absl::Status HideVectors(WriteTransaction& transaction,
                          const Collection& collection,
                          const StoredRecord& record) {
-  for (const VectorField& field : collection.vectors) {
-    const int64_t generation = field.generation.id;
-    RETURN_IF_ERROR(
-        RemoveOutboxEntry(transaction, generation, record.row).status());
-    ASSIGN_OR_RETURN(const bool has_vectors,
-                     HasAnyVectors(transaction, field.generation, record.row));
-    if (has_vectors) transaction.CountVectors(generation, -1);
-  }
-  return absl::OkStatus();
+  return ForEachGeneration(
+      collection, [&](const Generation& generation) -> absl::Status {
+        RETURN_IF_ERROR(
+            RemoveOutboxEntry(transaction, generation.id, record.row).status());
+        ASSIGN_OR_RETURN(const bool has_vectors,
+                         HasAnyVectors(transaction, generation, record.row));
+        if (has_vectors) transaction.CountVectors(generation.id, -1);
+        return absl::OkStatus();
+      });
 }
 
 absl::Status UnhideVectors(WriteTransaction& transaction,
                            const Collection& collection,
                            const StoredRecord& record,
                            v1::RecordChanged& change) {
-  for (const VectorField& field : collection.vectors) {
-    const Generation& generation = field.generation;
-    ASSIGN_OR_RETURN(const bool has_vectors,
-                     HasAnyVectors(transaction, generation, record.row));
-    if (has_vectors) transaction.CountVectors(generation.id, 1);
-    if (field.supplied()) continue;
-    const std::optional<std::string> text = TextOf(collection, field, record);
-    if (!text.has_value()) continue;
-    ASSIGN_OR_RETURN(
-        const bool pending,
-        UpdateOutboxEntry(transaction, generation, record.row,
-                          ContentHash::Of(*text), record.sequence));
-    if (pending) change.add_pending_generations(generation.id);
-  }
-  return absl::OkStatus();
+  return ForEachGeneration(
+      collection, [&](const Generation& generation) -> absl::Status {
+        ASSIGN_OR_RETURN(const bool has_vectors,
+                         HasAnyVectors(transaction, generation, record.row));
+        if (has_vectors) transaction.CountVectors(generation.id, 1);
+        if (generation.supplied()) return absl::OkStatus();
+        const std::optional<std::string> text =
+            TextOf(collection, generation, record);
+        if (!text.has_value()) return absl::OkStatus();
+        ASSIGN_OR_RETURN(
+            const bool pending,
+            UpdateOutboxEntry(transaction, generation, record.row,
+                              ContentHash::Of(*text), record.sequence));
+        if (pending) change.add_pending_generations(generation.id);
+        return absl::OkStatus();
+      });
 }
 
 absl::Status TellVectors(WriteTransaction& transaction,
@@ -170,34 +173,31 @@ absl::Status TellVectors(WriteTransaction& transaction,
                          const StoredRecord& record,
                          const v1::RecordChanged& change) {
   const auto& pending = change.pending_generations();
-  for (const VectorField& field : collection.vectors) {
-    const Generation& generation = field.generation;
-    if (std::count(pending.begin(), pending.end(), generation.id) > 0) continue;
-    ASSIGN_OR_RETURN(const bool has_vectors,
-                     HasAnyVectors(transaction, generation, record.row));
-    if (!has_vectors) continue;
-    // The feed sends vectors only with the change whose sequence they have.
-    RETURN_IF_ERROR(RenumberVectors(transaction, generation, record.row,
-                                    transaction.log().head().sequence + 1));
-    RETURN_IF_ERROR(
-        AppendStored(transaction, collection, record, generation.id));
-  }
-  return absl::OkStatus();
+  return ForEachGeneration(
+      collection, [&](const Generation& generation) -> absl::Status {
+        if (std::count(pending.begin(), pending.end(), generation.id) > 0) {
+          return absl::OkStatus();
+        }
+        ASSIGN_OR_RETURN(const bool has_vectors,
+                         HasAnyVectors(transaction, generation, record.row));
+        if (!has_vectors) return absl::OkStatus();
+        // The feed sends vectors only with the change whose sequence they have.
+        RETURN_IF_ERROR(RenumberVectors(transaction, generation, record.row,
+                                        transaction.log().head().sequence + 1));
+        return AppendStored(transaction, collection, record, generation.id);
+      });
 }
 
 absl::Status ForgetVectors(WriteTransaction& transaction,
                            const Collection& collection,
                            const StoredRecord& record) {
-  for (const VectorField& field : collection.vectors) {
-    if (record.deleted_us.has_value()) {
-      RETURN_IF_ERROR(
-          RemoveHiddenVectors(transaction, field.generation, record.row));
-    } else {
-      RETURN_IF_ERROR(
-          RemoveVectors(transaction, field.generation, record.row).status());
-    }
-  }
-  return absl::OkStatus();
+  return ForEachGeneration(
+      collection, [&](const Generation& generation) -> absl::Status {
+        if (record.deleted_us.has_value()) {
+          return RemoveHiddenVectors(transaction, generation, record.row);
+        }
+        return RemoveVectors(transaction, generation, record.row).status();
+      });
 }
 
 }  // namespace engram::storage

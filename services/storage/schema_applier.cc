@@ -14,6 +14,8 @@
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/collection_table.h"
+#include "services/storage/generation_backfill.h"
+#include "services/storage/generation_upkeep.h"
 #include "services/storage/local_backup.h"
 #include "services/storage/schema_executor.h"
 #include "services/storage/schema_history.h"
@@ -88,7 +90,7 @@ class SchemaApplier {
     }
     Report(collections);
     // Before the next write runs, and before any waiter learns of the commit.
-    database_.catalog().Publish(collections, access_.schema_version);
+    database_.PublishSchema(collections, access_.schema_version);
     return absl::OkStatus();
   }
 
@@ -143,9 +145,11 @@ class SchemaApplier {
     RETURN_IF_ERROR(RunSteps());
     RETURN_IF_ERROR(StoreChanges(connection_, plan_.changes, access_.now_us));
     RETURN_IF_ERROR(AppendChanges());
-    ASSIGN_OR_RETURN(std::vector<CollectionPtr> collections,
-                     StoreMigration(connection_, plan_.base + 1, plan_.steps,
-                                    access_.now_us));
+    ASSIGN_OR_RETURN(
+        std::vector<CollectionPtr> collections,
+        StoreMigration(connection_, plan_.base + 1, plan_.steps, access_.now_us,
+                       access_.log.head().sequence));
+    RETURN_IF_ERROR(BeginBackfills(collections));
     RETURN_IF_ERROR(Hook(static_cast<int>(plan_.steps.size())));
     RETURN_IF_ERROR(Validate(counts, collections));
     RETURN_IF_ERROR(Hook(static_cast<int>(plan_.steps.size()) + 1));
@@ -156,8 +160,32 @@ class SchemaApplier {
     access_.schema_version = plan_.base + 1;
     access_.effects.outbox_growth = pending - outbox;
     access_.effects.failures_growth = failures_left - failures;
-    access_.effects.has_new_entries = plan_.texts_to_embed > 0;
+    access_.effects.has_new_entries = pending > outbox;
     return collections;
+  }
+
+  // Notes what the new generations begin with, and puts the first texts into
+  // the outbox; generation_upkeep.h goes on.
+  absl::Status BeginBackfills(const std::vector<CollectionPtr>& collections) {
+    WriteTransaction transaction(connection_, access_.log, access_.now_us,
+                                 plan_.base + 1);
+    int left = kMaxUpkeepRows;
+    for (const CollectionChange& change : plan_.changes) {
+      if (change.after == nullptr || change.before == nullptr) continue;
+      for (const CollectionPtr& collection : collections) {
+        if (collection->id != change.after->id) continue;
+        for (const int place : change.new_vectors) {
+          const Generation& generation = collection->vectors[place].declared();
+          if (generation.supplied()) continue;
+          RETURN_IF_ERROR(BeginBackfill(connection_, *collection, generation));
+          ASSIGN_OR_RETURN(
+              const int looked_at,
+              Backfill(transaction, *collection, generation, left));
+          left -= looked_at;
+        }
+      }
+    }
+    return transaction.Finish();
   }
 
   absl::Status Hook(int step) const {

@@ -263,7 +263,7 @@ TEST_F(SchemaApplierTest, FieldNumbersAreForGood) {
   EXPECT_THAT(numbers(), ElementsAre(4, 2));
 }
 
-TEST_F(SchemaApplierTest, OtherVectorsTakeThePlaceOfTheOld) {
+TEST_F(SchemaApplierTest, OtherVectorsAreMadeBesideTheOld) {
   const auto document = [](const char* metric) {
     return absl::StrCat(R"(
 collection: notes
@@ -279,10 +279,7 @@ vectors: {text: {source: [title], metric: )",
   ASSERT_OK(Apply({document("cosine")}));
   EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _outbox WHERE generation = 2"),
             2);
-  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _outbox"), 2);
-  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM sqlite_schema "
-                         "WHERE name = '_vectors_1'"),
-            0);
+  EXPECT_EQ(db_.QueryInt("SELECT count(*) FROM _outbox"), 4);
   // The backfill holds no position back.
   SnapshotReader snapshot(&db_.database(), {});
   v1::StreamSnapshotResponse start, part;
@@ -290,14 +287,19 @@ vectors: {text: {source: [title], metric: )",
   ASSERT_OK(snapshot.Next(&part));
   ASSERT_EQ(part.records().records_size(), 3);
   for (const auto& record : part.records().records()) {
-    EXPECT_EQ(record.pending_size(), 0);
+    for (const auto& pending : record.pending()) {
+      EXPECT_EQ(pending.generation(), 1);
+    }
   }
-  // Followers learn of it; earlier changes speak of what is gone.
+  // Followers learn of it.
   v1::WatchChangesResponse feed;
   ASSERT_OK(ReadFeed(db_.database(), written, {}, &feed));
   ASSERT_EQ(feed.changes_size(), 1);
   const v1::CollectionChanged& changed = feed.changes(0).collection_changed();
-  EXPECT_EQ(changed.collection().vector_fields(0).generation().id(), 2);
+  const v1::VectorField& field = changed.collection().vector_fields(0);
+  EXPECT_EQ(field.generation().id(), 1);
+  ASSERT_EQ(field.other_generations_size(), 1);
+  EXPECT_EQ(field.other_generations(0).id(), 2);
   EXPECT_EQ(changed.previous_name(), "notes");
 }
 

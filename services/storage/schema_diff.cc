@@ -300,32 +300,111 @@ class Differ {
   absl::Status MatchVectors(CollectionChange& change,
                             const DeclaredCollection& declaration,
                             Collection& after) {
-    std::set<std::string> kept;
-    for (const schema::VectorFieldSpec& field : after.spec.vectors) {
-      VectorField& vectors = after.vectors.emplace_back();
-      vectors.name = field.name;
-      const VectorField* const before = FindVectors(change, field.name);
-      if (before != nullptr && KeepsModel(*change.before, field)) {
-        vectors.generation = before->generation;
+    for (const schema::VectorFieldSpec& spec : after.spec.vectors) {
+      const auto place = static_cast<int>(after.vectors.size());
+      VectorField& field = after.vectors.emplace_back();
+      field.name = spec.name;
+      const VectorField* const before = FindVectors(change, spec.name);
+      ASSIGN_OR_RETURN(Generation declared, Declare(change, before, spec));
+      CheckDimensions(declaration, spec, declared);
+      const Generation* const same =
+          before == nullptr ? nullptr : FindSame(change, *before, declared);
+      if (same != nullptr) {
+        declared = *same;
+        declared.spec = spec;
+        declared.declared = true;
+        declared.awaits_cutover |= !same->declared && !same->serves;
+        if (!same->declared) change.redeclared_vectors.push_back(place);
       } else {
-        ASSIGN_OR_RETURN(vectors.generation, ResolveModel(field, models_));
-        CheckDimensions(declaration, field, vectors.generation);
+        declared.id = next_generation_++;
+        change.new_vectors.push_back(place);
       }
-      if (before != nullptr &&
-          MakesTheSame(change, *before, field, vectors.generation)) {
-        vectors.generation = before->generation;
-        kept.insert(field.name);
-        continue;
+      field.generations.push_back(std::move(declared));
+      if (before != nullptr) KeepOthers(change, *before, field);
+      std::vector<Generation>& all = field.generations;
+      if (std::none_of(all.begin(), all.end(), IsServing)) {
+        all.front().serves = true;
+        all.front().awaits_cutover = false;
+        all.front().retired_us.reset();
       }
-      vectors.generation.id = next_generation_++;
-      change.new_vectors.push_back(static_cast<int>(after.vectors.size()) - 1);
+      std::stable_partition(all.begin(), all.end(), IsServing);
     }
     if (change.before == nullptr) return absl::OkStatus();
-    for (size_t i = 0; i < change.before->vectors.size(); ++i) {
-      if (kept.contains(change.before->vectors[i].name)) continue;
-      change.old_vectors.push_back(static_cast<int>(i));
+    for (const VectorField& field : change.before->vectors) {
+      if (after.spec.FindVector(field.name) != nullptr) continue;
+      for (const Generation& generation : field.generations) {
+        change.dropped_generations.push_back(generation.id);
+      }
     }
     return absl::OkStatus();
+  }
+
+  static bool IsServing(const Generation& generation) {
+    return generation.serves;
+  }
+
+  // The generation that `spec` declares, as if it were a new one.
+  absl::StatusOr<Generation> Declare(const CollectionChange& change,
+                                     const VectorField* before,
+                                     const schema::VectorFieldSpec& spec) {
+    Generation declared;
+    if (before != nullptr && KeepsModel(*change.before, spec)) {
+      // Not what `default` is by now.
+      const Generation& kept = before->declared();
+      declared.model = kept.model;
+      declared.fingerprint = kept.fingerprint;
+      declared.dimensions = kept.dimensions;
+      // But what the model of this name makes by now, if it is offered.
+      for (const Model& model : models_) {
+        if (spec.supplied || model.name() != kept.model) continue;
+        declared.fingerprint = model.fingerprint();
+        declared.dimensions = model.dimensions();
+      }
+    } else {
+      ASSIGN_OR_RETURN(declared, ResolveModel(spec, models_));
+    }
+    declared.spec = spec;
+    declared.serves = false;
+    declared.awaits_cutover = true;
+    return declared;
+  }
+
+  // Among the generations that there are, the one that is made as `declared`.
+  static const Generation* FindSame(const CollectionChange& change,
+                                    const VectorField& before,
+                                    const Generation& declared) {
+    for (const Generation& generation : before.generations) {
+      if (MakesTheSame(change, generation, declared)) return &generation;
+    }
+    return nullptr;
+  }
+
+  // Adds to `field`, which has what is declared, those generations of `before`
+  // that stay beside it: they serve, or did, and their sources have the same
+  // values still. The others are dropped.
+  static void KeepOthers(CollectionChange& change, const VectorField& before,
+                         VectorField& field) {
+    const Generation declared = field.generations.front();
+    for (const Generation& generation : before.generations) {
+      if (generation.id == declared.id) continue;
+      const bool is_of_use =
+          generation.serves || generation.retired_us.has_value();
+      const auto renames = MatchSources(change, generation);
+      if (!is_of_use || !renames.has_value() || generation.supplied() ||
+          declared.supplied()) {
+        change.dropped_generations.push_back(generation.id);
+        continue;
+      }
+      Generation& kept = field.generations.emplace_back(generation);
+      kept.declared = false;
+      kept.awaits_cutover = false;
+      for (std::string& source : kept.spec.source) {
+        const int origin = change.before->spec.FieldIndex(source);
+        source = change.after->spec.fields[PlaceAfter(change, origin)].name;
+      }
+      kept.spec.text_template =
+          absl::StrReplaceAll(kept.spec.text_template, *renames);
+    }
   }
 
   void CheckDimensions(const DeclaredCollection& declaration,
@@ -368,34 +447,46 @@ class Differ {
             after.default_value.index() != 0);
   }
 
+  using Renames = std::vector<std::pair<std::string, std::string>>;
+
+  // Says how the template has to name the sources of vectors that exist;
+  // nothing if one of them is gone, or gets other values.
+  static std::optional<Renames> MatchSources(const CollectionChange& change,
+                                             const Generation& generation) {
+    Renames renames;
+    for (const int source : generation.sources) {
+      const int place = PlaceAfter(change, source);
+      if (place < 0) return std::nullopt;
+      const schema::FieldSpec& before = change.before->spec.fields[source];
+      const schema::FieldSpec& after = change.after->spec.fields[place];
+      if (GetsOtherValues(before, after)) return std::nullopt;
+      renames.emplace_back(absl::StrCat("{", before.name, "}"),
+                           absl::StrCat("{", after.name, "}"));
+    }
+    return renames;
+  }
+
   // Whether vectors that exist are the ones that the declaration makes.
   static bool MakesTheSame(const CollectionChange& change,
-                           const VectorField& before,
-                           const schema::VectorFieldSpec& field,
-                           const Generation& generation) {
-    const schema::VectorFieldSpec& old =
-        *change.before->spec.FindVector(field.name);
-    if (old.supplied != field.supplied || old.metric != field.metric ||
-        old.chunking != field.chunking ||
-        old.source.size() != field.source.size() ||
-        before.generation.fingerprint != generation.fingerprint ||
-        before.generation.dimensions != generation.dimensions) {
+                           const Generation& generation,
+                           const Generation& declared) {
+    const schema::VectorFieldSpec& old = generation.spec;
+    const schema::VectorFieldSpec& spec = declared.spec;
+    if (old.supplied != spec.supplied || old.metric != spec.metric ||
+        old.chunking != spec.chunking ||
+        old.source.size() != spec.source.size() ||
+        generation.fingerprint != declared.fingerprint ||
+        generation.dimensions != declared.dimensions) {
       return false;
     }
-    std::vector<std::pair<std::string, std::string>> renames;
-    for (size_t i = 0; i < field.source.size(); ++i) {
-      const int place = change.after->spec.FieldIndex(field.source[i]);
-      if (change.origins[place] != before.sources[i]) return false;
-      const schema::FieldSpec& origin =
-          change.before->spec.fields[before.sources[i]];
-      if (GetsOtherValues(origin, change.after->spec.fields[place])) {
-        return false;
-      }
-      renames.push_back({absl::StrCat("{", origin.name, "}"),
-                         absl::StrCat("{", field.source[i], "}")});
+    const std::optional<Renames> renames = MatchSources(change, generation);
+    if (!renames.has_value()) return false;
+    for (size_t i = 0; i < spec.source.size(); ++i) {
+      const int place = change.after->spec.FieldIndex(spec.source[i]);
+      if (change.origins[place] != generation.sources[i]) return false;
     }
-    return absl::StrReplaceAll(old.text_template, renames) ==
-           field.text_template;
+    return absl::StrReplaceAll(old.text_template, *renames) ==
+           spec.text_template;
   }
 
   const SchemaState& state_;

@@ -10,12 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "libs/filter/evaluate.h"
 #include "libs/filter/sql.h"
-#include "libs/schema/vector_text.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/collection_table.h"
 #include "services/storage/column_io.h"
-#include "services/storage/content_hash.h"
 #include "services/storage/record_merger.h"
 #include "services/storage/schema_planner.h"
 #include "services/storage/stored_record.h"
@@ -32,10 +30,6 @@ constexpr absl::string_view kInsertLastRow =
     "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)";
 constexpr absl::string_view kSetNextId =
     "UPDATE _collections SET next_id = max(next_id, ?) WHERE collection = ?";
-// Sequence 0: no write brought the text, so it holds no position back.
-constexpr absl::string_view kInsertOutbox =
-    "INSERT INTO _outbox (generation, row, content_hash, sequence) "
-    "VALUES (?, ?, ?, 0)";
 
 // Gathers records that cannot be what the new schema wants.
 struct Offenders {
@@ -118,8 +112,6 @@ absl::Status SchemaExecutor::Run(const SchemaStep& step) {
       return NumberIds(step);
     case SchemaStep::Kind::kBuild:
       return Build(step);
-    case SchemaStep::Kind::kEmbed:
-      return Embed(step);
     case SchemaStep::Kind::kRollUp:
       return RollUp(step);
   }
@@ -326,41 +318,6 @@ absl::Status SchemaExecutor::Build(const SchemaStep& step) {
                                 "another record has the same key"));
   }
   return RunSql(step);
-}
-
-absl::Status SchemaExecutor::Embed(const SchemaStep& step) {
-  RETURN_IF_ERROR(RunSql(step));
-  const Collection& collection = *ChangeOf(step).after;
-  const VectorField& field = collection.vectors[step.vectors];
-  const schema::VectorFieldSpec& spec = *collection.spec.FindVector(field.name);
-  std::string condition = LiveRecords(collection.spec, " WHERE ");
-  if (collection.expires()) {
-    absl::StrAppend(&condition, condition.empty() ? " WHERE " : " AND ",
-                    "(_expires_us IS NULL OR _expires_us > ", now_us_, ")");
-  }
-  ASSIGN_OR_RETURN(sqlite::Statement select,
-                   connection_.Prepare(SelectAll(collection, condition)));
-  ASSIGN_OR_RETURN(sqlite::Statement insert,
-                   connection_.Prepare(kInsertOutbox));
-  StoredRecord record;
-  std::vector<ColumnValue> sources;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool found, select.Step());
-    if (!found) return absl::OkStatus();
-    ReadStoredRecord(select, record);
-    sources.clear();
-    for (const int place : field.sources) {
-      sources.push_back(record.values[place]);
-    }
-    const std::optional<std::string> text =
-        schema::VectorText(collection.spec, spec, sources);
-    if (!text.has_value()) continue;
-    const ContentHash hash = ContentHash::Of(*text);
-    insert.BindInt(1, field.generation.id);
-    insert.BindInt(2, record.row);
-    insert.BindBlob(3, hash.bytes());
-    RETURN_IF_ERROR(insert.Run());
-  }
 }
 
 absl::Status SchemaExecutor::RollUp(const SchemaStep& step) {

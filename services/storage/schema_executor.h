@@ -33,7 +33,6 @@ class SchemaExecutor {
   absl::Status FillExtract(const SchemaStep& step);
   absl::Status NumberIds(const SchemaStep& step);
   absl::Status Build(const SchemaStep& step);
-  absl::Status Embed(const SchemaStep& step);
   absl::Status RollUp(const SchemaStep& step);
   // Where a roll-up says when the parents in `collection` expire.
   absl::Status SetExpiry(const std::string& collection,

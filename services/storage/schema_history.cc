@@ -9,6 +9,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "libs/schema/collection_parser.h"
 #include "libs/status/status_macros.h"
+#include "services/storage/generation_codec.h"
 
 namespace engram::storage {
 namespace {
@@ -25,12 +26,6 @@ SELECT version, applied_us, steps
 FROM _schema_migrations WHERE version < ? ORDER BY version DESC LIMIT ?)sql";
 
 constexpr absl::string_view kDeleteOfCollection[] = {
-    R"sql(
-DELETE FROM _outbox WHERE generation IN
-  (SELECT generation FROM _generations WHERE collection = ?))sql",
-    R"sql(
-DELETE FROM _failures WHERE generation IN
-  (SELECT generation FROM _generations WHERE collection = ?))sql",
     "DELETE FROM _generations WHERE collection = ?",
     "DELETE FROM _fields WHERE collection = ?",
     "DELETE FROM _versions WHERE collection = ?",
@@ -42,10 +37,15 @@ INSERT INTO _collections (collection, name, schema, created_us)
 VALUES (?, ?, ?, ?))sql";
 constexpr absl::string_view kUpdateCollection =
     "UPDATE _collections SET name = ?, schema = ? WHERE collection = ?";
-constexpr absl::string_view kInsertGeneration = R"sql(
+constexpr absl::string_view kUpsertGeneration = R"sql(
 INSERT INTO _generations (generation, collection, vector_field, model,
-                          fingerprint, dimensions, created_us)
-VALUES (?, ?, ?, ?, ?, ?, ?))sql";
+                          fingerprint, dimensions, created_us, declaration,
+                          serves, awaits_cutover, retired_us)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (generation)
+DO UPDATE SET declaration = excluded.declaration, serves = excluded.serves,
+              awaits_cutover = excluded.awaits_cutover,
+              retired_us = excluded.retired_us)sql";
 constexpr absl::string_view kUpsertField = R"sql(
 INSERT INTO _fields (collection, number, name) VALUES (?, ?, ?)
 ON CONFLICT (collection, number)
@@ -53,8 +53,12 @@ DO UPDATE SET name = excluded.name, dropped_us = NULL)sql";
 constexpr absl::string_view kDropField =
     "UPDATE _fields SET dropped_us = ? WHERE collection = ? AND number = ?";
 constexpr absl::string_view kInsertMigration = R"sql(
-INSERT INTO _schema_migrations (version, applied_us, steps)
-VALUES (?, ?, ?))sql";
+INSERT INTO _schema_migrations (version, applied_us, steps, sequence)
+VALUES (?, ?, ?, ?))sql";
+constexpr absl::string_view kSelectAsOf = R"sql(
+SELECT schema, fields FROM _schema_collections
+WHERE collection = ?1 AND version =
+  (SELECT min(version) FROM _schema_migrations WHERE sequence >= ?2))sql";
 constexpr absl::string_view kInsertOlder = R"sql(
 INSERT INTO _schema_collections (version, collection, name, schema, fields)
 VALUES (?, ?, ?, ?, ?))sql";
@@ -97,22 +101,30 @@ absl::Status UpdateCollection(sqlite::Connection& connection, int64_t id,
   return update.Run();
 }
 
-absl::Status InsertGenerations(sqlite::Connection& connection,
-                               const CollectionChange& change, int64_t now_us) {
-  ASSIGN_OR_RETURN(sqlite::Statement insert,
-                   connection.Prepare(kInsertGeneration));
-  for (const int place : change.new_vectors) {
-    const VectorField& field = change.after->vectors[place];
-    insert.BindInt(1, field.generation.id);
-    insert.BindInt(2, change.after->id);
-    insert.BindText(3, field.name);
-    insert.BindText(4, field.generation.model);
-    insert.BindText(5, field.generation.fingerprint);
-    insert.BindInt(6, field.generation.dimensions);
-    insert.BindInt(7, now_us);
-    RETURN_IF_ERROR(insert.Run());
-  }
-  return absl::OkStatus();
+absl::Status StoreGenerations(sqlite::Connection& connection,
+                              const Collection& collection, int64_t now_us) {
+  ASSIGN_OR_RETURN(sqlite::Statement upsert,
+                   connection.Prepare(kUpsertGeneration));
+  return ForEachGeneration(collection, [&](const Generation& generation) {
+    const std::string declaration =
+        EncodeDeclaration(generation.spec).SerializeAsString();
+    upsert.BindInt(1, generation.id);
+    upsert.BindInt(2, collection.id);
+    upsert.BindText(3, generation.spec.name);
+    upsert.BindText(4, generation.model);
+    upsert.BindText(5, generation.fingerprint);
+    upsert.BindInt(6, generation.dimensions);
+    upsert.BindInt(7, now_us);
+    upsert.BindNull(8);
+    if (!generation.declared) upsert.BindBlob(8, declaration);
+    upsert.BindInt(9, generation.serves ? 1 : 0);
+    upsert.BindInt(10, generation.awaits_cutover ? 1 : 0);
+    upsert.BindNull(11);
+    if (generation.retired_us.has_value()) {
+      upsert.BindInt(11, *generation.retired_us);
+    }
+    return upsert.Run();
+  });
 }
 
 absl::Status StoreNumbers(sqlite::Connection& connection,
@@ -236,7 +248,7 @@ absl::Status StoreChanges(sqlite::Connection& connection,
                                        change.after->name(),
                                        change.after->yaml));
     }
-    RETURN_IF_ERROR(InsertGenerations(connection, change, now_us));
+    RETURN_IF_ERROR(StoreGenerations(connection, *change.after, now_us));
     RETURN_IF_ERROR(StoreNumbers(connection, change, now_us));
   }
   return absl::OkStatus();
@@ -244,7 +256,7 @@ absl::Status StoreChanges(sqlite::Connection& connection,
 
 absl::StatusOr<std::vector<CollectionPtr>> StoreMigration(
     sqlite::Connection& connection, int64_t version,
-    const std::vector<SchemaStep>& steps, int64_t now_us) {
+    const std::vector<SchemaStep>& steps, int64_t now_us, int64_t sequence) {
   v1::SchemaMigration migration;
   for (const SchemaStep& step : steps) *migration.add_steps() = ToProto(step);
   const std::string bytes = migration.SerializeAsString();
@@ -253,22 +265,41 @@ absl::StatusOr<std::vector<CollectionPtr>> StoreMigration(
   insert.BindInt(1, version);
   insert.BindInt(2, now_us);
   insert.BindBlob(3, bytes);
+  insert.BindInt(4, sequence);
   RETURN_IF_ERROR(insert.Run());
   ASSIGN_OR_RETURN(std::vector<CollectionPtr> collections,
                    ReadCollections(connection));
   ASSIGN_OR_RETURN(sqlite::Statement older, connection.Prepare(kInsertOlder));
   for (const CollectionPtr& collection : collections) {
-    v1::Collection fields;
-    *fields.mutable_fields() = ToProto(*collection).fields();
-    const std::string numbers = fields.SerializeAsString();
+    // The document has a column of its own.
+    v1::Collection described = ToProto(*collection);
+    described.clear_schema();
+    const std::string description = described.SerializeAsString();
     older.BindInt(1, version);
     older.BindInt(2, collection->id);
     older.BindText(3, collection->name());
     older.BindText(4, collection->yaml);
-    older.BindBlob(5, numbers);
+    older.BindBlob(5, description);
     RETURN_IF_ERROR(older.Run());
   }
   return collections;
+}
+
+absl::StatusOr<std::optional<v1::Collection>> ReadCollectionAsOf(
+    sqlite::Connection& connection, int64_t collection, int64_t sequence) {
+  ASSIGN_OR_RETURN(sqlite::Statement select, connection.Cached(kSelectAsOf));
+  select.BindInt(1, collection);
+  select.BindInt(2, sequence);
+  ASSIGN_OR_RETURN(const bool found, select.Step());
+  if (!found) return std::nullopt;
+  v1::Collection described;
+  if (!described.ParseFromString(std::string(select.Blob(1)))) {
+    return absl::DataLossError(absl::StrCat("collection ", collection,
+                                            " as of change ", sequence,
+                                            " cannot be read"));
+  }
+  described.set_schema(std::string(select.Text(0)));
+  return described;
 }
 
 absl::StatusOr<std::vector<v1::SchemaMigration>> ReadMigrations(

@@ -5,6 +5,7 @@
 #define ENGRAM_SERVICES_STORAGE_SCHEMA_HISTORY_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,10 +31,16 @@ absl::Status StoreChanges(sqlite::Connection& connection,
                           int64_t now_us);
 
 // Stores the migration of this number: its steps, and the collections as they
-// are now, which it returns.
+// are now, which it returns. `sequence` is that of its last change.
 absl::StatusOr<std::vector<CollectionPtr>> StoreMigration(
     sqlite::Connection& connection, int64_t version,
-    const std::vector<SchemaStep>& steps, int64_t now_us);
+    const std::vector<SchemaStep>& steps, int64_t now_us, int64_t sequence);
+
+// Returns the collection as the migration left it that the change at `sequence`
+// is part of, but without its name; nothing if the file does not tell: it was
+// written before 0006_generations.sql.
+absl::StatusOr<std::optional<v1::Collection>> ReadCollectionAsOf(
+    sqlite::Connection& connection, int64_t collection, int64_t sequence);
 
 // Reads at most `limit` migrations below `before`, newest first.
 absl::StatusOr<std::vector<v1::SchemaMigration>> ReadMigrations(

@@ -56,10 +56,12 @@ struct CollectionChange {
   // By place in the fields of `after`: the field of `before` that it was, or
   // -1.
   std::vector<int> origins;
-  // Places in the vectors of `after` that get a new generation, and in those of
-  // `before` whose generation goes.
+  // Places in the vectors of `after` whose declared generation is new.
   std::vector<int> new_vectors;
-  std::vector<int> old_vectors;
+  // Those whose declared generation was one of `before` that was not.
+  std::vector<int> redeclared_vectors;
+  // The generations of `before` that go.
+  std::vector<int64_t> dropped_generations;
   // How many records it has.
   int64_t records = 0;
 
@@ -87,8 +89,6 @@ struct SchemaStep {
     kNumberIds,
     // Creates a side object and fills it; duplicates of a unique key are found.
     kBuild,
-    // Puts the text of every record into the outbox, for `vectors`.
-    kEmbed,
     // Computes what `rollup` keeps.
     kRollUp,
   };
@@ -112,7 +112,6 @@ struct SchemaStep {
   int change = 0;
   int field = -1;
   int check = -1;
-  int vectors = -1;
   int rollup = -1;
 };
 

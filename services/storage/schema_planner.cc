@@ -14,6 +14,7 @@
 #include "services/storage/collection_planner.h"
 #include "services/storage/collection_table.h"
 #include "services/storage/content_hash.h"
+#include "services/storage/dropped_generations.h"
 #include "services/storage/schema_diff.h"
 
 namespace engram::storage {
@@ -51,7 +52,11 @@ CollectionSteps PlanDrop(const CollectionChange& change) {
     if (!object.belongs_to_table()) step.sql.push_back(object.drop);
   }
   for (const VectorField& field : before.vectors) {
-    step.sql.push_back(field.generation.drop_table);
+    for (const Generation& generation : field.generations) {
+      for (std::string& sql : DropGenerationSql(generation.id)) {
+        step.sql.push_back(std::move(sql));
+      }
+    }
   }
   step.sql.push_back(
       absl::StrCat("DROP TABLE ", QuoteIdentifier(before.name())));
@@ -70,7 +75,7 @@ CollectionSteps PlanCreate(const CollectionChange& change) {
     step.sql.push_back(object.create);
   }
   for (const VectorField& field : after.vectors) {
-    step.sql.push_back(field.generation.create_table);
+    step.sql.push_back(field.serving().create_table);
   }
   CollectionSteps steps;
   steps.changed.push_back(std::move(step));

@@ -67,8 +67,10 @@ class SchemaPlannerTest : public ::testing::Test {
       state_.next_collection =
           std::max(state_.next_collection, change.after->id + 1);
       for (const VectorField& field : change.after->vectors) {
-        state_.next_generation =
-            std::max(state_.next_generation, field.generation.id + 1);
+        for (const Generation& generation : field.generations) {
+          state_.next_generation =
+              std::max(state_.next_generation, generation.id + 1);
+        }
       }
     }
   }
@@ -318,10 +320,9 @@ fields: {title: {type: string, index: true}, size: {type: int}}
 vectors: {text: {source: [title], metric: dot}}
 )"}));
   EXPECT_THAT(Summaries(plan),
-              ElementsAre("notes: drop vectors \"text\"",
-                          "notes: embed vectors \"text\" with test/two "
-                          "(two-v1)"));
-  EXPECT_THAT(plan.steps[1].sql,
+              ElementsAre("notes: embed vectors \"text\" with test/two "
+                          "(two-v1), beside those that serve"));
+  EXPECT_THAT(plan.steps[0].sql,
               ElementsAre(HasSubstr("CREATE TABLE _vectors_2 ")));
   EXPECT_EQ(plan.texts_to_embed, 3);
   EXPECT_FALSE(plan.destructive());
@@ -337,10 +338,10 @@ TEST_F(SchemaPlannerTest, TextsCutOtherwiseAreEmbeddedAgain) {
   Have({with("none")});
   ASSERT_OK_AND_ASSIGN(const SchemaPlan plan, Plan({with("paragraphs")}));
   EXPECT_THAT(Summaries(plan),
-              ElementsAre("notes: drop vectors \"text\"",
-                          "notes: embed vectors \"text\" with test/two "
-                          "(two-v1), chunked by paragraphs"));
-  EXPECT_THAT(plan.steps[1].sql,
+              ElementsAre("notes: embed vectors \"text\" with test/two "
+                          "(two-v1), chunked by paragraphs, beside those that "
+                          "serve"));
+  EXPECT_THAT(plan.steps[0].sql,
               ElementsAre(HasSubstr("text_hash BLOB NOT NULL")));
   EXPECT_EQ(plan.texts_to_embed, 3);
 
@@ -351,6 +352,28 @@ TEST_F(SchemaPlannerTest, TextsCutOtherwiseAreEmbeddedAgain) {
   ASSERT_OK_AND_ASSIGN(const SchemaPlan smaller,
                        Plan({with("{by: paragraphs, size: 128}")}));
   EXPECT_EQ(smaller.texts_to_embed, 3);
+}
+
+TEST_F(SchemaPlannerTest, VectorsThatAreDeclaredAgainAreNotEmbeddedAgain) {
+  const auto with = [](absl::string_view attributes) {
+    return absl::StrCat(
+        "{collection: notes, fields: {title: {type: text}}, vectors: {text: "
+        "{source: [title], ",
+        attributes, "}}}");
+  };
+  Have({with("metric: dot")});
+  Have({with("metric: l2")});
+  ASSERT_OK_AND_ASSIGN(const SchemaPlan back, Plan({with("metric: dot")}));
+  EXPECT_THAT(Summaries(back),
+              ElementsAre("notes: drop vectors \"text\" of generation 2",
+                          "notes: go back to vectors \"text\" of generation "
+                          "1, made with test/two"));
+  EXPECT_EQ(back.texts_to_embed, 0);
+  ASSERT_OK_AND_ASSIGN(const SchemaPlan manual,
+                       Plan({with("metric: l2, cutover: manual")}));
+  EXPECT_THAT(Summaries(manual),
+              ElementsAre("notes: cut over to new vectors \"text\" when "
+                          "SwitchGeneration is called"));
 }
 
 TEST_F(SchemaPlannerTest, ANewDefaultModelChangesNothingThatIsDeclared) {
@@ -375,7 +398,7 @@ fields:
 vectors: {text: {source: [headline]}}
 )"}));
   EXPECT_EQ(plan.texts_to_embed, 0);
-  EXPECT_EQ(plan.changes[0].after->vectors[0].generation.id, 1);
+  EXPECT_EQ(plan.changes[0].after->vectors[0].serving().id, 1);
 }
 
 TEST_F(SchemaPlannerTest, DroppedVectorsAreData) {

@@ -205,12 +205,14 @@ absl::StatusOr<std::optional<SnapshotRange>> SnapshotReader::ReadVectors(
     SnapshotRecordsWriter& records) const {
   const Collection& collection = *collections_[range.collection];
   std::vector<VectorCursor> cursors;
-  for (const VectorField& field : collection.vectors) {
-    ASSIGN_OR_RETURN(
-        VectorCursor cursor,
-        VectorCursor::Begin(reader, field.generation, range.after + 1));
-    cursors.push_back(std::move(cursor));
-  }
+  RETURN_IF_ERROR(ForEachGeneration(
+      collection, [&](const Generation& generation) -> absl::Status {
+        ASSIGN_OR_RETURN(
+            VectorCursor cursor,
+            VectorCursor::Begin(reader, generation, range.after + 1));
+        cursors.push_back(std::move(cursor));
+        return absl::OkStatus();
+      }));
   ASSIGN_OR_RETURN(sqlite::Statement scan, reader.Cached(collection.scan));
   scan.BindInt(1, range.after);
   scan.BindInt(2, range.last);

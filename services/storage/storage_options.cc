@@ -54,6 +54,12 @@ void StorageOptions::Declare(config::Flags& flags) {
   flags.Add("sweep-interval", &sweep_interval,
             "how often what has expired is deleted; nobody sees it in any "
             "case, but it stays on disk until then");
+  flags.Add("backfill-rate", &backfill_rate,
+            "records a second, for each database, that are queued because the "
+            "model of their vectors changes; more leave live texts less");
+  flags.Add("rollback-period", &rollback_period,
+            "how long vectors are kept after those of another model took their "
+            "place; as long, every text is embedded for both");
 }
 
 absl::Status StorageOptions::Validate() const {
@@ -80,6 +86,11 @@ absl::Status StorageOptions::Validate() const {
       CheckRange("max-cascade-rows", max_cascade_rows, 1, 100'000'000));
   RETURN_IF_ERROR(CheckRange("cache-max-bytes", cache_max_bytes, 1 << 20,
                              int64_t{1} << 40));
+  RETURN_IF_ERROR(CheckRange("backfill-rate", backfill_rate, 1, 1'000'000));
+  if (rollback_period < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(
+        "rollback-period is negative; 0s keeps nothing to go back to");
+  }
   RETURN_IF_ERROR(CheckRange("storage-threads", threads, 1, 1024));
   RETURN_IF_ERROR(
       CheckRange("max-queued-calls", max_queued_calls, 1, 1'000'000));

@@ -54,6 +54,15 @@ struct StorageOptions {
   // intervals keep it on disk for longer.
   absl::Duration sweep_interval = absl::Seconds(60);
 
+  // The most records a second, for each database, that are put into the outbox
+  // because the model of their vectors changes. A higher rate completes a
+  // change sooner, and leaves live texts and the writer less.
+  int backfill_rate = 2000;
+  // How long vectors are kept after others took their place, so that one can go
+  // back to them. As long as they are kept they cost disk, and every text that
+  // is written is embedded for them too.
+  absl::Duration rollback_period = absl::Hours(24 * 7);
+
   void Declare(config::Flags& flags);
   absl::Status Validate() const;
 };

@@ -29,6 +29,8 @@ Database::Options DatabaseOptions(const StorageOptions& options) {
   database.change_max_bytes = options.change_max_bytes;
   database.max_cascade_rows = options.max_cascade_rows;
   database.max_cache_bytes = options.cache_max_bytes;
+  database.backfill_rate = options.backfill_rate;
+  database.rollback_period = options.rollback_period;
   return database;
 }
 
@@ -62,7 +64,7 @@ StorageServer::StorageServer(DataDirectoryLock lock,
       databases_(std::move(databases)),
       pool_(options.threads, options.max_queued_calls),
       database_service_(databases_.get(), &pool_, &clock),
-      catalog_service_(databases_.get(), &pool_),
+      catalog_service_(databases_.get(), &pool_, &clock),
       record_service_(databases_.get(), &pool_),
       cache_service_(databases_.get(), &pool_, &clock),
       vector_service_(databases_.get(), &pool_, &clock),

@@ -5,9 +5,10 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
+#include "services/storage/generation_progress.h"
+#include "services/storage/generation_target.h"
 #include "services/storage/read_target.h"
 
 namespace engram::storage {
@@ -25,31 +26,6 @@ UNION ALL SELECT 1 FROM _failures WHERE generation = ?1 AND row = ?2)sql";
 constexpr int kRow = 0;
 constexpr int kExpires = 6;
 constexpr int kDeleted = 7;
-
-absl::StatusOr<const VectorField*> FindField(const Collection& collection,
-                                             absl::string_view name) {
-  if (name.empty() && collection.vectors.size() == 1) {
-    return &collection.vectors.front();
-  }
-  for (const VectorField& field : collection.vectors) {
-    if (field.name == name) return &field;
-  }
-  const std::string names = absl::StrJoin(
-      collection.vectors, ", ", [](std::string* out, const VectorField& field) {
-        out->append(field.name);
-      });
-  return MakeError(
-      absl::StatusCode::kNotFound,
-      common::v1::ERROR_REASON_VECTOR_FIELD_UNKNOWN,
-      absl::StrCat("collection \"", collection.name(), "\" has ",
-                   collection.vectors.empty()
-                       ? "no vector field"
-                       : absl::StrCat("the vector fields ", names,
-                                      name.empty() ? ": name one" : ", not \""),
-                   name,
-                   name.empty() || collection.vectors.empty() ? "" : "\""),
-      {{"collection", collection.name()}});
-}
 
 absl::Status CheckIds(const v1::GetVectorsRequest& request) {
   if (request.ids_size() > 0 && request.ids_size() <= kMaxIds) {
@@ -75,8 +51,8 @@ absl::StatusOr<std::optional<int64_t>> FindRow(const ReadTarget& target,
 }
 
 absl::StatusOr<v1::RecordVectors::State> FindState(
-    sqlite::Connection& connection, const Generation& generation, int64_t row,
-    bool has_vectors) {
+    sqlite::Connection& connection, const Generation& generation,
+    const BackfillRange& backfill, int64_t row, bool has_vectors) {
   ASSIGN_OR_RETURN(sqlite::Statement select, connection.Cached(kSelectState));
   select.BindInt(1, generation.id);
   select.BindInt(2, row);
@@ -85,8 +61,9 @@ absl::StatusOr<v1::RecordVectors::State> FindState(
     return select.Int(0) == 0 ? v1::RecordVectors::STATE_PENDING
                               : v1::RecordVectors::STATE_FAILED;
   }
-  return has_vectors ? v1::RecordVectors::STATE_EMBEDDED
-                     : v1::RecordVectors::STATE_WITHOUT_TEXT;
+  if (has_vectors) return v1::RecordVectors::STATE_EMBEDDED;
+  return backfill.Holds(row) ? v1::RecordVectors::STATE_PENDING
+                             : v1::RecordVectors::STATE_WITHOUT_TEXT;
 }
 
 // Returns the bytes of the vectors.
@@ -120,8 +97,15 @@ absl::Status GetRecordVectors(Database& database,
                    FindReadTarget(database, request.collection()));
   RETURN_IF_ERROR(CheckIds(request));
   ASSIGN_OR_RETURN(const VectorField* const field,
-                   FindField(*target.collection, request.vector_field()));
-  const Generation& generation = field->generation;
+                   FindVectorField(*target.collection, request.vector_field()));
+  const Generation* chosen = &field->serving();
+  if (request.generation() != 0) {
+    ASSIGN_OR_RETURN(chosen, FindGeneration(*target.collection, *field,
+                                            request.generation()));
+  }
+  const Generation& generation = *chosen;
+  ASSIGN_OR_RETURN(const BackfillRange backfill,
+                   ReadBackfill(target.connection(), generation.id));
   response->set_generation(generation.id);
   response->set_fingerprint(generation.fingerprint);
   const int64_t now_us = database.now_us();
@@ -141,7 +125,7 @@ absl::Status GetRecordVectors(Database& database,
       break;
     }
     ASSIGN_OR_RETURN(const auto state,
-                     FindState(target.connection(), generation, *row,
+                     FindState(target.connection(), generation, backfill, *row,
                                !record.chunks().empty()));
     record.set_state(state);
   }

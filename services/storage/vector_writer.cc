@@ -169,8 +169,7 @@ absl::StatusOr<std::optional<int64_t>> WriteOne(WriteTransaction& transaction,
   ASSIGN_OR_RETURN(const std::optional<int64_t> row,
                    TakeEntry(transaction, put));
   if (!row.has_value()) return std::nullopt;
-  const Generation& generation =
-      FieldOfGeneration(*collection, put.generation).generation;
+  const Generation& generation = GetGeneration(*collection, put.generation);
   ASSIGN_OR_RETURN(const std::string id,
                    ReadId(transaction, *collection, *row));
   ASSIGN_OR_RETURN(const PutVectors vectors,
@@ -202,16 +201,16 @@ CheckedPut CheckPut(const Catalog& catalog, const v1::VectorPut& put,
     return checked;
   }
   if (collection == nullptr) return checked;
-  const VectorField& field = FieldOfGeneration(*collection, put.generation());
-  const Generation& generation = field.generation;
+  const Generation& generation = GetGeneration(*collection, put.generation());
   const int texts = generation.chunked ? put.chunks_size() : 0;
   if (put.texts_size() != texts) {
-    violations.Add(absl::StrCat(path, ".texts"),
-                   absl::StrCat("has ", put.texts_size(),
-                                " entries; vector field \"", field.name,
-                                generation.chunked
-                                    ? "\" is chunked: give one for each chunk"
-                                    : "\" is not chunked: give none"));
+    violations.Add(
+        absl::StrCat(path, ".texts"),
+        absl::StrCat("has ", put.texts_size(), " entries; vector field \"",
+                     generation.spec.name,
+                     generation.chunked
+                         ? "\" is chunked: give one for each chunk"
+                         : "\" is not chunked: give none"));
     return checked;
   }
   for (int i = 0; i < put.chunks_size(); ++i) {
@@ -230,7 +229,7 @@ CheckedPut CheckPut(const Catalog& catalog, const v1::VectorPut& put,
         FindVectorProblem(chunk.vector, generation);
     if (problem.has_value()) {
       violations.Add(absl::StrCat(path, ".chunks[", i, "].values"), *problem);
-    } else if (field.metric == schema::Metric::kCosine) {
+    } else if (generation.spec.metric == schema::Metric::kCosine) {
       Normalize(chunk.vector);
     }
   }

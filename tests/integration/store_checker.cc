@@ -136,10 +136,9 @@ class Checker {
     for (size_t i = 0; i < collection.spec.rollups.size(); ++i) {
       RETURN_IF_ERROR(CheckRollup(collection, static_cast<int>(i)));
     }
-    for (const VectorField& field : collection.vectors) {
-      RETURN_IF_ERROR(CheckVectors(collection, field.generation));
-    }
-    return absl::OkStatus();
+    return ForEachGeneration(collection, [&](const Generation& generation) {
+      return CheckVectors(collection, generation);
+    });
   }
 
   absl::Status CheckRecords(const Collection& collection) {

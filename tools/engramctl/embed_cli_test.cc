@@ -140,5 +140,53 @@ TEST_F(EmbedCliTest, PausesAndResumes) {
   EXPECT_EQ(output_, "resumed    everything\n");
 }
 
+TEST_F(EmbedCliTest, OtherVectorsServeAndTheOldOnesAgain) {
+  Apply(R"(
+collection: notes
+fields:
+  title:   {type: string, required: true}
+  content: {type: text}
+  stars:   {type: int, min: 0, max: 5}
+vectors:
+  text: {source: [title, content], metric: dot, cutover: manual}
+)");
+  EXPECT_EQ(Engramctl({"embed", "generations", "notes"}), 0);
+  EXPECT_THAT(output_, ContainsRegex("\nnotes +text +1 .* serving +1 +1 +1 "));
+  EXPECT_THAT(output_,
+              ContainsRegex("\nnotes +text +2 .* filling +0 +3 +0 +3 "));
+  EXPECT_EQ(Engramctl({"embed", "switch", "notes"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("3 records have no vectors of it yet"));
+
+  storage::v1::LeasePendingRequest lease;
+  lease.add_fingerprints("test");
+  storage::v1::LeasePendingResponse leased;
+  Call(&VectorService::Stub::LeasePending, lease, &leased);
+  storage::v1::PutVectorsRequest puts;
+  for (const storage::v1::OutboxEntry& entry : leased.entries()) {
+    storage::v1::VectorPut& put = *puts.add_puts();
+    put.set_entry(entry.entry());
+    put.set_generation(entry.generation());
+    put.set_content_hash(entry.content_hash());
+    put.add_chunks()->set_values(std::string(2 * sizeof(float), '\0'));
+  }
+  EXPECT_EQ(puts.puts_size(), 4);
+  storage::v1::PutVectorsResponse stored;
+  Call(&VectorService::Stub::PutVectors, puts, &stored);
+  EXPECT_EQ(Engramctl({"embed", "generations", "--json"}), 0);
+  EXPECT_THAT(output_, HasSubstr(R"("state":"ready","declared":true)"));
+
+  EXPECT_EQ(Engramctl({"embed", "switch", "notes"}), 0) << errors_;
+  EXPECT_THAT(output_, StartsWith("serves     generation 2 ("));
+  EXPECT_THAT(output_, HasSubstr("\nbefore     generation 1, to which"));
+  EXPECT_EQ(Engramctl({"embed", "switch", "notes", "--generation", "2"}), 0);
+  EXPECT_THAT(output_, HasSubstr("nothing changed"));
+  EXPECT_EQ(Engramctl({"embed", "drop", "notes", "2"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("serves; switch to another one first"));
+  EXPECT_EQ(Engramctl({"embed", "drop", "notes", "1"}), 0) << errors_;
+  EXPECT_THAT(output_, StartsWith("dropped    generation 1\n"));
+  EXPECT_EQ(Engramctl({"embed", "switch", "notes", "--generation", "1"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("it has 2"));
+}
+
 }  // namespace
 }  // namespace engram::engramctl

@@ -18,6 +18,7 @@
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "tools/engramctl/commands.h"
+#include "tools/engramctl/generation_commands.h"
 #include "tools/engramctl/json_object.h"
 #include "tools/engramctl/listing.h"
 #include "tools/engramctl/record_view.h"
@@ -523,6 +524,7 @@ void AddEmbedCommand(CLI::App& app, Context& context) {
   const auto options = std::make_shared<EmbedOptions>();
   AddReadingCommands(embed, context, options);
   AddChangingCommands(embed, context, options);
+  AddGenerationCommands(embed, context);
 }
 
 }  // namespace engram::engramctl

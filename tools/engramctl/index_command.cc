@@ -54,8 +54,10 @@ absl::Status ListIndexes(Context& context) {
                {"MEMORY", Align::kRight},
                {"POSITION"}});
   for (const Index& index : response.indexes()) {
-    const std::string state =
-        index.state() == Index::STATE_SERVING ? "serving" : "loading";
+    const std::string state = index.state() == Index::STATE_SERVING ? "serving"
+                              : index.state() == Index::STATE_STANDBY
+                                  ? "standby"
+                                  : "loading";
     if (context.console.json) {
       context.console.out << JsonObject()
                                  .Text("database", index.database())

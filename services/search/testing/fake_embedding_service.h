@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,11 +26,23 @@ inline std::vector<float> LetterVector(const std::string& text) {
   return vector;
 }
 
-// A fake: one model, `test/letters`, and failures on request. Thread-safe.
+// What the other fake model makes of a text: the same, the letters from d to a,
+// and one more component.
+inline std::vector<float> TurnedVector(const std::string& text) {
+  std::vector<float> vector = LetterVector(text);
+  std::reverse(vector.begin(), vector.end());
+  vector.push_back(0);
+  return vector;
+}
+
+// A fake: the models `test/letters` and `test/turned`, and failures on request.
+// Thread-safe.
 class FakeEmbeddingService : public embedding::v1::EmbeddingService::Service {
  public:
   static constexpr char kModel[] = "test/letters";
   static constexpr char kFingerprint[] = "letters-1";
+  static constexpr char kTurnedModel[] = "test/turned";
+  static constexpr char kTurnedFingerprint[] = "turned-1";
 
   FakeEmbeddingService() {
     grpc::ServerBuilder builder;
@@ -65,14 +78,16 @@ class FakeEmbeddingService : public embedding::v1::EmbeddingService::Service {
     absl::MutexLock lock(&mutex_);
     last_purpose_ = request->purpose();
     if (!failure_.ok()) return failure_;
-    if (request->model() != kModel) {
+    const bool is_turned = request->model() == kTurnedModel;
+    if (request->model() != kModel && !is_turned) {
       return grpc::Status(grpc::StatusCode::NOT_FOUND, "no such model");
     }
-    response->mutable_model()->set_name(kModel);
-    response->mutable_model()->set_fingerprint(fingerprint_);
+    response->mutable_model()->set_name(request->model());
+    response->mutable_model()->set_fingerprint(is_turned ? kTurnedFingerprint
+                                                         : fingerprint_);
     for (const std::string& text : request->texts()) {
-      response->add_embeddings()->mutable_vector()->set_values(
-          std::string(vector::Pack(LetterVector(text))));
+      response->add_embeddings()->mutable_vector()->set_values(std::string(
+          vector::Pack(is_turned ? TurnedVector(text) : LetterVector(text))));
     }
     return grpc::Status::OK;
   }

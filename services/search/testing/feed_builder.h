@@ -28,6 +28,24 @@ inline storage::v1::Collection NotesCollection(
   return collection;
 }
 
+// The same with a second generation of three dimensions, which does not serve,
+// or the other way round.
+inline storage::v1::Collection NotesOfTwoGenerations(int64_t serving) {
+  storage::v1::Collection collection = NotesCollection();
+  storage::v1::VectorField& field = *collection.mutable_vector_fields(0);
+  storage::v1::Generation& other = *field.add_other_generations();
+  other.set_id(2);
+  other.set_model("test/other");
+  other.set_fingerprint("other-fingerprint");
+  other.set_dimensions(3);
+  other.set_metric(common::v1::METRIC_COSINE);
+  field.mutable_generation()->set_metric(common::v1::METRIC_DOT);
+  if (serving == 1) return collection;
+  field.mutable_generation()->Swap(&other);
+  field.set_metric(field.generation().metric());
+  return collection;
+}
+
 // Builds a feed of collection `notes`, generation 1, as storage would send it.
 class FeedBuilder {
  public:
@@ -76,12 +94,13 @@ class FeedBuilder {
     return *this;
   }
   FeedBuilder& Store(int64_t row, const std::string& id,
-                     const std::vector<std::vector<float>>& chunks) {
+                     const std::vector<std::vector<float>>& chunks,
+                     int64_t generation = 1) {
     storage::v1::VectorsStored& stored = *Next().mutable_vectors_stored();
     stored.set_collection("notes");
     stored.set_row(row);
     stored.set_id(id);
-    stored.set_generation(1);
+    stored.set_generation(generation);
     for (const std::vector<float>& chunk : chunks) {
       const absl::string_view packed = vector::Pack(chunk);
       stored.add_chunks()->set_values(packed.data(), packed.size());

@@ -95,12 +95,19 @@ std::string SearchTest::Delete(const std::string& id) {
 }
 
 void SearchTest::EmbedPending() {
+  EmbedPending(FakeEmbeddingService::kFingerprint);
+  EmbedPending(FakeEmbeddingService::kTurnedFingerprint);
+}
+
+void SearchTest::EmbedPending(const std::string& fingerprint) {
+  const bool is_turned =
+      fingerprint == FakeEmbeddingService::kTurnedFingerprint;
   while (true) {
-    ASSERT_OK_AND_ASSIGN(const auto leased,
-                         storage_.Lease(FakeEmbeddingService::kFingerprint));
+    ASSERT_OK_AND_ASSIGN(const auto leased, storage_.Lease(fingerprint));
     if (leased.entries().empty()) return;
     for (const storage::v1::OutboxEntry& entry : leased.entries()) {
-      ASSERT_OK(storage_.Put(entry, {LetterVector(entry.text())}));
+      ASSERT_OK(storage_.Put(entry, {is_turned ? TurnedVector(entry.text())
+                                               : LetterVector(entry.text())}));
     }
   }
 }

@@ -45,8 +45,10 @@ class SearchTest : public ::testing::Test {
   // Writes a note and returns the position.
   std::string Write(const std::string& id, const std::string& body);
   std::string Delete(const std::string& id);
-  // Gives storage the vectors of all that waits for one.
+  // Gives storage the vectors of all that waits for one, of either model.
   void EmbedPending();
+  // The same of one of them.
+  void EmbedPending(const std::string& fingerprint);
   // The three together: writes, embeds, and waits until the index has it.
   void WriteAndIndex(const std::vector<std::string>& bodies_as_ids);
   // Waits until the index has all that storage has.

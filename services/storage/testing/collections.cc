@@ -35,8 +35,10 @@ std::vector<CollectionPtr> MakeCollections(
     for (const schema::VectorFieldSpec& declared : collection->spec.vectors) {
       VectorField& field = collection->vectors.emplace_back();
       field.name = declared.name;
-      field.generation.id = 1;
-      field.generation.dimensions = declared.dimensions;
+      Generation& generation = field.generations.emplace_back();
+      generation.id = 1;
+      generation.dimensions = declared.dimensions;
+      generation.spec = declared;
     }
     CompileCollection(*collection);
     collections.push_back(std::move(collection));
