@@ -104,8 +104,7 @@ TEST_F(CatalogServiceTest, GenerationsAreListedSwitchedAndDropped) {
   ASSERT_EQ(listed.generations_size(), 1);
   EXPECT_EQ(listed.generations(0).collection(), "notes");
   EXPECT_EQ(listed.generations(0).vector_field(), "text");
-  EXPECT_EQ(listed.generations(0).state(),
-            v1::GenerationStatus::STATE_SERVING);
+  EXPECT_EQ(listed.generations(0).state(), v1::GenerationStatus::STATE_SERVING);
   EXPECT_TRUE(listed.generations(0).declared());
   EXPECT_EQ(listed.generations(0).generation().metric(),
             common::v1::METRIC_DOT);
