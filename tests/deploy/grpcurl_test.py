@@ -89,6 +89,8 @@ class GrpcurlTest(processes.ProcessTest):
         self.operations()
         self.caches()
         self.words()
+        self.embedding_for_anybody()
+        self.generations()
         declared = {f"{service}/{method}"
                     for services in declared_methods().values()
                     for service, methods in services.items() for method in methods}
@@ -338,6 +340,40 @@ full_text: {fields: {title: 3, text: 1}}
         self.assertEqual(hit["record"]["id"], "b")
         self.assertEqual(hit["snippets"], [{"field": "text", "text": "<tea>, black"}])
         self.assertEqual(found["total_size"], "1")
+
+    def embedding_for_anybody(self):
+        counted = self.call("embedding", "EmbeddingService/CountTokens", {"texts": ["a ship"]})
+        self.assertEqual(counted, {"tokens": [2], "exact": True})
+        self.stream("embedding", "EmbeddingService/EmbedStream", {"texts": ["a ship"]},
+                    '"embeddings"')
+        # The built-in model is none that scores.
+        refused = self.refuse("embedding", "EmbeddingService/Rerank",
+                              {"query": "a ship", "documents": ["boats at sea"]})
+        self.assertIn("NotFound", refused)
+
+    def generations(self):
+        self.call("storage", "CatalogService/ApplySchema", {"documents": [
+            {"yaml": SCHEMA.replace("metric: cosine", "metric: dot")}]})
+
+        def states():
+            listed = self.call("storage", "CatalogService/ListGenerations",
+                               {"collection": "notes"})["generations"]
+            return [g["state"] for g in listed]
+        self.until(lambda: states() == ["STATE_RETIRED", "STATE_SERVING"], "the new one serves")
+        back = self.call("storage", "CatalogService/SwitchGeneration", {"collection": "notes"})
+        self.assertEqual(states(), ["STATE_SERVING", "STATE_RETIRED"])
+        self.call("storage", "CatalogService/SwitchGeneration", {"collection": "notes"})
+        dropped = {"collection": "notes", "generation": back["generation"]["id"]}
+        self.call("storage", "CatalogService/DropGeneration", dropped)
+        self.assertEqual(states(), ["STATE_SERVING"])
+
+    def refuse(self, name, method, request):
+        """Calls a method that must fail; returns what grpcurl says."""
+        full = f"engram.{name}.v1.{method}"
+        self.called.add(full)
+        done = self.grpcurl(name, full, flags=["-d", json.dumps(request)])
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        return done.stderr
 
     def serve(self, name, *flags):
         self.start(name, self.binaries / f"engram-{name}", f"--listen={self.address[name]}",
