@@ -125,6 +125,33 @@ fields:
   EXPECT_THAT(Get("m", "", "more"), StatusIs(absl::StatusCode::kInternal));
 }
 
+TEST_F(RecordGetTest, ValuesOfEveryKindComeAsTheyWereSent) {
+  ASSERT_OK(db_.Apply({R"(
+collection: notes
+fields:
+  a: {type: strings}
+  b: {type: strings}
+  c: {type: json}
+  d: {type: json}
+  e: {type: int}
+  f: {type: double}
+  g: {type: bool}
+  h: {type: timestamp}
+  i: {type: bytes}
+  j: {type: string}
+  k: {type: text}
+)"}));
+  // By the names' order, as Fields prints them.
+  const std::string fields =
+      R"({"a":["x","y"],"b":["z"],"c":{"m":[1,{"n":null}]},"d":["p"],"e":7,)"
+      R"("f":0.5,"g":true,"h":"2026-11-29T06:00:00.000001Z","i":"AAE=",)"
+      R"("j":"été","k":""})";
+  Create("n", fields);
+  EXPECT_EQ(Fields("n"), fields);
+  Create("o", "{}");
+  EXPECT_EQ(Fields("o"), "{}");
+}
+
 TEST_F(RecordGetTest, ABatchGetHasABound) {
   ASSERT_OK(db_.Apply({"{collection: notes, fields: {body: {type: text}}}"}));
   Create("a", absl::StrCat(R"({"body": ")", std::string(1 << 20, 'b'), "\"}"));

@@ -138,6 +138,7 @@ absl::Status RecordReader::EncodeNamed(const sqlite::Statement& select) {
       RETURN_IF_ERROR(AppendText(field, select.Text(column), &encoded_));
       continue;
     }
+    value_.Clear();
     RETURN_IF_ERROR(EncodeField(field, ReadColumn(select, column), &value_));
     AppendEntryHead(field.name, value_.ByteSizeLong(), &encoded_);
     value_.AppendToString(&encoded_);
