@@ -149,7 +149,7 @@ TEST_F(FailuresTest, ADeletedRecordTakesItsFailureWithIt) {
   EXPECT_THAT(Coverage(), ElementsAre(0, 0, 0, 0));
 }
 
-TEST_F(FailuresTest, ADroppedVectorFieldTakesItsFailuresWithIt) {
+TEST_F(FailuresTest, AnotherModelKeepsTheFailuresOfTheOneThatServes) {
   Write("a", "x");
   Refuse("a");
   ASSERT_OK(storage_.RegisterModel("test/three", "three-v1", 3));
@@ -158,10 +158,24 @@ collection: notes
 fields:
   text: {type: text}
 vectors:
-  text: {source: [text], model: test/three}
+  text: {source: [text], model: test/three, cutover: manual}
 )");
+  EXPECT_THAT(Failures(), ElementsAre("a: no"));
+  EXPECT_THAT(Coverage(), ElementsAre(0, 0, 1, 0));
+}
+
+TEST_F(FailuresTest, ADroppedVectorFieldTakesItsFailuresWithIt) {
+  Write("a", "x");
+  Refuse("a");
+  v1::ApplySchemaRequest request;
+  request.add_documents()->set_yaml(
+      "{collection: notes, fields: {text: {type: text}}}");
+  request.set_allow_destructive(true);
+  grpc::ClientContext context;
+  v1::ApplySchemaResponse response;
+  ASSERT_TRUE(
+      storage_.catalog().ApplySchema(&context, request, &response).ok());
   EXPECT_THAT(Failures(), IsEmpty());
-  EXPECT_THAT(Coverage(), ElementsAre(0, 1, 0, 0));
 }
 
 TEST_F(FailuresTest, WhatMayPassLaterIsHandedOutAfterADelayThatGrows) {
