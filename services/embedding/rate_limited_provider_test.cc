@@ -22,6 +22,11 @@ using testing::Question;
 
 class RateLimitedProviderTest : public ::testing::Test {
  protected:
+  // A call that waits keeps itself until it is answered or given up.
+  ~RateLimitedProviderTest() override {
+    for (const auto& question : questions_) question->Leave();
+  }
+
   void Limit(RateLimits limits) {
     auto held = std::make_unique<HeldProvider>();
     held_ = held.get();
