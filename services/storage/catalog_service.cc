@@ -239,8 +239,8 @@ void ChangeGenerations(const DatabaseRegistry& registry, absl::Time deadline,
          return absl::OkStatus();
        },
        .done =
-           [reactor](absl::Status status) {
-             rpc::Finish(reactor, std::move(status));
+           [reactor](const absl::Status& status) {
+             rpc::Finish(reactor, status);
            },
        .deadline = deadline});
 }
