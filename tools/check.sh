@@ -120,6 +120,7 @@ json.dump(entries, open(sys.argv[2], "w"))' \
   local files
   files="$(grep -Fxf <(echo "${compiled}") <<<"${candidates}" | head -n "${most}" || true)"
   note "$(grep -c . <<<"${files}" || true) files"
+  [[ -n "${files}" ]] || return 0
   # GCC's own warning flags mean nothing to clang; the thread-safety analysis is
   # clang's alone, and .clang-tidy makes its warnings errors.
   tr '\n' '\0' <<<"${files}" | xargs -0r -P "$(nproc)" -n 1 \
