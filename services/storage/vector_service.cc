@@ -1,6 +1,5 @@
 #include "services/storage/vector_service.h"
 
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,9 +10,8 @@
 #include "libs/rpc/reactors.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
-#include "services/storage/call_join.h"
 #include "services/storage/embedding_outbox.h"
-#include "services/storage/embedding_usage.h"
+#include "services/storage/entries_call.h"
 #include "services/storage/pending_lease_call.h"
 #include "services/storage/vector_writer.h"
 
@@ -22,122 +20,27 @@ namespace {
 
 using ::google::protobuf::util::TimeUtil;
 
-// The puts of one PutVectors call that go to one database.
-struct DatabasePuts {
-  Database* database = nullptr;
-  std::vector<CheckedPut> puts;
-  // Each put's place in the request, what it used, and whether that counts even
-  // if it is dropped.
-  std::vector<int> places;
-  std::vector<v1::EmbeddingUsage> usages;
-  std::vector<bool> are_leased;
-  std::vector<v1::PutResult> results;
-};
-
-absl::Status WritePuts(WriteTransaction& transaction, DatabasePuts& puts,
-                       const std::string& provider) {
-  const Catalog& catalog = puts.database->catalog();
-  RETURN_IF_ERROR(WriteVectors(transaction, puts.database->name(), catalog,
-                               puts.puts, &puts.results));
-  UsageSum sum;
-  for (size_t i = 0; i < puts.puts.size(); ++i) {
-    if (puts.are_leased[i] ||
-        puts.results[i].outcome() == v1::PutResult::OUTCOME_STORED) {
-      sum.Add(catalog, puts.puts[i].generation, puts.usages[i]);
-    }
-  }
-  return sum.Store(transaction, provider);
-}
-
-// One PutVectors call, which ends when its last database has committed.
-class PutCall : public std::enable_shared_from_this<PutCall> {
+class PutCall
+    : public EntriesCall<v1::PutVectorsRequest, v1::PutVectorsResponse,
+                         v1::VectorPut, CheckedPut, v1::PutResult> {
  public:
-  PutCall(const v1::PutVectorsRequest* request,
-          v1::PutVectorsResponse* response, grpc::ServerUnaryReactor* reactor,
-          absl::Time deadline, const Clock* clock)
-      : request_(request),
-        response_(response),
-        deadline_(deadline),
-        clock_(clock),
-        join_(reactor) {}
-
-  void Start(DatabaseRegistry& registry) {
-    const absl::Status status = Decode(registry);
-    if (!status.ok()) return join_.End(status);
-    for (int i = 0; i < request_->puts_size(); ++i) response_->add_results();
-    for (auto& [database, puts] : databases_) Submit(puts);
-    join_.End(absl::OkStatus());
-  }
+  using EntriesCall::EntriesCall;
 
  private:
-  absl::Status Decode(const DatabaseRegistry& registry) {
-    if (request_->puts_size() > kMaxPuts) {
-      return InvalidField("puts",
-                          absl::StrCat("has ", request_->puts_size(),
-                                       " entries; give at most ", kMaxPuts));
-    }
-    FieldViolations violations;
-    CheckProvider(request_->provider(), violations);
-    for (int i = 0; i < request_->puts_size(); ++i) {
-      const v1::VectorPut& put = request_->puts(i);
-      const std::string path = absl::StrCat("puts[", i, "]");
-      const absl::StatusOr<Database*> database = registry.Find(put.database());
-      if (!database.ok()) return WithContext(database.status(), path);
-      DatabasePuts& puts = databases_[*database];
-      puts.database = *database;
-      puts.puts.push_back(
-          CheckPut((*database)->catalog(), put, path, violations));
-      CheckUsage(put.usage(), absl::StrCat(path, ".usage"), violations);
-      puts.places.push_back(i);
-      puts.usages.push_back(put.usage());
-      puts.are_leased.push_back(
-          (*database)->outbox().Holds(request_->lease_id(), put.entry()));
-    }
-    return violations.ToStatus();
+  CheckedPut Check(const Catalog& catalog, const v1::VectorPut& put,
+                   absl::string_view path,
+                   FieldViolations& violations) const override {
+    return CheckPut(catalog, put, path, violations);
   }
-
-  void Submit(DatabasePuts& puts) {
+  absl::Status Write(WriteTransaction& transaction, Part& part) const override {
+    return WriteVectors(transaction, part.database->name(),
+                        part.database->catalog(), part.entries, &part.results);
+  }
+  size_t Bytes(const CheckedPut& put) const override {
     size_t bytes = 0;
-    for (const CheckedPut& put : puts.puts) {
-      for (const CheckedChunk& chunk : put.chunks) bytes += chunk.vector.size();
-    }
-    join_.Add();
-    puts.database->Submit(
-        {.run =
-             [this, &puts](WriteTransaction& transaction) {
-               return WritePuts(transaction, puts, request_->provider());
-             },
-         .done =
-             [self = shared_from_this(), &puts](absl::Status status) {
-               if (status.ok()) self->Take(puts);
-               self->join_.End(status);
-             },
-         .rows = puts.puts.size(),
-         .bytes = bytes,
-         .deadline = deadline_});
+    for (const CheckedChunk& chunk : put.chunks) bytes += chunk.vector.size();
+    return bytes;
   }
-
-  // Copies one database's results to their places.
-  void Take(DatabasePuts& puts) {
-    std::vector<AnsweredEntry> answered;
-    for (size_t i = 0; i < puts.places.size(); ++i) {
-      const bool is_stored =
-          puts.results[i].outcome() == v1::PutResult::OUTCOME_STORED;
-      answered.push_back(
-          {.entry = puts.puts[i].entry,
-           .generation = is_stored ? puts.puts[i].generation : 0});
-      // Places differ from one database to another, so this needs no lock.
-      *response_->mutable_results(puts.places[i]) = std::move(puts.results[i]);
-    }
-    puts.database->outbox().Release(answered, clock_->Now());
-  }
-
-  const v1::PutVectorsRequest* const request_;
-  v1::PutVectorsResponse* const response_;
-  const absl::Time deadline_;
-  const Clock* const clock_;
-  std::map<Database*, DatabasePuts> databases_;
-  CallJoin join_;
 };
 
 absl::Status ExtendLeases(DatabaseRegistry& registry, absl::Time now,
@@ -199,8 +102,9 @@ grpc::ServerUnaryReactor* VectorService::PutVectors(
     grpc::CallbackServerContext* context, const v1::PutVectorsRequest* request,
     v1::PutVectorsResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const auto call = std::make_shared<PutCall>(
-      request, response, reactor, rpc::DeadlineOf(*context), clock_);
+  const auto call =
+      std::make_shared<PutCall>(request, "puts", &request->puts(), response,
+                                reactor, rpc::DeadlineOf(*context), clock_);
   const absl::Status queued =
       pool_->Submit([this, call] { call->Start(*registry_); });
   if (!queued.ok()) rpc::Finish(reactor, queued);
