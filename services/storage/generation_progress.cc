@@ -83,18 +83,38 @@ absl::StatusOr<BackfillRange> ReadBackfill(sqlite::Connection& connection,
   return BackfillRange{.row = select.Int(0), .last = select.Int(1)};
 }
 
+namespace {
+
+// The records that there were when the backfill began and that lack vectors.
+struct Missing {
+  BackfillRange range;
+  // That it has not looked at, and that it has queued.
+  int64_t left = 0;
+  int64_t waiting = 0;
+};
+
+absl::StatusOr<Missing> ReadMissing(sqlite::Connection& connection,
+                                    const Generation& generation,
+                                    int64_t now_us) {
+  Missing missing;
+  ASSIGN_OR_RETURN(missing.range, ReadBackfill(connection, generation.id));
+  ASSIGN_OR_RETURN(missing.left,
+                   CountLeft(connection, generation, missing.range, now_us));
+  ASSIGN_OR_RETURN(missing.waiting,
+                   CountWaiting(connection, generation, missing.range));
+  return missing;
+}
+
+}  // namespace
+
 absl::StatusOr<GenerationProgress> ReadProgress(sqlite::Connection& connection,
                                                 const Generation& generation,
                                                 int64_t now_us) {
-  ASSIGN_OR_RETURN(const BackfillRange range,
-                   ReadBackfill(connection, generation.id));
-  ASSIGN_OR_RETURN(const int64_t left,
-                   CountLeft(connection, generation, range, now_us));
-  ASSIGN_OR_RETURN(const int64_t waiting,
-                   CountWaiting(connection, generation, range));
+  ASSIGN_OR_RETURN(const Missing missing,
+                   ReadMissing(connection, generation, now_us));
   ASSIGN_OR_RETURN(const int64_t rewritten,
-                   CountRewritten(connection, generation, range));
-  const int64_t unseen = std::max<int64_t>(0, left - rewritten);
+                   CountRewritten(connection, generation, missing.range));
+  const int64_t unseen = std::max<int64_t>(0, missing.left - rewritten);
   ASSIGN_OR_RETURN(const int64_t outdated,
                    connection.QueryInt(generation.count_outdated));
   ASSIGN_OR_RETURN(sqlite::Statement count, connection.Cached(kCount));
@@ -104,19 +124,15 @@ absl::StatusOr<GenerationProgress> ReadProgress(sqlite::Connection& connection,
                             .pending = count.Int(1) + unseen,
                             .backlog = count.Int(2) + unseen,
                             .failed = count.Int(3),
-                            .missing = waiting + left};
+                            .missing = missing.waiting + missing.left};
 }
 
 absl::StatusOr<int64_t> CountMissing(sqlite::Connection& connection,
                                      const Generation& generation,
                                      int64_t now_us) {
-  ASSIGN_OR_RETURN(const BackfillRange range,
-                   ReadBackfill(connection, generation.id));
-  ASSIGN_OR_RETURN(const int64_t left,
-                   CountLeft(connection, generation, range, now_us));
-  ASSIGN_OR_RETURN(const int64_t waiting,
-                   CountWaiting(connection, generation, range));
-  return waiting + left;
+  ASSIGN_OR_RETURN(const Missing missing,
+                   ReadMissing(connection, generation, now_us));
+  return missing.waiting + missing.left;
 }
 
 }  // namespace engram::storage

@@ -87,12 +87,20 @@ JsonObject StatusAsJson(const GenerationStatus& status) {
   return json;
 }
 
-absl::Status ListGenerations(Context& context,
-                             const GenerationOptions& options) {
-  storage::v1::ListGenerationsRequest request;
+// A request about the vector field that is meant.
+template <typename Request>
+Request RequestFor(const Context& context, const GenerationOptions& options) {
+  Request request;
   request.set_database(context.database);
   request.set_collection(options.collection);
   request.set_vector_field(options.field);
+  return request;
+}
+
+absl::Status ListGenerations(Context& context,
+                             const GenerationOptions& options) {
+  const auto request =
+      RequestFor<storage::v1::ListGenerationsRequest>(context, options);
   ASSIGN_OR_RETURN(
       const auto response,
       context.connection().Call(
@@ -129,10 +137,8 @@ absl::Status ListGenerations(Context& context,
 
 absl::Status SwitchGeneration(Context& context,
                               const GenerationOptions& options) {
-  storage::v1::SwitchGenerationRequest request;
-  request.set_database(context.database);
-  request.set_collection(options.collection);
-  request.set_vector_field(options.field);
+  auto request =
+      RequestFor<storage::v1::SwitchGenerationRequest>(context, options);
   request.set_generation(options.generation);
   ASSIGN_OR_RETURN(
       const auto response,
@@ -165,10 +171,8 @@ absl::Status SwitchGeneration(Context& context,
 
 absl::Status DropGeneration(Context& context,
                             const GenerationOptions& options) {
-  storage::v1::DropGenerationRequest request;
-  request.set_database(context.database);
-  request.set_collection(options.collection);
-  request.set_vector_field(options.field);
+  auto request =
+      RequestFor<storage::v1::DropGenerationRequest>(context, options);
   request.set_generation(options.generation);
   ASSIGN_OR_RETURN(
       const auto response,
