@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Formats, lints, and fails on any finding, the same locally as in CI.
 #
-#   tools/check.sh              whole tree; clang-tidy on changed files only
+#   tools/check.sh              whole tree; clang-tidy on changed files only, on
+#                               main itself the fifty that changed last
 #   tools/check.sh --fix        the same, rewriting files to the format first
 #   tools/check.sh --all        clang-tidy on every file (minutes)
 #   tools/check.sh --base REF   changed means: differs from REF
