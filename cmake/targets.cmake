@@ -107,7 +107,7 @@ function(engram_test name)
   endif()
   # Debian's Abseil is not instrumented: see libs/tsan.
   if(ENGRAM_SANITIZE STREQUAL "thread")
-    target_link_libraries(${name} PRIVATE engram_tsan_locks)
+    target_link_libraries(${name} PRIVATE engram_tsan_abseil)
   endif()
   # gtest_discover_tests cannot pass a list on, so two labels become one, such as
   # `unit-tsan`: ctest -L takes a pattern, and both halves still match.

@@ -1,4 +1,5 @@
-// Tells ThreadSanitizer of Abseil's locks.
+// Tells ThreadSanitizer of Abseil's locks, and of what else of Abseil hands data
+// from one thread to another.
 //
 // Debian's Abseil is not built for ThreadSanitizer, so what happens under an
 // absl::Mutex looks like a race to it. The linker sends our calls here
@@ -9,6 +10,9 @@
 
 #include <sanitizer/tsan_interface.h>
 
+#include <cstdint>
+
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
@@ -151,4 +155,12 @@ ENGRAM_WRAP(bool, _ZN4absl7debian315BlockingCounter14DecrementCountEv,
 ENGRAM_WRAP(void, _ZN4absl7debian315BlockingCounter4WaitEv, void* counter) {
   __real__ZN4absl7debian315BlockingCounter4WaitEv(counter);
   __tsan_acquire(counter);
+}
+
+// So does the last of those who hold a status that several threads had.
+ENGRAM_WRAP(void, _ZN4absl7debian36Status15UnrefNonInlinedEm, uintptr_t rep) {
+  void* const shared = reinterpret_cast<void*>(rep);
+  __tsan_release(shared);
+  __tsan_acquire(shared);
+  __real__ZN4absl7debian36Status15UnrefNonInlinedEm(rep);
 }
