@@ -44,9 +44,9 @@ struct Part {
 
 absl::Status CheckMessage(const Request& request) {
   FieldViolations violations;
-  // None are no mistake here.
+  // None are no mistake here, and an empty one is its own.
   if (!request.texts().empty()) {
-    CheckTexts(request.texts(), "texts", violations);
+    CheckTextCount(request.texts(), "texts", violations);
   }
   CheckPurpose(request.purpose(), violations);
   return violations.ToStatus();

@@ -153,9 +153,30 @@ TEST_F(EmbedStreamTest, MistakesEndIt) {
 
   grpc::ClientContext context;
   stream_ = stub_->EmbedStream(&context);
-  ASSERT_TRUE(Send({"a", ""}));
-  EXPECT_THAT(Finish(),
-              StatusIs(absl::StatusCode::kInvalidArgument, "texts[1]"));
+  ASSERT_TRUE(Send(std::vector<std::string>(2049, "a")));
+  EXPECT_THAT(Finish(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                 "texts: has 2049 texts"));
+}
+
+// Of millions, one must not end the stream of the others.
+TEST_F(EmbedStreamTest, AnEmptyTextHasItsErrorAndNoModelSeesIt) {
+  ASSERT_TRUE(Send({"a", "", "b"}));
+  ASSERT_TRUE(Send({""}));
+  v1::EmbedStreamResponse first, second;
+  ASSERT_TRUE(stream_->Read(&first));
+  ASSERT_TRUE(stream_->Read(&second));
+  ASSERT_EQ(first.embeddings_size(), 3);
+  EXPECT_EQ(vector::Unpack(first.embeddings(0).vector().values()),
+            fake_->VectorOf("a"));
+  EXPECT_THAT(FromRpcStatus(first.embeddings(1).error()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "texts[1]: is empty; give a text"));
+  EXPECT_EQ(vector::Unpack(first.embeddings(2).vector().values()),
+            fake_->VectorOf("b"));
+  EXPECT_TRUE(second.embeddings(0).has_error());
+  EXPECT_EQ(fake_->calls(), 1);
+  stream_->WritesDone();
+  EXPECT_OK(Finish());
 }
 
 TEST_F(EmbedStreamTest, AClientThatLeavesIsKnownBelow) {

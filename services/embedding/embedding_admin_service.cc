@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -11,7 +12,9 @@
 #include "absl/time/time.h"
 #include "google/protobuf/util/time_util.h"
 #include "libs/rpc/reactors.h"
+#include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
+#include "services/embedding/generation_comparison.h"
 
 namespace engram::embedding {
 namespace {
@@ -49,6 +52,12 @@ void Check(Provider& provider, v1::ProviderCheck* check) {
   }
   check->mutable_error()->set_code(static_cast<int>(embedded.status().code()));
   check->mutable_error()->set_message(std::string(embedded.status().message()));
+}
+
+// OK while the client waits.
+absl::Status WantedBy(const grpc::CallbackServerContext& context) {
+  return context.IsCancelled() ? absl::CancelledError("the client has gone")
+                               : absl::OkStatus();
 }
 
 }  // namespace
@@ -138,6 +147,38 @@ grpc::ServerUnaryReactor* EmbeddingAdminService::CheckProvider(
     for (const auto& provider : catalog_.providers()) {
       Check(*provider, response->add_checks());
     }
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* EmbeddingAdminService::EstimateMigration(
+    grpc::CallbackServerContext* context,
+    const v1::EstimateMigrationRequest* request,
+    v1::EstimateMigrationResponse* response) {
+  return AskStorage(context, [=, this](StorageClient& storage) -> absl::Status {
+    ASSIGN_OR_RETURN(*response, embedding::EstimateMigration(
+                                    *request, catalog_, pace_, storage,
+                                    rpc::DeadlineOf(*context),
+                                    [&] { return WantedBy(*context); }));
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* EmbeddingAdminService::CompareGenerations(
+    grpc::CallbackServerContext* context,
+    const v1::CompareGenerationsRequest* request,
+    v1::CompareGenerationsResponse* response) {
+  return AskStorage(context, [=, this](StorageClient& storage) -> absl::Status {
+    if (compares_.exchange(true)) {
+      return MakeError(absl::StatusCode::kResourceExhausted,
+                       common::v1::ERROR_REASON_OVERLOADED,
+                       "another comparison is under way; retry later");
+    }
+    const absl::Cleanup ends = [this] { compares_ = false; };
+    ASSIGN_OR_RETURN(*response,
+                     embedding::CompareGenerations(
+                         *request, catalog_, storage, rpc::DeadlineOf(*context),
+                         [&] { return WantedBy(*context); }));
     return absl::OkStatus();
   });
 }

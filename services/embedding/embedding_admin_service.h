@@ -5,6 +5,7 @@
 
 #include "engram/embedding/v1/admin.grpc.pb.h"
 #include "libs/rpc/thread_pool.h"
+#include "services/embedding/migration_estimate.h"
 #include "services/embedding/model_catalog.h"
 #include "services/embedding/storage_client.h"
 
@@ -18,9 +19,10 @@ class EmbeddingAdminService final
     : public v1::EmbeddingAdminService::CallbackService {
  public:
   // Calls wait for storage and for providers on `pool`. Both must outlive this
-  // object and every call of it.
-  EmbeddingAdminService(const ModelCatalog& catalog, rpc::ThreadPool& pool)
-      : catalog_(catalog), pool_(pool) {}
+  // object and every call of it. `pace` is this process's own.
+  EmbeddingAdminService(const ModelCatalog& catalog, rpc::ThreadPool& pool,
+                        IndexerPace pace)
+      : catalog_(catalog), pool_(pool), pace_(pace) {}
 
   // From now on `storage` is asked, which must outlive every call; before,
   // calls that need it are `Unavailable`.
@@ -43,6 +45,14 @@ class EmbeddingAdminService final
       grpc::CallbackServerContext* context,
       const v1::CheckProviderRequest* request,
       v1::CheckProviderResponse* response) override;
+  grpc::ServerUnaryReactor* EstimateMigration(
+      grpc::CallbackServerContext* context,
+      const v1::EstimateMigrationRequest* request,
+      v1::EstimateMigrationResponse* response) override;
+  grpc::ServerUnaryReactor* CompareGenerations(
+      grpc::CallbackServerContext* context,
+      const v1::CompareGenerationsRequest* request,
+      v1::CompareGenerationsResponse* response) override;
 
  private:
   // Runs `call`, which is given the storage, on the pool.
@@ -52,6 +62,9 @@ class EmbeddingAdminService final
 
   const ModelCatalog& catalog_;
   rpc::ThreadPool& pool_;
+  const IndexerPace pace_;
+  // One comparison at a time, for the memory that it takes.
+  std::atomic<bool> compares_ = false;
   std::atomic<StorageClient*> storage_ = nullptr;
 };
 

@@ -6,12 +6,18 @@
 
 namespace engram::embedding {
 
-void CheckTexts(const google::protobuf::RepeatedPtrField<std::string>& texts,
-                absl::string_view name, FieldViolations& violations) {
+void CheckTextCount(
+    const google::protobuf::RepeatedPtrField<std::string>& texts,
+    absl::string_view name, FieldViolations& violations) {
   if (texts.empty() || texts.size() > kMaxTexts) {
     violations.Add(name, absl::StrCat("has ", texts.size(),
                                       " texts; give 1 to ", kMaxTexts));
   }
+}
+
+void CheckTexts(const google::protobuf::RepeatedPtrField<std::string>& texts,
+                absl::string_view name, FieldViolations& violations) {
+  CheckTextCount(texts, name, violations);
   for (int i = 0; i < texts.size(); ++i) {
     if (texts[i].empty()) {
       violations.Add(absl::StrCat(name, "[", i, "]"),

@@ -17,7 +17,12 @@ namespace engram::embedding {
 // The most texts of a message.
 inline constexpr int kMaxTexts = 2048;
 
-// Reports what is wrong with `texts`, the field `name` of a request.
+// Reports too many `texts`, or none, in the field `name` of a request.
+void CheckTextCount(
+    const google::protobuf::RepeatedPtrField<std::string>& texts,
+    absl::string_view name, FieldViolations& violations);
+
+// The same, and texts that are empty.
 void CheckTexts(const google::protobuf::RepeatedPtrField<std::string>& texts,
                 absl::string_view name, FieldViolations& violations);
 

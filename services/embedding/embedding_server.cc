@@ -57,8 +57,10 @@ EmbeddingServer::EmbeddingServer(EmbeddingOptions options,
                                                   options_.embed_remote_calls)),
       admin_pool_(
           std::make_unique<rpc::ThreadPool>(kAdminThreads, kAdminQueue)),
-      admin_service_(
-          std::make_unique<EmbeddingAdminService>(*catalog_, *admin_pool_)) {}
+      admin_service_(std::make_unique<EmbeddingAdminService>(
+          *catalog_, *admin_pool_,
+          IndexerPace{.threads = options_.indexer_threads,
+                      .batch = options_.indexer_batch})) {}
 
 EmbeddingServer::~EmbeddingServer() { Stop(); }
 

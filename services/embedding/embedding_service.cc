@@ -59,7 +59,11 @@ grpc::ServerUnaryReactor* FinishAtOnce(grpc::CallbackServerContext* context,
 
 absl::Status CheckEmbed(const v1::EmbedRequest& request) {
   FieldViolations violations;
-  CheckTexts(request.texts(), "texts", violations);
+  if (request.partial()) {
+    CheckTextCount(request.texts(), "texts", violations);
+  } else {
+    CheckTexts(request.texts(), "texts", violations);
+  }
   CheckPurpose(request.purpose(), violations);
   return violations.ToStatus();
 }

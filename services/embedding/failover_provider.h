@@ -27,6 +27,9 @@ class FailoverProvider : public Provider {
 
   const Model& model() const override { return endpoints_[0]->model(); }
   CallLimits limits() const override { return endpoints_[0]->limits(); }
+  RateLimits rate_limits() const override {
+    return endpoints_[0]->rate_limits();
+  }
   bool is_local() const override { return endpoints_[0]->is_local(); }
   int CountTokens(absl::string_view text) const override {
     return endpoints_[0]->CountTokens(text);

@@ -20,7 +20,8 @@ class ModelRunner {
       : local_pool_(local_pool), max_remote_calls_(max_remote_calls) {}
 
   // Starts `call`, without waiting for it: what a local model does in a moment
-  // is done here and now, the rest of its work in the pool. Too much to do is
+  // is done here and now, the rest of its work in the pool. An empty text is
+  // `InvalidArgument`, and the model does not see it. Too much to do is
   // `ResourceExhausted` with a retry delay, for each text.
   void Run(Provider& provider, const EmbedCall& call, EmbedDone done);
 

@@ -15,6 +15,7 @@
 #include "absl/types/span.h"
 #include "libs/chunk/token_count.h"
 #include "services/embedding/caller.h"
+#include "services/embedding/rate_limits.h"
 
 namespace engram::embedding {
 
@@ -106,6 +107,9 @@ class Provider {
   // error, but WrapRemote's take any number of texts. The same for as long as
   // the provider lives.
   virtual CallLimits limits() const { return {}; }
+
+  // How much it may be asked for in a minute.
+  virtual RateLimits rate_limits() const { return {}; }
 
   // Whether it only computes, some microseconds a text, and answers before
   // Start returns.

@@ -17,6 +17,7 @@ class ProviderDecorator : public Provider {
 
   const Model& model() const override { return next_->model(); }
   CallLimits limits() const override { return next_->limits(); }
+  RateLimits rate_limits() const override { return next_->rate_limits(); }
   bool is_local() const override { return next_->is_local(); }
   absl::Status health() const override { return next_->health(); }
   int CountTokens(absl::string_view text) const override {

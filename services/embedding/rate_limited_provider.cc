@@ -59,6 +59,7 @@ void RateBucket::Take(double amount, absl::Time when) {
 RateLimitedProvider::RateLimitedProvider(std::unique_ptr<Provider> next,
                                          RateLimits limits, Timers& timers)
     : ProviderDecorator(std::move(next)),
+      limits_(limits),
       timers_(timers),
       requests_(limits.requests),
       tokens_(limits.tokens) {}

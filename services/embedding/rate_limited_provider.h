@@ -47,6 +47,7 @@ class RateLimitedProvider : public ProviderDecorator {
   RateLimitedProvider(std::unique_ptr<Provider> next, RateLimits limits,
                       Timers& timers);
 
+  RateLimits rate_limits() const override { return limits_; }
   void Start(const EmbedCall& call, EmbedDone done) override;
 
  private:
@@ -56,6 +57,7 @@ class RateLimitedProvider : public ProviderDecorator {
   void Send(const EmbedCall& call, double tokens, EmbedDone done);
   void Learn(const std::vector<EmbedResult>& results, double guessed_tokens);
 
+  const RateLimits limits_;
   Timers& timers_;
 
   absl::Mutex mutex_;

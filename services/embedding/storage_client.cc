@@ -15,6 +15,7 @@ constexpr absl::Duration kGiveBackTimeout = absl::Seconds(1);
 
 StorageClient::StorageClient(const std::shared_ptr<grpc::Channel>& storage)
     : catalog_(storage::v1::CatalogService::NewStub(storage)),
+      records_(storage::v1::RecordService::NewStub(storage)),
       vectors_(storage::v1::VectorService::NewStub(storage)),
       log_("storage") {}
 
@@ -64,6 +65,32 @@ absl::StatusOr<storage::v1::SetPauseResponse> StorageClient::SetPause(
 absl::StatusOr<storage::v1::GetUsageResponse> StorageClient::GetUsage(
     const storage::v1::GetUsageRequest& request) {
   return Call(&storage::v1::VectorService::Stub::GetUsage, *vectors_, request,
+              kTimeout);
+}
+
+absl::StatusOr<storage::v1::GetCollectionResponse> StorageClient::GetCollection(
+    const storage::v1::GetCollectionRequest& request) {
+  return Call(&storage::v1::CatalogService::Stub::GetCollection, *catalog_,
+              request, kTimeout);
+}
+
+absl::StatusOr<storage::v1::ListGenerationsResponse>
+StorageClient::ListGenerations(
+    const storage::v1::ListGenerationsRequest& request) {
+  return Call(&storage::v1::CatalogService::Stub::ListGenerations, *catalog_,
+              request, kTimeout);
+}
+
+absl::StatusOr<storage::v1::GetVectorsResponse> StorageClient::GetVectors(
+    const storage::v1::GetVectorsRequest& request) {
+  return Call(&storage::v1::VectorService::Stub::GetVectors, *vectors_, request,
+              kTimeout);
+}
+
+absl::StatusOr<storage::v1::RecordServiceListResponse>
+StorageClient::ListRecords(
+    const storage::v1::RecordServiceListRequest& request) {
+  return Call(&storage::v1::RecordService::Stub::List, *records_, request,
               kTimeout);
 }
 

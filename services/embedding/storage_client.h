@@ -16,6 +16,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "engram/storage/v1/catalog.grpc.pb.h"
+#include "engram/storage/v1/record.grpc.pb.h"
 #include "engram/storage/v1/vector.grpc.pb.h"
 #include "services/embedding/availability_log.h"
 
@@ -46,6 +47,14 @@ class StorageClient {
       const storage::v1::SetPauseRequest& request);
   absl::StatusOr<storage::v1::GetUsageResponse> GetUsage(
       const storage::v1::GetUsageRequest& request);
+  absl::StatusOr<storage::v1::GetCollectionResponse> GetCollection(
+      const storage::v1::GetCollectionRequest& request);
+  absl::StatusOr<storage::v1::ListGenerationsResponse> ListGenerations(
+      const storage::v1::ListGenerationsRequest& request);
+  absl::StatusOr<storage::v1::GetVectorsResponse> GetVectors(
+      const storage::v1::GetVectorsRequest& request);
+  absl::StatusOr<storage::v1::RecordServiceListResponse> ListRecords(
+      const storage::v1::RecordServiceListRequest& request);
 
   // Gives leased entries back, after Shutdown too, so that others need not wait
   // for the leases' end. Waits a second at most; an error is of no consequence.
@@ -77,6 +86,7 @@ class StorageClient {
   void Leave(grpc::ClientContext* context);
 
   const std::unique_ptr<storage::v1::CatalogService::Stub> catalog_;
+  const std::unique_ptr<storage::v1::RecordService::Stub> records_;
   const std::unique_ptr<storage::v1::VectorService::Stub> vectors_;
   AvailabilityLog log_;
   std::atomic<int64_t> failures_ = 0;

@@ -229,6 +229,10 @@ class GrpcurlTest(processes.ProcessTest):
                                    {"provider": "nobody"}), {})
         checks = self.call("embedding", "EmbeddingAdminService/CheckProvider")["checks"]
         self.assertNotIn("error", checks[0])
+        estimate = self.call("embedding", "EmbeddingAdminService/EstimateMigration",
+                             {"collection": "notes"})
+        self.assertEqual((estimate["records"], estimate["texts"]), ("2", "2"))
+        self.assertIn("duration", estimate)
         parts = self.stream("storage", "FeedService/StreamSnapshot", {}, '"end"')
         start = re.search(r'"position": "(\S+)"', parts).group(1)
         beginning = re.sub(r"\d+$", "0", start)
@@ -360,6 +364,9 @@ full_text: {fields: {title: 3, text: 1}}
                                {"collection": "notes"})["generations"]
             return [g["state"] for g in listed]
         self.until(lambda: states() == ["STATE_RETIRED", "STATE_SERVING"], "the new one serves")
+        compared = self.call("embedding", "EmbeddingAdminService/CompareGenerations",
+                             {"collection": "notes", "queries": ["a ship"]})
+        self.assertEqual((compared["records"], compared["overlap"]), ("2", 1))
         back = self.call("storage", "CatalogService/SwitchGeneration", {"collection": "notes"})
         self.assertEqual(states(), ["STATE_SERVING", "STATE_RETIRED"])
         self.call("storage", "CatalogService/SwitchGeneration", {"collection": "notes"})

@@ -16,7 +16,7 @@ void AddCacheCommand(CLI::App& app, Context& context);
 void AddAggCommand(CLI::App& app, Context& context);
 void AddDatabaseCommand(CLI::App& app, Context& context);
 // embed status, usage, failures, retry, pause, resume; generations, switch,
-// drop.
+// drop; estimate, compare.
 void AddEmbedCommand(CLI::App& app, Context& context);
 void AddFollowerCommand(CLI::App& app, Context& context);
 // graph neighbors, walk, degree, common.

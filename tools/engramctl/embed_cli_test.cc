@@ -188,5 +188,108 @@ vectors:
   EXPECT_THAT(errors_, HasSubstr("it has 2"));
 }
 
+TEST_F(EmbedCliTest, EstimatesAChangeOfModel) {
+  auto& estimate = engram_.embedding_admin.estimate;
+  estimate.mutable_model()->set_name("openai/small");
+  estimate.mutable_model()->set_dimensions(1536);
+  estimate.mutable_model()->set_max_tokens(8191);
+  estimate.set_records(50'000);
+  estimate.set_sampled_records(1000);
+  estimate.set_texts(49'000);
+  estimate.set_chunks(61'000);
+  estimate.set_too_long_chunks(12);
+  estimate.set_tokens(6'000'000);
+  estimate.set_cost_nanousd(120'000'000);
+  estimate.set_vector_bytes(374'784'000);
+  estimate.mutable_duration()->set_seconds(754);
+  estimate.set_bottleneck(
+      embedding::v1::EstimateMigrationResponse::BOTTLENECK_TOKEN_RATE);
+  EXPECT_EQ(
+      Engramctl({"embed", "estimate", "notes", "--model", "openai/small"}), 0)
+      << errors_;
+  EXPECT_EQ(output_,
+            "vectors    notes, by openai/small (1536 dimensions)\n"
+            "records    50,000, 1,000 of them looked at\n"
+            "texts      49,000, in 61,000 chunks\n"
+            "too long   12 of them have more than the 8191 tokens that the "
+            "model reads, and would be refused: declare chunking\n"
+            "tokens     6,000,000\n"
+            "cost       $0.1200\n"
+            "time       about 12m34s, by its tokens a minute\n"
+            "disk       374.8 MB of vectors\n");
+  EXPECT_EQ(engram_.embedding_admin.last_estimate.ShortDebugString(),
+            R"(collection: "notes" model: "openai/small")");
+
+  // What a schema says is asked for, of each vector field.
+  const std::string file = WriteFile("notes.yaml", R"(
+collection: notes
+fields: {title: {type: string}, content: {type: text}}
+vectors:
+  a: {source: [title, content], template: "{title}: {content}", model: m,
+      chunking: {by: tokens, size: 100, overlap: 10}}
+  b: {source: [title]}
+  c: {supplied: true, dimensions: 3}
+)");
+  EXPECT_EQ(Engramctl({"embed", "estimate", "-f", file}), 0) << errors_;
+  EXPECT_THAT(output_, HasSubstr("vectors    notes.a, by"));
+  EXPECT_THAT(output_, HasSubstr("\n\nvectors    notes.b, by"));
+  EXPECT_EQ(
+      Engramctl({"embed", "estimate", "-f", file, "--field", "a", "--json"}),
+      0);
+  EXPECT_THAT(output_, HasSubstr(R"("too_long_chunks":12,"tokens":6000000)"));
+  EXPECT_EQ(
+      engram_.embedding_admin.last_estimate.ShortDebugString(),
+      R"(collection: "notes" vector_field: "a" model: "m" source: "title" )"
+      R"(source: "content" template: "{title}: {content}" )"
+      R"(chunking { method: METHOD_TOKENS size: 100 overlap: 10 })");
+  EXPECT_EQ(Engramctl({"embed", "estimate", "-f", file, "--field", "c"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("no vector field of these"));
+  EXPECT_EQ(Engramctl({"embed", "estimate", "notes"}), 1);
+  EXPECT_THAT(errors_, HasSubstr("a collection and --model, or -f"));
+}
+
+TEST_F(EmbedCliTest, ComparesTwoModels) {
+  auto& comparison = engram_.embedding_admin.comparison;
+  comparison.mutable_baseline()->set_id(1);
+  comparison.mutable_baseline()->set_model("builtin/static");
+  comparison.mutable_candidate()->set_id(2);
+  comparison.mutable_candidate()->set_model("openai/small");
+  comparison.set_records(5000);
+  comparison.set_incomplete_records(7);
+  comparison.set_queries(200);
+  comparison.set_overlap(0.615);
+  comparison.set_rank_correlation(0.4);
+  auto& query = *comparison.add_least_alike();
+  query.set_query("lunch");
+  query.set_overlap(0.1);
+  for (const char* id : {"a", "b", "c", "d", "e", "f"}) {
+    query.add_baseline_ids(id);
+  }
+  query.add_candidate_ids("z");
+  EXPECT_EQ(Engramctl({"embed", "compare", "notes", "--query", "lunch"}), 0)
+      << errors_;
+  EXPECT_EQ(
+      output_,
+      "baseline   generation 1 (builtin/static)\n"
+      "candidate  generation 2 (openai/small)\n"
+      "records    5,000, beside 7 that lack vectors of one of them\n"
+      "queries    200\n"
+      "overlap    61.5 % of the ten nearest are the same\n"
+      "order      0.40, the rank correlation of what is among the ten nearest\n"
+      "\nThe queries that find the least of the same, and what is nearest to "
+      "them:\n"
+      "OVERLAP  QUERY  BASELINE       CANDIDATE\n"
+      "   10 %  lunch  a, b, c, d, e  z\n");
+  EXPECT_EQ(engram_.embedding_admin.last_comparison.ShortDebugString(),
+            R"(collection: "notes" queries: "lunch")");
+  EXPECT_EQ(Engramctl({"embed", "compare", "notes", "--baseline", "2",
+                       "--candidate", "1", "--json"}),
+            0);
+  EXPECT_THAT(output_, HasSubstr(R"("overlap":0.615,"rank_correlation":0.4)"));
+  EXPECT_EQ(engram_.embedding_admin.last_comparison.baseline_generation(), 2);
+  EXPECT_EQ(Engramctl({"embed", "compare", "notes", "--sampled-queries", "0"}),
+            2);
+}
+
 }  // namespace
 }  // namespace engram::engramctl

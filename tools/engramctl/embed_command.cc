@@ -21,6 +21,7 @@
 #include "tools/engramctl/generation_commands.h"
 #include "tools/engramctl/json_object.h"
 #include "tools/engramctl/listing.h"
+#include "tools/engramctl/model_change_commands.h"
 #include "tools/engramctl/record_view.h"
 #include "tools/engramctl/table.h"
 
@@ -62,18 +63,11 @@ absl::StatusOr<absl::Duration> ParseTime(absl::string_view option,
       absl::StrCat(option, " wants a duration such as 24h, not ", text));
 }
 
-std::string CostText(int64_t nanousd) {
-  return absl::StrFormat("$%.4f", static_cast<double>(nanousd) * 1e-9);
-}
-
 // How long `count` texts take at `rate` a second: 3m20s.
 std::string LeftText(int64_t count, double rate) {
   if (count == 0) return "";
   if (rate <= 0) return "?";
-  const absl::Duration left = absl::Seconds(static_cast<double>(count) / rate);
-  const absl::Duration unit =
-      left >= absl::Hours(1) ? absl::Minutes(1) : absl::Seconds(1);
-  return absl::FormatDuration(absl::Ceil(left, unit));
+  return DurationText(absl::Seconds(static_cast<double>(count) / rate));
 }
 
 // "FAILURE_REASON_TEXT_REFUSED" as "text_refused".
@@ -525,6 +519,7 @@ void AddEmbedCommand(CLI::App& app, Context& context) {
   AddReadingCommands(embed, context, options);
   AddChangingCommands(embed, context, options);
   AddGenerationCommands(embed, context);
+  AddModelChangeCommands(embed, context);
 }
 
 }  // namespace engram::engramctl

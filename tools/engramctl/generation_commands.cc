@@ -43,7 +43,8 @@ std::string NextText(const GenerationStatus& status) {
       status.has_remaining()) {
     return absl::StrCat(
         status.awaits_cutover() ? "serves in about " : "complete in about ",
-        TimeUtil::ToString(status.remaining()));
+        DurationText(
+            absl::Seconds(TimeUtil::DurationToSeconds(status.remaining()))));
   }
   if (status.awaits_cutover()) return "serves once it is complete";
   if (status.state() == GenerationStatus::STATE_READY) {

@@ -160,6 +160,16 @@ std::string HumanBytes(int64_t bytes) {
   return absl::StrFormat("%.1f %s", amount, kUnits[unit]);
 }
 
+std::string CostText(int64_t nanousd) {
+  return absl::StrFormat("$%.4f", static_cast<double>(nanousd) * 1e-9);
+}
+
+std::string DurationText(absl::Duration duration) {
+  const absl::Duration unit =
+      duration >= absl::Hours(1) ? absl::Minutes(1) : absl::Seconds(1);
+  return absl::FormatDuration(absl::Ceil(duration, unit));
+}
+
 Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
 void Table::AddRow(std::vector<std::string> cells) {

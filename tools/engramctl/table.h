@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace engram::engramctl {
 
@@ -31,6 +32,13 @@ std::string WithCommas(int64_t number);
 
 // `bytes` with a unit: "12.3 MB", in thousands.
 std::string HumanBytes(int64_t bytes);
+
+// Billionths of a US dollar as dollars: "$0.0247".
+std::string CostText(int64_t nanousd);
+
+// How long something takes, in whole seconds, from an hour on in minutes:
+// "7m42s".
+std::string DurationText(absl::Duration duration);
 
 // A table that is narrowed to fit: the widest columns give way first, numbers
 // never.

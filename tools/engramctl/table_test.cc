@@ -104,5 +104,10 @@ TEST(TextTest, NumbersForPeople) {
   EXPECT_EQ(HumanBytes(999'960), "1.0 MB");
 }
 
+TEST(DurationTextTest, IsAsExactAsItMatters) {
+  EXPECT_EQ(DurationText(absl::Milliseconds(462'001)), "7m43s");
+  EXPECT_EQ(DurationText(absl::Minutes(90) + absl::Seconds(1)), "1h31m");
+}
+
 }  // namespace
 }  // namespace engram::engramctl

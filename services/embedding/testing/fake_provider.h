@@ -28,6 +28,7 @@ class FakeProvider : public Provider {
 
   const Model& model() const override { return model_; }
   CallLimits limits() const override { return limits_; }
+  RateLimits rate_limits() const override { return rate_limits_; }
   bool is_local() const override { return is_local_; }
   absl::Status health() const override { return health_; }
 
@@ -56,6 +57,11 @@ class FakeProvider : public Provider {
   Purpose last_purpose() const { return last_purpose_; }
 
   void set_limits(CallLimits limits) { limits_ = limits; }
+  void set_rate_limits(RateLimits limits) { rate_limits_ = limits; }
+  void set_max_tokens(int tokens) { model_.max_tokens = tokens; }
+  void set_price(double usd_per_million_tokens) {
+    model_.usd_per_million_tokens = usd_per_million_tokens;
+  }
   void set_is_local(bool is_local) { is_local_ = is_local; }
   void set_health(absl::Status health) { health_ = std::move(health); }
   // Embed calls `before` first and ends with its error, if it returns one.
@@ -77,8 +83,9 @@ class FakeProvider : public Provider {
                    hides ? absl::AbortedError(error.message()) : error);
   }
 
-  const Model model_;
+  Model model_;
   CallLimits limits_;
+  RateLimits rate_limits_;
   bool is_local_ = false;
   absl::Status health_;
   std::function<absl::Status(Texts)> before_;

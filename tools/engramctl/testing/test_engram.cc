@@ -38,6 +38,7 @@ TestEngram::TestEngram() {
   builder.RegisterService(&indexes);
   builder.RegisterService(&operations);
   builder.RegisterService(&embedding);
+  builder.RegisterService(&embedding_admin);
   server_ = builder.BuildAndStart();
   address_ = absl::StrCat("127.0.0.1:", port);
   AbortUnlessOk(storage_->Start());

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "engram/embedding/v1/admin.grpc.pb.h"
 #include "engram/embedding/v1/embedding.grpc.pb.h"
 #include "engram/search/v1/index.grpc.pb.h"
 #include "engram/search/v1/operation.grpc.pb.h"
@@ -111,6 +112,33 @@ class FakeEmbeddingService : public embedding::v1::EmbeddingService::Service {
   embedding::v1::ListModelsResponse models;
 };
 
+// Answers as it is told, and keeps the last question.
+class FakeEmbeddingAdminService
+    : public embedding::v1::EmbeddingAdminService::Service {
+ public:
+  grpc::Status EstimateMigration(
+      grpc::ServerContext*,
+      const embedding::v1::EstimateMigrationRequest* request,
+      embedding::v1::EstimateMigrationResponse* response) override {
+    last_estimate = *request;
+    *response = estimate;
+    return grpc::Status::OK;
+  }
+  grpc::Status CompareGenerations(
+      grpc::ServerContext*,
+      const embedding::v1::CompareGenerationsRequest* request,
+      embedding::v1::CompareGenerationsResponse* response) override {
+    last_comparison = *request;
+    *response = comparison;
+    return grpc::Status::OK;
+  }
+
+  embedding::v1::EstimateMigrationRequest last_estimate;
+  embedding::v1::EstimateMigrationResponse estimate;
+  embedding::v1::CompareGenerationsRequest last_comparison;
+  embedding::v1::CompareGenerationsResponse comparison;
+};
+
 // Real storage, which takes messages up to 1 MiB, on a folder of its own beside
 // fakes of embedding and search, all at one address, as an engramd has them.
 class TestEngram {
@@ -127,6 +155,7 @@ class TestEngram {
   FakeIndexService indexes;
   FakeOperationService operations;
   FakeEmbeddingService embedding;
+  FakeEmbeddingAdminService embedding_admin;
 
  private:
   engram::testing::TempDirectory directory_;
