@@ -17,6 +17,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
+#include "tools/engramctl/add_command.h"
 #include "tools/engramctl/commands.h"
 #include "tools/engramctl/generation_commands.h"
 #include "tools/engramctl/json_object.h"
@@ -398,19 +399,6 @@ absl::Status SetPause(Context& context, const EmbedOptions& options,
 }
 
 // --- Commands.
-
-// Adds a command that calls `run` with its options.
-CLI::App* AddCommand(CLI::App* embed, Context& context, const Options& options,
-                     const char* name, const char* description,
-                     absl::Status (*run)(Context&, const EmbedOptions&)) {
-  CLI::App* command = embed->add_subcommand(name, description);
-  command->callback([&context, options, run] {
-    context.action = [&context, options, run] {
-      return run(context, *options);
-    };
-  });
-  return command;
-}
 
 void AddSince(CLI::App* command, const Options& options) {
   command

@@ -11,6 +11,7 @@
 #include "engram/storage/v1/catalog.grpc.pb.h"
 #include "google/protobuf/util/time_util.h"
 #include "libs/status/status_macros.h"
+#include "tools/engramctl/add_command.h"
 #include "tools/engramctl/json_object.h"
 #include "tools/engramctl/listing.h"
 #include "tools/engramctl/record_view.h"
@@ -188,18 +189,6 @@ absl::Status DropGeneration(Context& context,
                         << "\nposition   " << response.position() << "\n";
   }
   return absl::OkStatus();
-}
-
-CLI::App* AddCommand(CLI::App* embed, Context& context, const Options& options,
-                     const char* name, const char* description,
-                     absl::Status (*run)(Context&, const GenerationOptions&)) {
-  CLI::App* command = embed->add_subcommand(name, description);
-  command->callback([&context, options, run] {
-    context.action = [&context, options, run] {
-      return run(context, *options);
-    };
-  });
-  return command;
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "libs/json/json.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
+#include "tools/engramctl/add_command.h"
 #include "tools/engramctl/commands.h"
 #include "tools/engramctl/json_object.h"
 #include "tools/engramctl/listing.h"
@@ -477,19 +478,6 @@ absl::Status PauseQueue(Context& context, const std::string& queue,
                         << "\n";
   }
   return absl::OkStatus();
-}
-
-// Adds a command that calls `run` with its options.
-CLI::App* AddCommand(CLI::App* jobs, Context& context, const Options& options,
-                     const char* name, const char* description,
-                     absl::Status (*run)(Context&, const JobOptions&)) {
-  CLI::App* command = jobs->add_subcommand(name, description);
-  command->callback([&context, options, run] {
-    context.action = [&context, options, run] {
-      return run(context, *options);
-    };
-  });
-  return command;
 }
 
 void AddReadingCommands(CLI::App* jobs, Context& context,

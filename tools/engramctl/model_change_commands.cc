@@ -17,6 +17,7 @@
 #include "libs/schema/collection_parser.h"
 #include "libs/status/rpc_status.h"
 #include "libs/status/status_macros.h"
+#include "tools/engramctl/add_command.h"
 #include "tools/engramctl/json_object.h"
 #include "tools/engramctl/listing.h"
 #include "tools/engramctl/schema_documents.h"
@@ -314,18 +315,6 @@ absl::Status Compare(Context& context, const ModelChangeOptions& options) {
                              .ToString()
                       << "\n";
   return absl::OkStatus();
-}
-
-CLI::App* AddCommand(CLI::App* embed, Context& context, const Options& options,
-                     const char* name, const char* description,
-                     absl::Status (*run)(Context&, const ModelChangeOptions&)) {
-  CLI::App* command = embed->add_subcommand(name, description);
-  command->callback([&context, options, run] {
-    context.action = [&context, options, run] {
-      return run(context, *options);
-    };
-  });
-  return command;
 }
 
 }  // namespace
