@@ -1,5 +1,5 @@
-// Tells ThreadSanitizer of Abseil's locks, and of what else of Abseil hands data
-// from one thread to another.
+// Tells ThreadSanitizer of Abseil's locks, and of what else of Abseil hands
+// data from one thread to another.
 //
 // Debian's Abseil is not built for ThreadSanitizer, so what happens under an
 // absl::Mutex looks like a race to it. The linker sends our calls here
