@@ -32,7 +32,8 @@ constexpr int64_t kTouchPatienceUs = 1'000'000;
 constexpr int64_t kGenerationRetryUs = 1'000'000;
 // Touched records that one write takes.
 constexpr size_t kTouchesAWrite = 1000;
-constexpr size_t kMaxIdleScanners = 2;
+// As many as one snapshot reads by.
+constexpr size_t kMaxIdleScanners = 3;
 
 }  // namespace
 

@@ -1,5 +1,7 @@
 #include "services/storage/snapshot_message.h"
 
+#include <cstdint>
+
 #include "libs/wire/wire.h"
 
 namespace engram::storage {
@@ -19,9 +21,12 @@ v1::SnapshotRecord* SnapshotRecordsWriter::NewRecord() {
 }
 
 void SnapshotRecordsWriter::AddRecord() {
-  wire::AppendHead(Records::kRecordsFieldNumber, record_.ByteSizeLong(),
-                   &records_);
-  record_.AppendToString(&records_);
+  const size_t size = record_.ByteSizeLong();
+  wire::AppendHead(Records::kRecordsFieldNumber, size, &records_);
+  // Not AppendToString, which would ask for the size again.
+  records_.resize(records_.size() + size);
+  record_.SerializeWithCachedSizesToArray(
+      reinterpret_cast<uint8_t*>(records_.data() + records_.size() - size));
 }
 
 SnapshotBytes SnapshotRecordsWriter::Finish(absl::string_view collection,

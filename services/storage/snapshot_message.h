@@ -37,7 +37,6 @@ class SnapshotRecordsWriter {
   // See SnapshotRecords.values.
   std::string* values() { return &values_; }
 
-  bool empty() const { return records_.empty(); }
   size_t size() const { return records_.size() + values_.size(); }
 
   // See the fields of SnapshotRecords.

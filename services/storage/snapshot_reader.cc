@@ -48,7 +48,7 @@ absl::StatusOr<bool> SnapshotReader::Next(v1::StreamSnapshotResponse* message) {
     ASSIGN_OR_RETURN(const SnapshotPart part, Read(*range));
     Learn(part);
     rest_ = part.rest;
-    if (part.empty) continue;
+    if (part.bytes == 0) continue;
     const SnapshotBytes& bytes = part.message;
     if (message->ParseFromString(
             absl::StrCat(bytes.head, bytes.records, bytes.values))) {
@@ -186,18 +186,20 @@ absl::StatusOr<SnapshotPart> SnapshotReader::Read(const SnapshotRange& range,
   SnapshotToken token = token_;
   token.collection = collection.id;
   token.row = part.rest.has_value() ? part.rest->after : range.last;
-  part.empty = records.empty();
+  part.rows = token.row - range.after;
+  part.bytes = records.size();
   part.message = std::move(records).Finish(collection.name(), token.Encode());
   return part;
 }
 
 void SnapshotReader::Learn(const SnapshotPart& part) {
-  const size_t bytes = part.message.records.size() + part.message.values.size();
-  if (part.rest.has_value()) {
-    rows_a_message_ = std::max<int64_t>(rows_a_message_ / 2, 1);
-  } else if (bytes < kSnapshotBytes / 2) {
-    rows_a_message_ = std::min(rows_a_message_ * 2, kMaxRows);
-  }
+  // What the part says, not what it makes of what others said: parts that were
+  // read side by side all say the same.
+  const int64_t rows =
+      part.rows * kSnapshotBytes / std::max<size_t>(part.bytes, 1);
+  const int64_t most =
+      std::clamp<int64_t>(2 * part.rows, rows_a_message_, kMaxRows);
+  rows_a_message_ = std::clamp<int64_t>(rows, 1, most);
 }
 
 absl::StatusOr<std::optional<SnapshotRange>> SnapshotReader::ReadVectors(

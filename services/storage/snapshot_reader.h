@@ -33,9 +33,12 @@ struct SnapshotRange {
 
 // What was read of a range.
 struct SnapshotPart {
-  // The message; no records, no message.
+  // The message; not to be sent if there are no records.
   SnapshotBytes message;
-  bool empty = false;
+  // How large it is; nothing without records.
+  size_t bytes = 0;
+  // How many rows it is of, those of records that are gone included.
+  int64_t rows = 0;
   // What is left of the range where the message grew too large: to be read
   // before any range behind it.
   std::optional<SnapshotRange> rest;

@@ -5,6 +5,10 @@
 // TMPDIR decides which disk is measured. Results go to standard output as rows
 // of a Markdown table.
 
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/server_callback.h>
+#include <prometheus/registry.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <functional>
@@ -21,6 +25,7 @@
 #include "libs/lifecycle/grpc_endpoint.h"
 #include "libs/position/position.h"
 #include "libs/rpc/arena_message.h"
+#include "libs/rpc/byte_buffer.h"
 #include "libs/sqlite/connection.h"
 #include "tests/benchmarks/check.h"
 #include "tests/benchmarks/hand_written_store.h"
@@ -36,6 +41,9 @@ using storage::v1::FeedService;
 constexpr int kRounds = 7;
 constexpr int kVectors = 200'000;
 constexpr int kDimensions = 384;
+// Of the bare stream, some 300 MB.
+constexpr int kBareMessages = 600;
+constexpr size_t kUsualBytes = 400'000;
 constexpr int kChanges = 500'000;
 constexpr int kBatch = 500;
 constexpr int kMoments = 1000;
@@ -115,6 +123,55 @@ double ScanTable(sqlite::Connection& connection) {
          absl::ToDoubleSeconds(absl::Now() - start);
 }
 
+// Sends one message of a snapshot as often as there are some in it: what a
+// stream takes that reads no database.
+class BareFeed final : public FeedService::WithRawCallbackMethod_StreamSnapshot<
+                           FeedService::Service> {
+ public:
+  explicit BareFeed(grpc::ByteBuffer message) : message_(std::move(message)) {}
+
+ private:
+  class Stream : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
+   public:
+    explicit Stream(const grpc::ByteBuffer* message) : message_(message) {
+      OnWriteDone(true);
+    }
+
+   private:
+    void OnWriteDone(bool ok) override {
+      if (!ok || sent_++ == kBareMessages) return Finish(grpc::Status::OK);
+      StartWrite(message_);
+    }
+    void OnDone() override { delete this; }
+
+    const grpc::ByteBuffer* const message_;
+    int sent_ = 0;
+  };
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* StreamSnapshot(
+      grpc::CallbackServerContext*, const grpc::ByteBuffer*) override {
+    return new Stream(&message_);
+  }
+
+  const grpc::ByteBuffer message_;
+};
+
+// The first message of usual size.
+grpc::ByteBuffer SnapshotMessage(
+    const std::shared_ptr<grpc::Channel>& channel) {
+  grpc::ClientContext context;
+  const auto reader = Feed(channel)->StreamSnapshot(&context, {});
+  storage::v1::StreamSnapshotResponse message;
+  while (reader->Read(&message)) {
+    if (message.records().values().size() < kUsualBytes) continue;
+    context.TryCancel();
+    reader->Finish();
+    return rpc::ToByteBuffer(message.SerializeAsString());
+  }
+  CheckOk(absl::NotFoundError("no large message"));
+  return {};
+}
+
 void PrintSnapshot(absl::string_view what, const Comparison& speed,
                    absl::string_view goal) {
   PrintRow(what, absl::StrCat(Rounded(speed.ours), " MB/s"),
@@ -139,6 +196,21 @@ void MeasureSnapshot() {
   PrintSnapshot("the same over TCP",
                 Compare(
                     kRounds, [&] { return StreamSnapshot(far); }, scan),
+                "");
+  // How much of that is TCP's and gRPC's.
+  BareFeed bare(SnapshotMessage(near));
+  prometheus::Registry registry;
+  const auto bare_endpoint = CheckOk(lifecycle::GrpcEndpoint::Start(
+      {.listen = "127.0.0.1:0"}, registry, {&bare}));
+  const auto bare_channel =
+      lifecycle::ConnectTo(absl::StrCat("127.0.0.1:", bare_endpoint->port()));
+  const auto stream = [&] { return StreamSnapshot(bare_channel); };
+  PrintSnapshot("a bare stream of the same messages over TCP, against a scan",
+                Compare(kRounds, stream, scan), "");
+  PrintSnapshot("snapshot over TCP, against a scan and then a bare stream",
+                Compare(
+                    kRounds, [&] { return StreamSnapshot(far); },
+                    [&] { return 1 / (1 / scan() + 1 / stream()); }),
                 "");
 }
 
