@@ -6,11 +6,11 @@
 
 #include "engram/storage/v1/record.pb.h"
 #include "libs/filter/filter.h"
+#include "libs/filter/shared_parameters.h"
 #include "libs/schema/collection_spec.h"
 #include "libs/schema/record_scope.h"
 #include "libs/status/errors.h"
 #include "services/storage/aggregate_plan.h"
-#include "services/storage/shared_parameters.h"
 
 namespace engram::storage {
 
@@ -20,7 +20,7 @@ class AggregateExpressions {
  public:
   // All must outlive this object.
   AggregateExpressions(const schema::CollectionSpec& spec,
-                       SharedParameters& parameters,
+                       filter::SharedParameters& parameters,
                        FieldViolations& violations)
       : spec_(spec),
         scope_(spec),
@@ -58,7 +58,7 @@ class AggregateExpressions {
 
   const schema::CollectionSpec& spec_;
   const schema::RecordScope scope_;
-  SharedParameters& parameters_;
+  filter::SharedParameters& parameters_;
   FieldViolations& violations_;
 };
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/filter/lexer.h"
 #include "libs/filter/literal.h"
+#include "libs/filter/shared_parameters.h"
 #include "libs/schema/document_reader.h"
 #include "libs/schema/nearest_name.h"
 #include "libs/status/errors.h"
@@ -14,7 +15,6 @@
 #include "services/storage/aggregate_expressions.h"
 #include "services/storage/order_by.h"
 #include "services/storage/record_condition.h"
-#include "services/storage/shared_parameters.h"
 
 namespace engram::storage {
 namespace {
@@ -91,7 +91,7 @@ class AggregateDecoder {
   void DecodeLimit();
 
   const v1::AggregateRequest& request_;
-  SharedParameters parameters_;
+  filter::SharedParameters parameters_;
   FieldViolations violations_;
   AggregateExpressions expressions_;
   AggregatePlan plan_;

@@ -227,7 +227,7 @@ absl::Status GetCommonNeighbors(Database& database,
   ASSIGN_OR_RETURN(const ReadTarget target,
                    FindGraph(database, request.collection()));
   FieldViolations violations;
-  SharedParameters parameters(request.parameters());
+  filter::SharedParameters parameters(request.parameters());
   CheckNode(request.id(), "id", violations);
   std::vector<std::string> others = DecodeOthers(request, violations);
   const int limit = DecodeLimit(request.limit(), kDefaultOthers, kMaxOthers,

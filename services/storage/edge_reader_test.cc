@@ -38,7 +38,7 @@ class EdgeReaderTest : public testing::GraphTest {
       EdgeReader::Columns columns = EdgeReader::Columns::kAll) {
     FieldViolations violations;
     google::protobuf::Struct values;
-    SharedParameters parameters(values);
+    filter::SharedParameters parameters(values);
     const EdgeFilter filter = DecodeEdgeFilter(
         target_->collection->spec, {}, edge_filter, parameters, violations);
     EXPECT_OK(violations.ToStatus());

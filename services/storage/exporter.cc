@@ -6,6 +6,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "libs/filter/shared_parameters.h"
 #include "libs/position/position.h"
 #include "libs/schema/record_scope.h"
 #include "libs/status/errors.h"
@@ -14,7 +15,6 @@
 #include "services/storage/collection_table.h"
 #include "services/storage/read_target.h"
 #include "services/storage/record_reader.h"
-#include "services/storage/shared_parameters.h"
 #include "services/storage/writable_collection.h"
 
 namespace engram::storage {
@@ -72,7 +72,7 @@ absl::StatusOr<RecordCondition> DecodeCondition(
     const Collection& collection, const v1::ExportRequest& request,
     int64_t since, int64_t now_us) {
   FieldViolations violations;
-  SharedParameters parameters(request.parameters());
+  filter::SharedParameters parameters(request.parameters());
   const schema::RecordScope scope(collection.spec);
   const filter::Node filter = DecodeReadFilter(
       scope, request.filter(), "filter", parameters, violations);

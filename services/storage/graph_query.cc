@@ -61,7 +61,7 @@ absl::StatusOr<ReadTarget> FindGraph(Database& database,
 EdgeFilter DecodeEdgeFilter(const schema::CollectionSpec& spec,
                             const RepeatedPtrField<std::string>& kinds,
                             absl::string_view edge_filter,
-                            SharedParameters& parameters,
+                            filter::SharedParameters& parameters,
                             FieldViolations& violations) {
   const schema::RecordScope scope(spec);
   EdgeFilter edges = {.node =

@@ -9,10 +9,10 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/repeated_ptr_field.h"
 #include "libs/filter/filter.h"
+#include "libs/filter/shared_parameters.h"
 #include "libs/status/errors.h"
 #include "services/storage/id_select.h"
 #include "services/storage/read_target.h"
-#include "services/storage/shared_parameters.h"
 
 namespace engram::storage {
 
@@ -37,7 +37,7 @@ absl::StatusOr<ReadTarget> FindGraph(Database& database,
 EdgeFilter DecodeEdgeFilter(
     const schema::CollectionSpec& spec,
     const google::protobuf::RepeatedPtrField<std::string>& kinds,
-    absl::string_view edge_filter, SharedParameters& parameters,
+    absl::string_view edge_filter, filter::SharedParameters& parameters,
     FieldViolations& violations);
 
 // Checks an id, or `least` to kMaxNamedNodes of them, in the field `path`. A

@@ -50,7 +50,7 @@ absl::Status GetDegrees(Database& database,
   ASSIGN_OR_RETURN(const ReadTarget target,
                    FindGraph(database, request.collection()));
   FieldViolations violations;
-  SharedParameters parameters(request.parameters());
+  filter::SharedParameters parameters(request.parameters());
   CheckNodes(request.ids(), 1, "ids", violations);
   const EdgeFilter filter =
       DecodeEdgeFilter(target.collection->spec, request.kinds(),

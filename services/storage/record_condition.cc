@@ -60,7 +60,7 @@ int BindAll(sqlite::Statement& statement, int first,
 
 filter::Node DecodeReadFilter(const filter::Scope& scope,
                               absl::string_view text, absl::string_view path,
-                              SharedParameters& parameters,
+                              filter::SharedParameters& parameters,
                               FieldViolations& violations) {
   if (text.empty()) return Always();
   absl::StatusOr<filter::Node> filter =

@@ -7,11 +7,11 @@
 
 #include "absl/strings/string_view.h"
 #include "libs/filter/filter.h"
+#include "libs/filter/shared_parameters.h"
 #include "libs/sqlite/statement.h"
 #include "libs/status/errors.h"
 #include "services/storage/catalog.h"
 #include "services/storage/record_codec.h"
-#include "services/storage/shared_parameters.h"
 
 namespace engram::storage {
 
@@ -52,7 +52,7 @@ int BindAll(sqlite::Statement& statement, int first,
 // is true of every record. After a violation what is returned is of no use.
 filter::Node DecodeReadFilter(const filter::Scope& scope,
                               absl::string_view text, absl::string_view path,
-                              SharedParameters& parameters,
+                              filter::SharedParameters& parameters,
                               FieldViolations& violations);
 
 }  // namespace engram::storage

@@ -67,7 +67,7 @@ absl::StatusOr<List> DecodeList(const ReadTarget& target,
                                 const Request& request) {
   const Collection& collection = *target.collection;
   FieldViolations violations;
-  SharedParameters parameters(request.parameters());
+  filter::SharedParameters parameters(request.parameters());
   List list;
   list.page_size = DecodePageSize(request.page_size(), violations);
   list.fields =

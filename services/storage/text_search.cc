@@ -126,7 +126,7 @@ absl::StatusOr<TextCall> DecodeCall(const std::string& database,
                    absl::StrCat("has ", request.query().size(),
                                 " bytes; give at most ", kMaxQueryBytes));
   }
-  SharedParameters parameters(request.parameters());
+  filter::SharedParameters parameters(request.parameters());
   filter::Node filter =
       DecodeReadFilter(schema::RecordScope(collection.spec), request.filter(),
                        "filter", parameters, violations);

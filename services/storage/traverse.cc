@@ -106,7 +106,7 @@ absl::StatusOr<CollectionPtr> FindNodes(ReadTarget& target,
 absl::StatusOr<Plan> DecodeTraverse(ReadTarget& target,
                                     const v1::TraverseRequest& request) {
   FieldViolations violations;
-  SharedParameters parameters(request.parameters());
+  filter::SharedParameters parameters(request.parameters());
   const Collection& edges = *target.collection;
   Plan plan = {.walk = DecodeWalk(request, violations)};
   plan.edge_filter =

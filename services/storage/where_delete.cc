@@ -3,9 +3,9 @@
 #include <optional>
 #include <utility>
 
+#include "libs/filter/shared_parameters.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
-#include "services/storage/shared_parameters.h"
 #include "services/storage/where_filter.h"
 
 namespace engram::storage {
@@ -27,7 +27,7 @@ absl::Status WhereDelete::Prepare(absl::string_view database,
                    FindCollection(database, catalog, request_.collection()));
   schema_version_ = collection_->schema_version;
   deleted_ = request_.purge() ? Deleted::kIncluded : Deleted::kHidden;
-  SharedParameters parameters(request_.parameters());
+  filter::SharedParameters parameters(request_.parameters());
   FieldViolations violations;
   filter_ = DecodeWhereFilter(collection_->spec, request_.filter(), parameters,
                               violations);

@@ -17,7 +17,7 @@ absl::StatusOr<CollectionPtr> FindCollection(absl::string_view database,
 
 filter::Node DecodeWhereFilter(const schema::CollectionSpec& spec,
                                absl::string_view text,
-                               SharedParameters& parameters,
+                               filter::SharedParameters& parameters,
                                FieldViolations& violations) {
   if (text.empty()) {
     violations.Add("filter",

@@ -8,10 +8,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "libs/filter/filter.h"
+#include "libs/filter/shared_parameters.h"
 #include "libs/schema/collection_spec.h"
 #include "libs/status/errors.h"
 #include "services/storage/catalog.h"
-#include "services/storage/shared_parameters.h"
 
 namespace engram::storage {
 
@@ -24,7 +24,7 @@ absl::StatusOr<CollectionPtr> FindCollection(absl::string_view database,
 // change all there is. After a violation what is returned is of no use.
 filter::Node DecodeWhereFilter(const schema::CollectionSpec& spec,
                                absl::string_view text,
-                               SharedParameters& parameters,
+                               filter::SharedParameters& parameters,
                                FieldViolations& violations);
 
 }  // namespace engram::storage

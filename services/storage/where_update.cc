@@ -3,11 +3,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/filter/shared_parameters.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/storage/record_body_decoder.h"
 #include "services/storage/record_merger.h"
-#include "services/storage/shared_parameters.h"
 #include "services/storage/transform_decoder.h"
 #include "services/storage/where_filter.h"
 #include "services/storage/writable_collection.h"
@@ -20,7 +20,7 @@ absl::Status WhereUpdate::Prepare(absl::string_view database,
                    FindCollection(database, catalog, request_.collection()));
   schema_version_ = collection_->schema_version;
   const WritableCollection target(collection_, catalog);
-  SharedParameters parameters(request_.parameters());
+  filter::SharedParameters parameters(request_.parameters());
   FieldViolations violations;
   filter_ = DecodeWhereFilter(collection_->spec, request_.filter(), parameters,
                               violations);

@@ -1,4 +1,4 @@
-#include "services/storage/shared_parameters.h"
+#include "libs/filter/shared_parameters.h"
 
 #include <algorithm>
 #include <vector>
@@ -6,15 +6,15 @@
 #include "absl/strings/str_cat.h"
 #include "libs/filter/lexer.h"
 
-namespace engram::storage {
+namespace engram::filter {
 
 google::protobuf::Struct SharedParameters::Of(absl::string_view text) {
   google::protobuf::Struct result;
-  const auto tokens = filter::Tokenize(text);
+  const auto tokens = Tokenize(text);
   // What is no text of the language is its parser's to report.
   if (!tokens.ok()) return result;
-  for (const filter::Token& token : *tokens) {
-    if (token.kind != filter::Token::Kind::kParameter) continue;
+  for (const Token& token : *tokens) {
+    if (token.kind != Token::Kind::kParameter) continue;
     const auto found = values_.fields().find(token.text);
     if (found == values_.fields().end()) continue;
     (*result.mutable_fields())[token.text] = found->second;
@@ -36,4 +36,4 @@ void SharedParameters::CheckAllUsed(FieldViolations& violations) const {
   }
 }
 
-}  // namespace engram::storage
+}  // namespace engram::filter

@@ -1,5 +1,5 @@
-#ifndef ENGRAM_SERVICES_STORAGE_SHARED_PARAMETERS_H_
-#define ENGRAM_SERVICES_STORAGE_SHARED_PARAMETERS_H_
+#ifndef ENGRAM_LIBS_FILTER_SHARED_PARAMETERS_H_
+#define ENGRAM_LIBS_FILTER_SHARED_PARAMETERS_H_
 
 #include <string>
 
@@ -8,7 +8,7 @@
 #include "google/protobuf/struct.pb.h"
 #include "libs/status/errors.h"
 
-namespace engram::storage {
+namespace engram::filter {
 
 // The values of the `:name`s of several texts of one request. Each text's
 // parser takes only those that its text uses, as it refuses others.
@@ -30,6 +30,6 @@ class SharedParameters {
   absl::flat_hash_set<std::string> used_;
 };
 
-}  // namespace engram::storage
+}  // namespace engram::filter
 
-#endif  // ENGRAM_SERVICES_STORAGE_SHARED_PARAMETERS_H_
+#endif  // ENGRAM_LIBS_FILTER_SHARED_PARAMETERS_H_
