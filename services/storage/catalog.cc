@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "google/protobuf/util/time_util.h"
 #include "libs/schema/collection_parser.h"
+#include "libs/schema/held_fields.h"
 #include "libs/schema/record_scope.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
@@ -262,10 +263,16 @@ void CompileStatements(Collection& collection) {
       absl::StrCat("SELECT id FROM ", table, " WHERE _row = ?");
   // A sliding expiry moves without a change, so followers are not told of it.
   const bool tells_expiry = collection.expires() && !spec.expire->sliding;
+  const std::string attributes = absl::StrCat(", _created_us, _updated_us",
+                                              FieldList(spec, collection.held));
   collection.scan = absl::StrCat(
       "SELECT _row, id, _sequence, ", tells_expiry ? "_expires_us" : "NULL",
-      " FROM ", table, " WHERE _row > ? AND _row <= ?",
-      LiveRecords(spec, " AND "), " ORDER BY _row");
+      collection.held.empty() ? "" : attributes, " FROM ", table,
+      " WHERE _row > ? AND _row <= ?", LiveRecords(spec, " AND "),
+      " ORDER BY _row");
+  collection.select_attributes =
+      absl::StrCat("SELECT _sequence", attributes, " FROM ", table,
+                   " WHERE _row = ?", LiveRecords(spec, " AND "));
   collection.select_last_row = absl::StrCat("SELECT max(_row) FROM ", table);
   collection.scan_records =
       absl::StrCat(select, "_row > ? AND _row <= ?", LiveRecords(spec, " AND "),
@@ -477,6 +484,7 @@ void CompileCollection(Collection& collection) {
   CompileElements(collection);
   CompileTextIndex(collection);
   CompileExpressions(collection);
+  collection.held = schema::HeldFields(collection.spec);
   CompileStatements(collection);
   collection.cache_value = FindCacheValue(collection.spec);
 }

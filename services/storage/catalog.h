@@ -192,6 +192,8 @@ struct Collection {
   std::vector<std::optional<filter::Node>> rollup_conditions;
   // One for each TouchSpec::Set.
   std::vector<filter::Node> touches;
+  // Places of the fields that search holds; see schema::HeldFields.
+  std::vector<int> held;
 
   // The columns that a whole record is read by (ReadStoredRecord), as SQL:
   // _row, id, _version, _created_us, _updated_us, _sequence, _expires_us (NULL
@@ -214,8 +216,12 @@ struct Collection {
   // Row: id.
   std::string select_id;
   // After row, last row: _row, id, _sequence, expires (NULL where there is
-  // none, or it slides), in the order of _row, without what is deleted.
+  // none, or it slides), in the order of _row, without what is deleted. Then,
+  // where search holds fields, _created_us, _updated_us and `held`
+  // (record_attributes.h).
   std::string scan;
+  // Row: _sequence, _created_us, _updated_us and `held`, unless it is deleted.
+  std::string select_attributes;
   // The same: `columns`.
   std::string scan_records;
   // The last row there was.

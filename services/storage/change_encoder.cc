@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "libs/status/status_macros.h"
+#include "services/storage/record_attributes.h"
 #include "services/storage/schema_history.h"
 
 namespace engram::storage {
@@ -14,13 +15,16 @@ namespace {
 
 using ::google::protobuf::util::TimeUtil;
 
-// The next change of a collection's name after a change. Kinds 5 and 6 are
-// kCollectionChanged, whose payload is the name before it, and
-// kCollectionDropped.
+// The next change of a collection's schema, and so perhaps of its name, after a
+// change. Kinds 5 and 6 are kCollectionChanged, whose payload is the name
+// before it, and kCollectionDropped.
 constexpr absl::string_view kSelectNextNaming = R"sql(
 SELECT kind, id, payload, sequence FROM _changes
 WHERE collection = ? AND sequence > ? AND kind IN (5, 6)
 ORDER BY sequence LIMIT 1)sql";
+
+// There is no such change.
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
 absl::Status Unreadable(const Change& change) {
   return absl::DataLossError(
@@ -44,7 +48,7 @@ absl::StatusOr<bool> ChangeEncoder::Encode(const Change& change,
                                            v1::WatchChangesResponse& response) {
   if ((change.kind == ChangeKind::kVectorsStored ||
        change.kind == ChangeKind::kVectorsFailed) &&
-      scope_.view == FeedScope::View::kRecord) {
+      scope_.view != FeedScope::View::kIndex) {
     return false;
   }
   ASSIGN_OR_RETURN(const Known* const known, Find(change));
@@ -73,7 +77,7 @@ absl::StatusOr<const ChangeEncoder::Known*> ChangeEncoder::Find(
   if (!found) {
     known.name =
         known.collection == nullptr ? change.id : known.collection->name();
-    known.until = std::numeric_limits<int64_t>::max();
+    known.until = kNever;
     return &known;
   }
   const auto kind = static_cast<ChangeKind>(select.Int(0));
@@ -145,9 +149,14 @@ absl::Status ChangeEncoder::FillRecordChanged(const Change& change,
                                               const Known& known,
                                               v1::RecordChanged* out) {
   RETURN_IF_ERROR(FillPlace(change, known.name, out));
-  if (scope_.view == FeedScope::View::kIndex) return absl::OkStatus();
+  if (scope_.view == FeedScope::View::kIndex) {
+    return FillAttributes(change, known, out);
+  }
   out->clear_pending_generations();
   out->clear_cleared_generations();
+  if (scope_.view == FeedScope::View::kAttributes) {
+    return FillAttributes(change, known, out);
+  }
   if (known.collection == nullptr) return absl::OkStatus();
   const Collection& collection = *known.collection;
   ASSIGN_OR_RETURN(
@@ -161,11 +170,30 @@ absl::Status ChangeEncoder::FillRecordChanged(const Change& change,
   return absl::OkStatus();
 }
 
+// As they are now, a later change's included: that brings them again, and
+// whoever waits for this one must not miss the record for it.
+absl::Status ChangeEncoder::FillAttributes(const Change& change,
+                                           const Known& known,
+                                           v1::RecordChanged* out) {
+  if (known.collection == nullptr || known.collection->held.empty()) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const bool found,
+                   ReadAttributes(view_.connection(), *known.collection,
+                                  change.row, out->mutable_attributes()));
+  if (!found) {
+    out->clear_attributes();
+  } else if (known.until != kNever) {
+    out->mutable_attributes()->set_later_schema(true);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ChangeEncoder::FillRecordDeleted(const Change& change,
                                               const Known& known,
                                               v1::RecordDeleted* out) {
   RETURN_IF_ERROR(FillPlace(change, known.name, out));
-  if (scope_.view == FeedScope::View::kIndex || known.collection == nullptr) {
+  if (scope_.view != FeedScope::View::kRecord || known.collection == nullptr) {
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(

@@ -42,6 +42,8 @@ class ChangeEncoder {
   absl::Status Fill(const Change& change, const Known& known, v1::Change* out);
   absl::Status FillCollection(const Change& change, const Known& known,
                               const std::string& name, v1::Collection* out);
+  absl::Status FillAttributes(const Change& change, const Known& known,
+                              v1::RecordChanged* out);
   absl::Status FillRecordChanged(const Change& change, const Known& known,
                                  v1::RecordChanged* out);
   absl::Status FillRecordDeleted(const Change& change, const Known& known,

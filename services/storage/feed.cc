@@ -45,9 +45,12 @@ int64_t SizeOf(const v1::Change& change, const FeedScope& scope) {
   // Not counted piece by piece where there is little to count.
   constexpr int64_t kSmallChange = 64;
   if (scope.view == FeedScope::View::kIndex && change.has_record_changed()) {
-    return kSmallChange +
-           static_cast<int64_t>(change.record_changed().id().size() +
-                                change.record_changed().collection().size());
+    const v1::RecordChanged& changed = change.record_changed();
+    const int64_t parts = changed.has_attributes() ? 2 : 1;
+    return parts * kSmallChange +
+           static_cast<int64_t>(changed.id().size() +
+                                changed.collection().size() +
+                                changed.attributes().fields().size());
   }
   return static_cast<int64_t>(change.ByteSizeLong());
 }

@@ -10,7 +10,7 @@ namespace engram::storage {
 
 uint64_t FeedScope::Fingerprint() const {
   std::string text =
-      absl::StrCat(view == View::kRecord, " ", body == Body::kTyped);
+      absl::StrCat(static_cast<int>(view), " ", body == Body::kTyped);
   const std::set<std::string> sorted(collections.begin(), collections.end());
   for (const std::string& name : sorted) {
     absl::StrAppend(&text, " ", name.size(), " ", name);
@@ -28,11 +28,14 @@ absl::StatusOr<FeedScope> DecodeFeedScope(const Request& request) {
     case v1::FEED_VIEW_RECORD:
       scope.view = FeedScope::View::kRecord;
       break;
+    case v1::FEED_VIEW_ATTRIBUTES:
+      scope.view = FeedScope::View::kAttributes;
+      break;
     default:
-      return InvalidField("view",
-                          absl::StrCat("is ", request.view(),
-                                       ", which is no view; give "
-                                       "FEED_VIEW_INDEX or FEED_VIEW_RECORD"));
+      return InvalidField(
+          "view", absl::StrCat("is ", request.view(),
+                               ", which is no view; give FEED_VIEW_INDEX, "
+                               "FEED_VIEW_RECORD or FEED_VIEW_ATTRIBUTES"));
   }
   if (request.typed()) {
     if (scope.view != FeedScope::View::kRecord) {

@@ -14,8 +14,10 @@ namespace engram::storage {
 // What a follower wants to be told.
 struct FeedScope {
   enum class View {
-    // Vectors, and which are pending: what search needs.
+    // Vectors, which are pending, and attributes: what search needs.
     kIndex,
+    // Attributes only.
+    kAttributes,
     // Records before and after: what applications need.
     kRecord,
   };

@@ -4,11 +4,16 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "libs/filter/shared_parameters.h"
+#include "libs/schema/record_scope.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "libs/wire/wire.h"
+#include "services/storage/node_filter.h"
 #include "services/storage/read_target.h"
+#include "services/storage/record_condition.h"
 #include "services/storage/record_id.h"
 #include "services/storage/record_reader.h"
 
@@ -40,6 +45,48 @@ void TouchOnGet(Database& database, const Collection& collection, int64_t row) {
   const auto& touch = collection.spec.touch;
   if (!touch.has_value() || !touch->on_get) return;
   database.Touch(collection.id, row);
+}
+
+// What a BatchGetRequest asks for, checked.
+struct BatchGet {
+  std::vector<int> fields;
+  filter::Node filter;
+};
+
+absl::StatusOr<BatchGet> DecodeBatch(const ReadTarget& target,
+                                     const v1::BatchGetRequest& request) {
+  const Collection& collection = *target.collection;
+  FieldViolations violations;
+  filter::SharedParameters parameters(request.parameters());
+  BatchGet batch;
+  batch.fields =
+      DecodeMask(collection, request.read_mask(), "read_mask", violations);
+  batch.filter =
+      DecodeReadFilter(schema::RecordScope(collection.spec), request.filter(),
+                       "filter", parameters, violations);
+  parameters.CheckAllUsed(violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  return batch;
+}
+
+// The ids of a batch whose records meet its filter; nothing if it has none.
+using Wanted = std::optional<absl::flat_hash_set<std::string>>;
+
+absl::StatusOr<Wanted> FindWanted(const ReadTarget& target,
+                                  const v1::BatchGetRequest& request,
+                                  const BatchGet& batch, int64_t now_us,
+                                  const CallBounds& bounds) {
+  if (request.filter().empty()) return std::nullopt;
+  const StatementGuard guard(target.connection(), bounds);
+  NodeFilter filter(target.connection(), *target.collection, batch.filter,
+                    now_us, bounds);
+  const std::vector<std::string> ids(request.ids().begin(),
+                                     request.ids().end());
+  absl::flat_hash_set<std::string> wanted;
+  const absl::Status status =
+      filter.Visit(ids, [&](absl::string_view id) { wanted.emplace(id); });
+  if (!status.ok()) return guard.Explain(status);
+  return wanted;
 }
 
 absl::Status CheckIds(const v1::BatchGetRequest& request) {
@@ -77,18 +124,25 @@ absl::StatusOr<std::string> GetRecord(
 }
 
 absl::StatusOr<std::string> GetRecords(Database& database,
-                                       const v1::BatchGetRequest& request) {
+                                       const v1::BatchGetRequest& request,
+                                       const CallBounds& bounds) {
   ASSIGN_OR_RETURN(const ReadTarget target,
                    FindReadTarget(database, request.collection()));
-  ASSIGN_OR_RETURN(const std::vector<int> fields,
-                   DecodeReadMask(*target.collection, request.read_mask()));
+  ASSIGN_OR_RETURN(const BatchGet batch, DecodeBatch(target, request));
   RETURN_IF_ERROR(CheckIds(request));
-  RecordReader reader(target.connection(), *target.collection, fields,
-                      BodyOf(request.typed()), database.now_us());
+  const int64_t now_us = database.now_us();
+  ASSIGN_OR_RETURN(const Wanted wanted,
+                   FindWanted(target, request, batch, now_us, bounds));
+  RecordReader reader(target.connection(), *target.collection, batch.fields,
+                      BodyOf(request.typed()), now_us);
   std::string records;
   std::string record;
   v1::BatchGetResponse response;
   for (const std::string& id : request.ids()) {
+    if (wanted.has_value() && !wanted->contains(id)) {
+      response.add_missing_ids(id);
+      continue;
+    }
     ASSIGN_OR_RETURN(const std::optional<int64_t> row,
                      reader.EncodeById(id, &record));
     if (!row.has_value()) {

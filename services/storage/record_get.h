@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "engram/storage/v1/record.pb.h"
+#include "services/storage/call_bounds.h"
 #include "services/storage/database.h"
 
 namespace engram::storage {
@@ -17,9 +18,11 @@ namespace engram::storage {
 absl::StatusOr<std::string> GetRecord(
     Database& database, const v1::RecordServiceGetRequest& request);
 
-// The same for RecordService.BatchGet.
+// The same for RecordService.BatchGet, whose filter may take as long as
+// `bounds` allow.
 absl::StatusOr<std::string> GetRecords(Database& database,
-                                       const v1::BatchGetRequest& request);
+                                       const v1::BatchGetRequest& request,
+                                       const CallBounds& bounds);
 
 }  // namespace engram::storage
 

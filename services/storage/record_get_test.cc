@@ -17,6 +17,8 @@ namespace engram::storage {
 namespace {
 
 using ::engram::testing::StatusIs;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Lt;
 
@@ -158,15 +160,44 @@ TEST_F(RecordGetTest, ABatchGetHasABound) {
   v1::BatchGetRequest request;
   request.set_collection("notes");
   for (int i = 0; i < 60; ++i) request.add_ids("a");
-  const auto response =
-      DecodeAnswer<v1::BatchGetResponse>(GetRecords(db_.database(), request));
+  const auto response = DecodeAnswer<v1::BatchGetResponse>(
+      GetRecords(db_.database(), request, {}));
   ASSERT_OK(response);
   EXPECT_EQ(response->records_size(), 60);
   for (int i = 0; i < 10; ++i) request.add_ids("a");
-  EXPECT_THAT(GetRecords(db_.database(), request),
+  EXPECT_THAT(GetRecords(db_.database(), request, {}),
               StatusIs(absl::StatusCode::kResourceExhausted, "fewer"));
   request.mutable_read_mask()->add_paths("id");
-  EXPECT_OK(GetRecords(db_.database(), request));
+  EXPECT_OK(GetRecords(db_.database(), request, {}));
+}
+
+TEST_F(RecordGetTest, ABatchGetCanFilter) {
+  ASSERT_OK(db_.Apply({kNotes}));
+  Create("a", R"({"title": "x", "stars": 3})");
+  Create("b", R"({"title": "y", "stars": 5})");
+  Create("c", R"({"title": "z"})");
+  v1::BatchGetRequest request;
+  request.set_collection("notes");
+  for (const char* id : {"c", "b", "none", "a", "b"}) request.add_ids(id);
+  request.set_filter("NOT stars > :n");
+  (*request.mutable_parameters()->mutable_fields())["n"].set_number_value(3);
+  const auto response = DecodeAnswer<v1::BatchGetResponse>(
+      GetRecords(db_.database(), request, {}));
+  ASSERT_OK(response);
+  ASSERT_EQ(response->records_size(), 2);
+  EXPECT_EQ(response->records(0).id(), "c");
+  EXPECT_EQ(response->records(1).id(), "a");
+  EXPECT_THAT(response->missing_ids(), ElementsAre("b", "none", "b"));
+
+  request.set_filter("star > 3");
+  EXPECT_THAT(GetRecords(db_.database(), request, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("filter: column 1"),
+                             HasSubstr("parameters.n: is used nowhere"))));
+  request.set_filter("stars > :n");
+  EXPECT_THAT(
+      GetRecords(db_.database(), request, {.deadline = absl::InfinitePast()}),
+      StatusIs(absl::StatusCode::kDeadlineExceeded));
 }
 
 TEST_F(RecordGetTest, GetsTouchAndListsDoNot) {
@@ -180,7 +211,7 @@ touch: {on: get, set: {reads: "+1"}}
   v1::BatchGetRequest batch;
   batch.set_collection("memories");
   batch.add_ids("m");
-  EXPECT_OK(GetRecords(db_.database(), batch));
+  EXPECT_OK(GetRecords(db_.database(), batch, {}));
   for (const bool random : {false, true}) {
     v1::RecordServiceListRequest list;
     list.set_collection("memories");

@@ -41,7 +41,11 @@ grpc::ServerUnaryReactor* RecordService::BatchGet(
     v1::BatchGetRequest request;
     RETURN_IF_ERROR(rpc::Decode(*bytes, &request));
     ASSIGN_OR_RETURN(Database * database, registry_->Find(request.database()));
-    ASSIGN_OR_RETURN(std::string encoded, GetRecords(*database, request));
+    const CallBounds bounds = {
+        .deadline = rpc::DeadlineOf(*context),
+        .is_cancelled = [context] { return context->IsCancelled(); }};
+    ASSIGN_OR_RETURN(std::string encoded,
+                     GetRecords(*database, request, bounds));
     *response = rpc::ToByteBuffer(std::move(encoded));
     return absl::OkStatus();
   });

@@ -11,6 +11,7 @@
 #include "services/storage/change_log.h"
 #include "services/storage/feed.h"
 #include "services/storage/feed_records.h"
+#include "services/storage/record_attributes.h"
 #include "services/storage/vector_cursor.h"
 
 namespace engram::storage {
@@ -176,13 +177,14 @@ absl::StatusOr<SnapshotPart> SnapshotReader::Read(const SnapshotRange& range,
   ASSIGN_OR_RETURN(const ReadView view, database_->BeginScan());
   RETURN_IF_ERROR(CheckSchema(view.schema_version()));
   const bool has_vectors = scope_.view == FeedScope::View::kIndex;
+  const bool has_bodies = scope_.view == FeedScope::View::kRecord;
   // Room at once, not step by step.
   if (has_vectors && !collection.vectors.empty()) spare.reserve(kSnapshotBytes);
   SnapshotRecordsWriter records(std::move(spare));
   SnapshotPart part;
   ASSIGN_OR_RETURN(part.rest,
-                   has_vectors ? ReadVectors(view.connection(), range, records)
-                               : ReadBodies(view.connection(), range, records));
+                   has_bodies ? ReadBodies(view.connection(), range, records)
+                              : ReadVectors(view.connection(), range, records));
   SnapshotToken token = token_;
   token.collection = collection.id;
   token.row = part.rest.has_value() ? part.rest->after : range.last;
@@ -209,6 +211,9 @@ absl::StatusOr<std::optional<SnapshotRange>> SnapshotReader::ReadVectors(
   std::vector<VectorCursor> cursors;
   RETURN_IF_ERROR(ForEachGeneration(
       collection, [&](const Generation& generation) -> absl::Status {
+        if (scope_.view == FeedScope::View::kAttributes) {
+          return absl::OkStatus();
+        }
         ASSIGN_OR_RETURN(
             VectorCursor cursor,
             VectorCursor::Begin(reader, generation, range.after + 1));
@@ -231,6 +236,9 @@ absl::StatusOr<std::optional<SnapshotRange>> SnapshotReader::ReadVectors(
       *record->mutable_expire_time() =
           google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
               scan.Int(3));
+    }
+    if (!collection.held.empty()) {
+      EncodeAttributes(collection, scan, 4, record->mutable_attributes());
     }
     for (VectorCursor& cursor : cursors) {
       RETURN_IF_ERROR(cursor.Read(row, record, records.values()));

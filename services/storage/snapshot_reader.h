@@ -90,7 +90,8 @@ class SnapshotReader {
   absl::Status ChooseCollections(sqlite::Connection& reader);
   absl::Status FindLastRows(sqlite::Connection& reader);
   absl::StatusOr<int64_t> CountRecords(sqlite::Connection& reader) const;
-  // Add records of the range; return what is left of it.
+  // Add records of the range, with vectors and attributes or with bodies;
+  // return what is left of it.
   absl::StatusOr<std::optional<SnapshotRange>> ReadVectors(
       sqlite::Connection& reader, const SnapshotRange& range,
       SnapshotRecordsWriter& records) const;
