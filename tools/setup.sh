@@ -17,8 +17,8 @@ build_packages=(
   # RPC. The Go package is there for the google/rpc .proto files that it ships.
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   libprotoc-dev golang-github-gogo-googleapis-dev grpc-proto libabsl-dev libre2-dev libssl-dev
-  # Store, vectors, metrics.
-  libsqlite3-dev libfaiss-dev libopenblas-dev prometheus-cpp-dev
+  # Store, vectors, bitmaps, metrics.
+  libsqlite3-dev libfaiss-dev libopenblas-dev libroaring-dev prometheus-cpp-dev
   # Text, configuration, logs, command line.
   libutf8proc-dev libyaml-cpp-dev libsimdjson-dev libspdlog-dev libfmt-dev libcli11-dev
   # HTTP, for embedding providers.
