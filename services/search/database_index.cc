@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/types/span.h"
+#include "libs/log/log.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/search/flat_index.h"
@@ -45,6 +46,17 @@ template <typename Record>
 absl::Time ExpiryOf(const Record& record) {
   return record.has_expire_time() ? TimeOf(record.expire_time())
                                   : absl::InfiniteFuture();
+}
+
+// The change that a RecordChanged or SnapshotRecord makes to attributes.
+template <typename Record>
+AttributeChange AttributesOf(const Record& record) {
+  const storage::v1::Attributes& attributes = record.attributes();
+  return {.row = record.row(),
+          .created_us = absl::ToUnixMicros(TimeOf(attributes.create_time())),
+          .updated_us = absl::ToUnixMicros(TimeOf(attributes.update_time())),
+          .fields = attributes.fields(),
+          .later_schema = attributes.later_schema()};
 }
 
 // The serving one first.
@@ -109,11 +121,31 @@ absl::Status DatabaseIndex::AddCollection(
 void DatabaseIndex::Add(const storage::v1::Collection& collection,
                         std::vector<IndexSpec> specs) {
   collections_[collection.name()] = collection;
+  SetSchema(collection);
   for (IndexSpec& spec : specs) {
     const int64_t generation = spec.generation;
     if (indexes_.contains(generation)) continue;
     indexes_[generation] = std::make_shared<FlatIndex>(std::move(spec));
     indexes_[generation]->Apply({}, position_.sequence);
+  }
+}
+
+void DatabaseIndex::SetSchema(const storage::v1::Collection& collection) {
+  const absl::StatusOr<std::shared_ptr<const CollectionSchema>> schema =
+      ReadSchema(collection);
+  std::shared_ptr<AttributeColumns>& attributes =
+      attributes_[collection.name()];
+  if (!schema.ok()) {
+    // What is found does not depend on it.
+    log::Warning(
+        "a schema cannot be read; storage answers filters",
+        {{"collection", collection.name()}, {"error", schema.status()}});
+    attributes = nullptr;
+  } else if (attributes == nullptr) {
+    attributes = std::make_shared<AttributeColumns>(*schema);
+    attributes->Apply({}, position_.sequence);
+  } else {
+    attributes->ChangeSchema(*schema);
   }
 }
 
@@ -141,10 +173,50 @@ absl::Status DatabaseIndex::ApplySnapshot(
     }
   }
   const int64_t sequence = position().sequence;
-  for (const auto& [generation, batch] : batches) {
+  ApplyAttributes(part);
+  for (const auto& [generation, batch] : batches.vectors) {
     FindGeneration(generation)->Apply(batch, sequence);
   }
   return absl::OkStatus();
+}
+
+void DatabaseIndex::ApplyAttributes(const storage::v1::SnapshotRecords& part) {
+  const std::shared_ptr<AttributeColumns> attributes =
+      AttributesOf(part.collection());
+  if (attributes == nullptr || !attributes->schema()->holds_attributes()) {
+    return;
+  }
+  std::vector<AttributeChange> changes;
+  changes.reserve(part.records_size());
+  for (const storage::v1::SnapshotRecord& record : part.records()) {
+    changes.push_back(search::AttributesOf(record));
+    if (!record.has_attributes()) {
+      changes.back().kind = AttributeChange::Kind::kUntold;
+    }
+  }
+  attributes->Apply(changes, position().sequence);
+}
+
+void DatabaseIndex::CompleteAttributes(absl::string_view collection,
+                                       int64_t sequence) {
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [name, attributes] : attributes_) {
+    if (attributes == nullptr || (!collection.empty() && name != collection)) {
+      continue;
+    }
+    attributes->CompleteFrom(sequence);
+  }
+}
+
+std::vector<storage::v1::Collection> DatabaseIndex::WantsAttributes() const {
+  std::vector<storage::v1::Collection> wanting;
+  absl::ReaderMutexLock lock(&mutex_);
+  for (const auto& [name, attributes] : attributes_) {
+    if (attributes != nullptr && attributes->WantsFill()) {
+      wanting.push_back(collections_.at(name));
+    }
+  }
+  return wanting;
 }
 
 absl::Status DatabaseIndex::ApplyChanges(
@@ -179,10 +251,17 @@ absl::Status DatabaseIndex::ApplyChanges(
 
 void DatabaseIndex::Advance(const Batches& batches,
                             const storage::v1::Change& last) {
+  // Attributes first, so that a filter knows every record that an index has.
+  for (const auto& [name, attributes] : AllAttributes()) {
+    absl::Span<const AttributeChange> batch;
+    const auto found = batches.attributes.find(name);
+    if (found != batches.attributes.end()) batch = found->second;
+    attributes->Apply(batch, last.sequence());
+  }
   for (const std::shared_ptr<Index>& index : indexes()) {
     absl::Span<const IndexChange> batch;
-    const auto found = batches.find(index->spec().generation);
-    if (found != batches.end()) batch = found->second;
+    const auto found = batches.vectors.find(index->spec().generation);
+    if (found != batches.vectors.end()) batch = found->second;
     index->Apply(batch, last.sequence());
   }
   absl::MutexLock lock(&mutex_);
@@ -194,11 +273,17 @@ void DatabaseIndex::Advance(const Batches& batches,
 absl::Status DatabaseIndex::ApplySchemaChange(
     const storage::v1::Change& change) {
   if (change.has_collection_created()) {
-    RETURN_IF_ERROR(AddCollection(change.collection_created()));
+    const storage::v1::Collection& created = change.collection_created();
+    RETURN_IF_ERROR(AddCollection(created));
+    // It has no records yet.
+    CompleteAttributes(created.name(), change.sequence());
+    DistrustRollups(created);
   } else if (change.has_collection_changed()) {
+    const storage::v1::Collection& changed =
+        change.collection_changed().collection();
     RETURN_IF_ERROR(
-        ChangeCollection(change.collection_changed().collection(),
-                         change.collection_changed().previous_name()));
+        ChangeCollection(changed, change.collection_changed().previous_name()));
+    DistrustRollups(changed);
   } else {
     DropCollection(change.collection_dropped().collection());
   }
@@ -226,6 +311,9 @@ absl::Status DatabaseIndex::ChangeCollection(
   collections_.erase(before);
   if (previous_name != collection.name()) {
     FindExpiries(collection.name())->Take(*FindExpiries(previous_name));
+    attributes_[collection.name()] =
+        std::exchange(attributes_[previous_name], nullptr);
+    attributes_.erase(previous_name);
   }
   Add(collection, std::move(specs));
   return absl::OkStatus();
@@ -238,6 +326,23 @@ void DatabaseIndex::DropCollection(const std::string& name) {
   DropIndexes(found->second, {});
   collections_.erase(found);
   expiries_.erase(name);
+  attributes_.erase(name);
+}
+
+void DatabaseIndex::DistrustRollups(const storage::v1::Collection& child) {
+  const std::shared_ptr<AttributeColumns> attributes =
+      AttributesOf(child.name());
+  if (attributes == nullptr) return;
+  const std::shared_ptr<const CollectionSchema> schema = attributes->schema();
+  for (const schema::RollupSpec& rollup : schema->spec.rollups) {
+    const schema::FieldSpec* const ref = schema->spec.FindField(rollup.parent);
+    const std::shared_ptr<AttributeColumns> parent =
+        ref == nullptr ? nullptr : AttributesOf(ref->target);
+    if (parent == nullptr) continue;
+    for (const schema::RollupSpec::Set& set : rollup.set) {
+      parent->Distrust(set.field);
+    }
+  }
 }
 
 void DatabaseIndex::DropIndexes(const storage::v1::Collection& of,
@@ -265,11 +370,14 @@ absl::Status DatabaseIndex::Decode(const storage::v1::Change& change,
     case storage::v1::Change::kRecordDeleted: {
       const storage::v1::RecordDeleted& record = change.record_deleted();
       for (const int64_t generation : AllGenerationsOf(record.collection())) {
-        batches[generation].push_back({.kind = IndexChange::Kind::kDeleteRecord,
-                                       .row = record.row(),
-                                       .sequence = sequence});
+        batches.vectors[generation].push_back(
+            {.kind = IndexChange::Kind::kDeleteRecord,
+             .row = record.row(),
+             .sequence = sequence});
       }
       ExpiriesOf(record.collection())->Erase(record.row());
+      batches.attributes[record.collection()].push_back(
+          {.kind = AttributeChange::Kind::kErase, .row = record.row()});
       return absl::OkStatus();
     }
     case storage::v1::Change::kVectorsStored: {
@@ -279,7 +387,7 @@ absl::Status DatabaseIndex::Decode(const storage::v1::Change& change,
     }
     case storage::v1::Change::kVectorsFailed: {
       const storage::v1::VectorsFailed& failed = change.vectors_failed();
-      batches[failed.generation()].push_back(
+      batches.vectors[failed.generation()].push_back(
           {.kind = IndexChange::Kind::kClearVectors,
            .row = failed.row(),
            .sequence = sequence});
@@ -298,11 +406,17 @@ void DatabaseIndex::DecodeRecord(const storage::v1::RecordChanged& record,
     Await(generation, record.row(), sequence, batches);
   }
   for (const int64_t generation : record.cleared_generations()) {
-    batches[generation].push_back({.kind = IndexChange::Kind::kClearVectors,
-                                   .row = record.row(),
-                                   .sequence = sequence});
+    batches.vectors[generation].push_back(
+        {.kind = IndexChange::Kind::kClearVectors,
+         .row = record.row(),
+         .sequence = sequence});
   }
   ExpiriesOf(record.collection())->Set(record.row(), ExpiryOf(record));
+  // Without any, the record is gone by now, which a later change says.
+  if (record.has_attributes()) {
+    batches.attributes[record.collection()].push_back(
+        search::AttributesOf(record));
+  }
 }
 
 absl::Status DatabaseIndex::DecodePut(int64_t generation, int64_t row,
@@ -335,16 +449,17 @@ absl::Status DatabaseIndex::DecodePut(int64_t generation, int64_t row,
   }
   put.chunks = std::move(chunks.vectors);
   put.passages = std::move(chunks.passages);
-  batches[generation].push_back(std::move(put));
+  batches.vectors[generation].push_back(std::move(put));
   return absl::OkStatus();
 }
 
 void DatabaseIndex::Await(int64_t generation, int64_t row, int64_t sequence,
                           Batches& batches) const {
   if (FindGeneration(generation) == nullptr) return;
-  batches[generation].push_back({.kind = IndexChange::Kind::kAwaitVectors,
-                                 .row = row,
-                                 .sequence = sequence});
+  batches.vectors[generation].push_back(
+      {.kind = IndexChange::Kind::kAwaitVectors,
+       .row = row,
+       .sequence = sequence});
 }
 
 absl::StatusOr<std::shared_ptr<Index>> DatabaseIndex::Find(
@@ -441,6 +556,23 @@ bool DatabaseIndex::Serves(int64_t generation) const {
     }
   }
   return false;
+}
+
+std::shared_ptr<AttributeColumns> DatabaseIndex::AttributesOf(
+    absl::string_view collection) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = attributes_.find(collection);
+  return found == attributes_.end() ? nullptr : found->second;
+}
+
+std::vector<std::pair<std::string, std::shared_ptr<AttributeColumns>>>
+DatabaseIndex::AllAttributes() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<std::pair<std::string, std::shared_ptr<AttributeColumns>>> all;
+  for (const auto& [name, attributes] : attributes_) {
+    if (attributes != nullptr) all.emplace_back(name, attributes);
+  }
+  return all;
 }
 
 std::shared_ptr<ExpiryTable> DatabaseIndex::ExpiriesOf(

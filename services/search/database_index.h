@@ -2,9 +2,11 @@
 #define ENGRAM_SERVICES_SEARCH_DATABASE_INDEX_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -16,6 +18,7 @@
 #include "engram/storage/v1/catalog.pb.h"
 #include "engram/storage/v1/feed.pb.h"
 #include "libs/position/position.h"
+#include "services/search/attribute_columns.h"
 #include "services/search/expiry_table.h"
 #include "services/search/index.h"
 #include "services/search/position_waiters.h"
@@ -57,6 +60,17 @@ class DatabaseIndex {
   // what the snapshot missed.
   absl::Status ApplySnapshot(const storage::v1::SnapshotRecords& part);
 
+  // The snapshot has ended: from `sequence` on the collection's attributes are
+  // exact; an empty name is all collections'.
+  void CompleteAttributes(absl::string_view collection, int64_t sequence);
+
+  // Adds the attributes of a part of a snapshot, for a collection that
+  // WantsAttributes named.
+  void ApplyAttributes(const storage::v1::SnapshotRecords& part);
+
+  // The collections whose attributes a change of schema made incomplete.
+  std::vector<storage::v1::Collection> WantsAttributes() const;
+
   // Applies the changes after the present position; those up to it are passed
   // over. An error leaves everything as of the position, which is before the
   // change at fault: `DataLoss` if a change is missing or does not fit its
@@ -79,6 +93,11 @@ class DatabaseIndex {
   // When the collection's records expire; never null.
   std::shared_ptr<ExpiryTable> ExpiriesOf(absl::string_view collection) const;
 
+  // What filters on the collection's records are answered from; null if there
+  // is no such collection, or its schema is of a newer storage.
+  std::shared_ptr<AttributeColumns> AttributesOf(
+      absl::string_view collection) const;
+
   Position position() const;
   uint64_t checksum() const;
   // When the last change that was applied had been committed; InfinitePast
@@ -92,9 +111,17 @@ class DatabaseIndex {
   PositionWaiters::Reached Reached() const;
 
  private:
-  // What changes do to each index, by generation.
-  using Batches = std::map<int64_t, std::vector<IndexChange>>;
+  // What changes do.
+  struct Batches {
+    // To each index, by generation.
+    std::map<int64_t, std::vector<IndexChange>> vectors;
+    // To each collection's attributes.
+    std::map<std::string, std::vector<AttributeChange>> attributes;
+  };
 
+  // By collection; none is null.
+  std::vector<std::pair<std::string, std::shared_ptr<AttributeColumns>>>
+  AllAttributes() const;
   std::vector<int64_t> AllGenerationsOf(absl::string_view collection) const;
   std::shared_ptr<Index> FindGeneration(int64_t generation) const;
   // Applies `batches`, which are the changes up to `last`, and goes there.
@@ -108,6 +135,12 @@ class DatabaseIndex {
   std::shared_ptr<ExpiryTable>& FindExpiries(absl::string_view collection) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropCollection(const std::string& name);
+  // Has what a roll-up of `child` sets in other collections read again, which
+  // the change of schema may have computed anew.
+  void DistrustRollups(const storage::v1::Collection& child);
+  // Gives the collection its schema, and its attributes if it has none yet.
+  void SetSchema(const storage::v1::Collection& collection)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Those of the first one's generations that the other has not.
   void DropIndexes(const storage::v1::Collection& of,
                    const storage::v1::Collection& except)
@@ -128,6 +161,9 @@ class DatabaseIndex {
   std::map<std::string, storage::v1::Collection> collections_
       ABSL_GUARDED_BY(mutex_);
   std::map<int64_t, std::shared_ptr<Index>> indexes_ ABSL_GUARDED_BY(mutex_);
+  // By collection.
+  std::map<std::string, std::shared_ptr<AttributeColumns>, std::less<>>
+      attributes_ ABSL_GUARDED_BY(mutex_);
   // By collection; made when first asked for.
   mutable std::map<std::string, std::shared_ptr<ExpiryTable>> expiries_
       ABSL_GUARDED_BY(mutex_);

@@ -15,6 +15,7 @@ namespace engram::search {
 namespace {
 
 using ::engram::search::testing::FeedBuilder;
+using ::engram::search::testing::KindNotes;
 using ::engram::search::testing::NotesCollection;
 using ::engram::search::testing::NotesOfTwoGenerations;
 using ::engram::testing::IsOk;
@@ -326,6 +327,67 @@ TEST_F(DatabaseIndexTest, FindSaysWhatIsUnknown) {
   EXPECT_THAT(database_.Find("several", ""),
               StatusIs(absl::StatusCode::kInvalidArgument, "text, title"));
   EXPECT_EQ((*database_.Find("several", "title"))->spec().generation, 6);
+}
+
+TEST_F(DatabaseIndexTest, AttributesFollowTheFeed) {
+  feed_.Create(KindNotes()).Kind(1, "a", "fact").Kind(2, "b", "fact");
+  feed_.Kind(1, "a", "rumour").Delete(2, "b");
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  const auto attributes = database_.AttributesOf("notes");
+  // The feed tells of every record that there ever was.
+  const auto frozen = attributes->Freeze();
+  ASSERT_TRUE(frozen.has_value());
+  EXPECT_EQ(frozen->sequence, 5);
+  std::string fields;
+  wire::AppendBytes(1, "rumour", &fields);
+  EXPECT_THAT(frozen->checksums,
+              UnorderedElementsAre(
+                  Pair(1, AttributeChecksum(1'000'000, 1'000'000, fields))));
+}
+
+TEST_F(DatabaseIndexTest, AttributesAreKeptThroughARename) {
+  feed_.Create(KindNotes()).Kind(1, "a", "fact");
+  storage::v1::Collection renamed = KindNotes();
+  renamed.set_name("memos");
+  feed_.ChangeCollection("notes", renamed);
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_EQ(database_.AttributesOf("notes"), nullptr);
+  ASSERT_NE(database_.AttributesOf("memos"), nullptr);
+  EXPECT_EQ(database_.AttributesOf("memos")->size(), 1);
+  EXPECT_THAT(database_.WantsAttributes(), IsEmpty());
+}
+
+TEST_F(DatabaseIndexTest, AttributesThatTheFeedDoesNotTellOfAreWanted) {
+  feed_.CreateNotes().Touch(1, "a", 0).ChangeCollection("notes", KindNotes());
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  ASSERT_EQ(database_.WantsAttributes().size(), 1);
+  EXPECT_EQ(database_.WantsAttributes()[0].name(), "notes");
+  database_.CompleteAttributes("notes", 3);
+  EXPECT_THAT(database_.WantsAttributes(), IsEmpty());
+}
+
+// The apply computes them for all parents, of which the feed does not tell.
+TEST_F(DatabaseIndexTest, WhatARollupSetsIsWantedWhenItIsDeclared) {
+  storage::v1::Collection parents = KindNotes();
+  parents.set_schema(
+      "collection: notes\n"
+      "fields: {kind: {type: int, index: true}, body: {type: text}}\n"
+      "vectors: {text: {source: [body]}}\n");
+  storage::v1::Collection children;
+  children.set_name("lines");
+  children.set_schema(
+      "collection: lines\n"
+      "fields: {note: {type: ref(notes)}}\n"
+      "rollups: [{parent: note, set: {kind: count}}]\n");
+  children.add_fields()->set_name("note");
+  children.mutable_fields(0)->set_number(1);
+  feed_.Create(parents);
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  EXPECT_THAT(database_.WantsAttributes(), IsEmpty());
+  feed_.Create(children);
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  ASSERT_EQ(database_.WantsAttributes().size(), 1);
+  EXPECT_EQ(database_.WantsAttributes()[0].name(), "notes");
 }
 
 }  // namespace

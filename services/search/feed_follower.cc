@@ -1,5 +1,6 @@
 #include "services/search/feed_follower.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -16,6 +17,25 @@ std::string CacheDirectory(const FollowerOptions& options,
                            const std::string& database) {
   if (options.cache_dir.empty()) return "";
   return std::filesystem::path(options.cache_dir) / database;
+}
+
+// The values are those of storage's schema, which may be ahead.
+absl::Status CheckSameSchema(const storage::v1::SnapshotStart& start,
+                             const storage::v1::Collection& wanted) {
+  for (const storage::v1::Collection& collection : start.collections()) {
+    if (collection.name() != wanted.name()) continue;
+    if (collection.schema() == wanted.schema() &&
+        collection.fields_size() == wanted.fields_size() &&
+        std::equal(
+            collection.fields().begin(), collection.fields().end(),
+            wanted.fields().begin(),
+            [](const storage::v1::Field& a, const storage::v1::Field& b) {
+              return a.number() == b.number();
+            })) {
+      return absl::OkStatus();
+    }
+  }
+  return absl::AbortedError("the schema is another one by now");
 }
 
 }  // namespace
@@ -84,7 +104,67 @@ void FeedFollower::RunOnce() {
 absl::Status FeedFollower::Follow() {
   LoadCache();
   if (Target() == nullptr || needs_snapshot_) RETURN_IF_ERROR(ReadSnapshot());
-  return WatchChanges();
+  while (true) {
+    if (WantsAttributes()) FillAttributes();
+    RETURN_IF_ERROR(WatchChanges());
+    if (!WantsAttributes()) return absl::OkStatus();
+  }
+}
+
+bool FeedFollower::WantsAttributes() const {
+  return Target()->position().sequence >= fill_from_ &&
+         !Target()->WantsAttributes().empty();
+}
+
+void FeedFollower::FillAttributes() {
+  for (const auto& collection : Target()->WantsAttributes()) {
+    if (call_.stopped()) return;
+    const absl::Status status = FillAttributesOf(collection);
+    if (status.ok()) continue;
+    // Of a schema that is ahead, for one.
+    fill_from_ = std::max(fill_from_, Target()->position().sequence + 1);
+    log::Info("attributes are not read yet; storage answers filters on them",
+              {{"database", database_},
+               {"collection", collection.name()},
+               {"reason", status}});
+  }
+}
+
+absl::Status FeedFollower::FillAttributesOf(
+    const storage::v1::Collection& collection) {
+  storage::v1::StreamSnapshotRequest request;
+  request.set_database(database_);
+  request.set_view(storage::v1::FEED_VIEW_ATTRIBUTES);
+  request.add_collections(collection.name());
+  grpc::ClientContext context;
+  StreamCall::Scope scope(call_, context);
+  const auto reader = feed_->StreamSnapshot(&context, request);
+  storage::v1::StreamSnapshotResponse response;
+  std::string end_position;
+  absl::Status status;
+  while (status.ok() && reader->Read(&response)) {
+    scope.Heard();
+    if (response.has_start()) {
+      status = CheckSameSchema(response.start(), collection);
+    } else if (response.has_end()) {
+      end_position = response.end().position();
+    } else {
+      Target()->ApplyAttributes(response.records());
+    }
+  }
+  if (!status.ok()) context.TryCancel();
+  const absl::Status finished = FromGrpcStatus(reader->Finish());
+  RETURN_IF_ERROR(status);
+  RETURN_IF_ERROR(finished);
+  if (end_position.empty()) {
+    return absl::UnavailableError("the snapshot ended early");
+  }
+  ASSIGN_OR_RETURN(const Position end, Position::Parse(end_position));
+  if (end.epoch != Target()->position().epoch) {
+    return absl::AbortedError("the epoch is another one by now");
+  }
+  Target()->CompleteAttributes(collection.name(), end.sequence);
+  return absl::OkStatus();
 }
 
 void FeedFollower::LoadCache() {
@@ -152,6 +232,7 @@ absl::Status FeedFollower::ReadSnapshotPart(
     ASSIGN_OR_RETURN(const Position end,
                      Position::Parse(response.end().position()));
     building_end_ = end.sequence;
+    building_->CompleteAttributes("", end.sequence);
     return absl::OkStatus();
   }
   RETURN_IF_ERROR(building_->ApplySnapshot(response.records()));
@@ -169,13 +250,15 @@ absl::Status FeedFollower::WatchChanges() {
   const auto reader = feed_->WatchChanges(&context, request);
   storage::v1::WatchChangesResponse response;
   absl::Status status;
-  while (status.ok() && reader->Read(&response)) {
+  bool wants_attributes = false;
+  while (status.ok() && !wants_attributes && reader->Read(&response)) {
     scope.Heard();
     status = ApplyResponse(response);
+    wants_attributes = status.ok() && WantsAttributes();
   }
-  if (!status.ok()) context.TryCancel();
+  if (!status.ok() || wants_attributes) context.TryCancel();
   const absl::Status finished = FromGrpcStatus(reader->Finish());
-  return status.ok() ? finished : status;
+  return status.ok() && !wants_attributes ? finished : status;
 }
 
 absl::Status FeedFollower::ApplyResponse(

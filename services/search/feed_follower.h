@@ -118,7 +118,13 @@ class FeedFollower {
   absl::Status ReadSnapshot();
   absl::Status ReadSnapshotPart(
       const storage::v1::StreamSnapshotResponse& response);
+  // Returns when the stream ends, or when attributes are wanted.
   absl::Status WatchChanges();
+  // Reads the attributes that a change of schema made incomplete. What fails is
+  // tried again after further changes: until then storage answers for them.
+  void FillAttributes();
+  absl::Status FillAttributesOf(const storage::v1::Collection& collection);
+  bool WantsAttributes() const;
   absl::Status ApplyResponse(const storage::v1::WatchChangesResponse& response);
   // Puts the finished snapshot in the place of what served.
   void Publish();
@@ -145,6 +151,8 @@ class FeedFollower {
   // The indexes that a snapshot becomes, and where they are exact.
   std::shared_ptr<DatabaseIndex> building_;
   int64_t building_end_ = 0;
+  // Attributes are not asked for before this sequence is applied.
+  int64_t fill_from_ = 0;
   // What the cache holds.
   std::optional<Position> saved_;
   absl::Time last_save_;

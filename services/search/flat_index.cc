@@ -10,7 +10,6 @@
 #include "libs/vector/kernels.h"
 #include "services/search/bytes.h"
 #include "services/search/durable_file.h"
-#include "services/search/top_records.h"
 
 namespace engram::search {
 namespace {
@@ -33,6 +32,11 @@ int64_t KeyOf(int64_t row, int chunk) { return row * kMaxChunks + chunk; }
 
 // Scores are kept so that larger is better.
 float SignOf(Metric metric) { return metric == Metric::kL2 ? -1.0f : 1.0f; }
+
+vector::ScoreRows ScorerOf(Metric metric) {
+  const vector::Kernels& kernels = vector::BestKernels();
+  return metric == Metric::kL2 ? kernels.l2_squared : kernels.dot;
+}
 
 }  // namespace
 
@@ -107,12 +111,9 @@ void FlatIndex::RemoveKey(int64_t key) {
 
 SearchResult FlatIndex::Search(absl::Span<const float> query, int limit,
                                RowFilter filter) const {
-  const vector::Kernels& kernels = vector::BestKernels();
-  const vector::ScoreRows score_rows =
-      spec_.metric == Metric::kL2 ? kernels.l2_squared : kernels.dot;
+  if (limit <= 0) return SearchResult();
+  const vector::ScoreRows score_rows = ScorerOf(spec_.metric);
   const float sign = SignOf(spec_.metric);
-  SearchResult result;
-  if (limit <= 0) return result;
   TopRecords top(limit);
   std::array<float, kBlockRows> scores;
 
@@ -131,6 +132,36 @@ SearchResult FlatIndex::Search(absl::Span<const float> query, int limit,
       top.Offer(score, row, chunk, records_.IdOf(row));
     }
   }
+  return Collect(top, sign);
+}
+
+SearchResult FlatIndex::SearchRows(absl::Span<const float> query, int limit,
+                                   absl::Span<const int64_t> rows,
+                                   RowFilter filter) const {
+  if (limit <= 0) return SearchResult();
+  const vector::ScoreRows score_rows = ScorerOf(spec_.metric);
+  const float sign = SignOf(spec_.metric);
+  TopRecords top(limit);
+
+  absl::ReaderMutexLock lock(&mutex_);
+  for (const int64_t row : rows) {
+    const int chunks = records_.ChunksOf(row);
+    if (chunks == 0 || !filter(row)) continue;
+    for (int chunk = 0; chunk < chunks; ++chunk) {
+      const int64_t slot = slots_.at(KeyOf(row, chunk));
+      float score = 0;
+      score_rows(query.data(), vectors_.data() + slot * spec_.dimensions, 1,
+                 spec_.dimensions, &score);
+      score *= sign;
+      if (score < top.threshold()) continue;
+      top.Offer(score, row, chunk, records_.IdOf(row));
+    }
+  }
+  return Collect(top, sign);
+}
+
+SearchResult FlatIndex::Collect(const TopRecords& top, float sign) const {
+  SearchResult result;
   for (const TopRecords::Entry& entry : top.Sorted()) {
     result.candidates.push_back(
         {.id = std::string(entry.id),

@@ -18,6 +18,7 @@
 #include "services/search/passage_table.h"
 #include "services/search/pending_records.h"
 #include "services/search/record_table.h"
+#include "services/search/top_records.h"
 
 namespace engram::search {
 
@@ -39,6 +40,9 @@ class FlatIndex : public Index {
   void Apply(absl::Span<const IndexChange> changes, int64_t sequence) override;
   SearchResult Search(absl::Span<const float> query, int limit,
                       RowFilter filter) const override;
+  SearchResult SearchRows(absl::Span<const float> query, int limit,
+                          absl::Span<const int64_t> rows,
+                          RowFilter filter) const override;
   int64_t SearchBytes() const override;
   IndexStats Stats() const override;
   FrozenIndex Freeze() const override;
@@ -52,6 +56,9 @@ class FlatIndex : public Index {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RemoveVectors(int64_t row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RemoveKey(int64_t key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What `top` holds, whose scores were multiplied by `sign`.
+  SearchResult Collect(const TopRecords& top, float sign) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status DecodeKeys(absl::string_view bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string EncodeKeys() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);

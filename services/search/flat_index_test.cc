@@ -100,6 +100,27 @@ TEST(FlatIndexTest, TheFilterDecidesWhatMayBeFound) {
   EXPECT_EQ(found.candidates[2].id, "r895");
 }
 
+TEST(FlatIndexTest, OfFewRowsTheSameAreFound) {
+  Story story(1, Metric::kL2);
+  for (int row = 1; row <= 100; ++row) {
+    const auto value = static_cast<float>(row);
+    story.Put(row, absl::StrCat("r", row), {{-value}, {value}});
+  }
+  story.Delete(52);
+  const std::vector<int64_t> rows = {3, 51, 52, 53, 60, 999};
+  const auto found = story.index().SearchRows(
+      {52}, 3, rows, [](int64_t row) { return row != 51; });
+  ASSERT_EQ(found.candidates.size(), 3);
+  EXPECT_EQ(found.candidates[0].id, "r53");
+  EXPECT_EQ(found.candidates[0].score, 1);
+  EXPECT_EQ(found.candidates[0].chunk, 1);
+  EXPECT_EQ(found.candidates[1].id, "r60");
+  EXPECT_EQ(found.candidates[2].id, "r3");
+  EXPECT_EQ(found.sequence, story.index().Stats().sequence);
+  EXPECT_THAT(story.index().SearchRows({1}, 0, rows, AnyRow).candidates,
+              IsEmpty());
+}
+
 TEST(FlatIndexTest, TheNearestComeFirst) {
   Story story(2, Metric::kDot);
   story.Put(1, "east", {{1, 0}});

@@ -149,6 +149,12 @@ class Index {
   virtual SearchResult Search(absl::Span<const float> query, int limit,
                               RowFilter filter) const = 0;
 
+  // The same for those of `rows`, looking at no others: for few rows. A row
+  // that the index does not have is passed over.
+  virtual SearchResult SearchRows(absl::Span<const float> query, int limit,
+                                  absl::Span<const int64_t> rows,
+                                  RowFilter filter) const = 0;
+
   // Returns how many bytes a search reads, to tell a short one from a long one.
   virtual int64_t SearchBytes() const = 0;
 

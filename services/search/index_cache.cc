@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 
 // Stored. Raise the number with every change of format: an older cache is
 // rebuilt, not converted.
-constexpr absl::string_view kFirstLine = "engram-index-cache 3";
+constexpr absl::string_view kFirstLine = "engram-index-cache 4";
 constexpr absl::string_view kManifestName = "manifest";
 
 absl::Status Damaged(absl::string_view problem) {
@@ -44,6 +44,8 @@ struct IndexCache::Manifest {
   std::string collections_file;
   // When records expire: the file of each collection that has such.
   std::map<std::string, std::string> expiry_files;
+  // What filters ask for: the file of each collection that has such.
+  std::map<std::string, std::string> attribute_files;
   // The common beginning of the files of each generation's index.
   std::map<int64_t, std::string> index_stems;
   std::map<std::string, FileSummary> files;
@@ -59,6 +61,9 @@ std::string IndexCache::Manifest::Encode() const {
       kFirstLine, save, position.ToString(), feed_checksum, collections_file);
   for (const auto& [collection, name] : expiry_files) {
     absl::StrAppendFormat(&text, "expiries %s %s\n", collection, name);
+  }
+  for (const auto& [collection, name] : attribute_files) {
+    absl::StrAppendFormat(&text, "attributes %s %s\n", collection, name);
   }
   for (const auto& [generation, stem] : index_stems) {
     absl::StrAppendFormat(&text, "index %d %s\n", generation, stem);
@@ -102,6 +107,8 @@ absl::Status IndexCache::Manifest::DecodeLine(
     collections_file = words[1];
   } else if (words.size() == 3 && words[0] == "expiries") {
     expiry_files[words[1]] = words[2];
+  } else if (words.size() == 3 && words[0] == "attributes") {
+    attribute_files[words[1]] = words[2];
   } else if (words.size() == 3 && words[0] == "index" &&
              absl::SimpleAtoi(words[1], &generation)) {
     index_stems[generation] = words[2];
@@ -165,8 +172,28 @@ absl::StatusOr<std::shared_ptr<DatabaseIndex>> IndexCache::TryLoad() {
     ASSIGN_OR_RETURN(const std::string table, ReadFile(PathOf(name)));
     RETURN_IF_ERROR(index->ExpiriesOf(collection)->Decode(table));
   }
+  RETURN_IF_ERROR(LoadAttributes(manifest, *index));
   RemoveOthers(manifest);
   return index;
+}
+
+absl::Status IndexCache::LoadAttributes(const Manifest& manifest,
+                                        const DatabaseIndex& index) const {
+  for (const storage::v1::Collection& collection : index.collections()) {
+    const std::shared_ptr<AttributeColumns> attributes =
+        index.AttributesOf(collection.name());
+    if (attributes == nullptr || !attributes->schema()->holds_attributes()) {
+      continue;
+    }
+    const auto file = manifest.attribute_files.find(collection.name());
+    if (file == manifest.attribute_files.end()) {
+      return Damaged(
+          absl::StrCat("lacks the attributes of ", collection.name()));
+    }
+    ASSIGN_OR_RETURN(const std::string bytes, ReadFile(PathOf(file->second)));
+    RETURN_IF_ERROR(attributes->Decode(bytes));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<IndexCache::Manifest> IndexCache::ReadManifest() const {
@@ -232,6 +259,20 @@ absl::Status IndexCache::WriteFiles(const DatabaseIndex& index,
     paths.push_back(PathOf(name));
     RETURN_IF_ERROR(WriteSynced(paths.back(), table));
     manifest.expiry_files[collection.name()] = name;
+  }
+  for (const storage::v1::Collection& collection : collections.collections()) {
+    const std::shared_ptr<AttributeColumns> attributes =
+        index.AttributesOf(collection.name());
+    if (attributes == nullptr || !attributes->schema()->holds_attributes()) {
+      continue;
+    }
+    std::string bytes;
+    attributes->Encode(bytes);
+    const std::string name =
+        absl::StrCat(manifest.save, "-", collection.name(), ".attributes");
+    paths.push_back(PathOf(name));
+    RETURN_IF_ERROR(WriteSynced(paths.back(), bytes));
+    manifest.attribute_files[collection.name()] = name;
   }
   for (const std::shared_ptr<Index>& part : index.indexes()) {
     const int64_t generation = part->spec().generation;

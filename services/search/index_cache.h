@@ -43,6 +43,8 @@ class IndexCache {
   absl::StatusOr<std::shared_ptr<DatabaseIndex>> TryLoad();
   absl::StatusOr<Manifest> ReadManifest() const;
   absl::Status CheckFiles(const Manifest& manifest) const;
+  absl::Status LoadAttributes(const Manifest& manifest,
+                              const DatabaseIndex& index) const;
   absl::Status WriteFiles(const DatabaseIndex& index, Manifest& manifest) const;
   // Removes what `manifest` does not name: the files of earlier saves and of
   // those that a crash cut short.

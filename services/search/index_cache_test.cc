@@ -23,8 +23,11 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::engram::search::testing::FeedBuilder;
+using ::engram::search::testing::KindNotes;
 using ::engram::testing::IsOk;
+using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::Not;
 
 class IndexCacheTest : public ::testing::Test {
@@ -109,6 +112,24 @@ TEST_F(IndexCacheTest, ARestartKnowsWhatExpires) {
   EXPECT_FALSE(expiries->IsExpired(2, absl::InfiniteFuture()));
 }
 
+// A collection whose records have attributes, of the position of the rest.
+TEST_F(IndexCacheTest, ARestartKnowsWhatFiltersAskFor) {
+  feed_.ChangeCollection("notes", KindNotes()).Kind(1, "a", "fact");
+  feed_.Kind(2, "b", "rumour");
+  Apply();
+  database_.CompleteAttributes("notes", 0);
+  Save();
+  EXPECT_THAT(Files(), Contains(EndsWith("-notes.attributes")));
+  const Loaded loaded = Load();
+  ASSERT_TRUE(loaded.exists);
+  const auto attributes = loaded.database->AttributesOf("notes");
+  EXPECT_EQ(attributes->size(), 2);
+  EXPECT_FALSE(attributes->WantsFill());
+  EXPECT_EQ(attributes->Freeze()->checksums,
+            database_.AttributesOf("notes")->Freeze()->checksums);
+  EXPECT_EQ(attributes->Freeze()->sequence, loaded.sequence);
+}
+
 TEST_F(IndexCacheTest, ARemovedCacheLeavesNothing) {
   Save();
   IndexCache cache(directory_);
@@ -129,11 +150,12 @@ TEST_F(IndexCacheTest, ALaterSaveTakesThePlaceOfTheEarlierOne) {
 
 TEST_F(IndexCacheTest, AFlippedByteInAnyFileIsNeverTrusted) {
   feed_.Touch(1, "a", 2'000'000'000);
+  feed_.ChangeCollection("notes", KindNotes()).Kind(2, "b", "rumour");
   Apply();
   Save();
   const std::set<std::string> names = Files();
-  // Manifest, collections, expiries, vectors, keys.
-  ASSERT_EQ(names.size(), 5);
+  // Manifest, collections, expiries, attributes, vectors, keys.
+  ASSERT_EQ(names.size(), 6);
   const std::string good = directory_ + ".good";
   fs::copy(directory_, good, fs::copy_options::recursive);
   for (const std::string& name : names) {
@@ -180,7 +202,7 @@ TEST_F(IndexCacheTest, ACacheOfAnotherFormatIsRebuiltNotConverted) {
   const std::string path = fs::path(directory_) / "manifest";
   ASSERT_OK_AND_ASSIGN(std::string text, ReadFile(path));
   // Whole, with a checksum that fits, but of a format to come.
-  text.replace(text.find("cache 3"), 7, "cache 4");
+  text.replace(text.find("cache 4"), 7, "cache 5");
   text.resize(text.rfind("end "));
   absl::StrAppendFormat(&text, "end %016x\n", vector::Checksum(text));
   ASSERT_THAT(ReplaceFile(path, text), IsOk());

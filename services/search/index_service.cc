@@ -40,6 +40,11 @@ void EncodeIndex(const FeedFollower& follower, const DatabaseIndex& database,
   const std::optional<Position> newest = follower.progress().newest;
   if (newest.has_value()) encoded.set_newest_position(newest->ToString());
   encoded.set_memory_bytes(stats.memory_bytes);
+  const std::shared_ptr<const AttributeColumns> attributes =
+      database.AttributesOf(name.collection);
+  if (attributes != nullptr) {
+    encoded.set_attribute_bytes(attributes->memory_bytes());
+  }
 }
 
 // Runs the check in the operation's thread, and ends the operation with it.

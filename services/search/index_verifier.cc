@@ -2,12 +2,14 @@
 
 #include <grpcpp/client_context.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "google/protobuf/util/time_util.h"
 #include "libs/status/errors.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/status_macros.h"
@@ -25,6 +27,10 @@ constexpr absl::Duration kWaitSlice = absl::Milliseconds(500);
 absl::Status EpochEnded() {
   return absl::AbortedError(
       "the database was restored or re-created meanwhile; start again");
+}
+
+int64_t MicrosOf(const google::protobuf::Timestamp& time) {
+  return google::protobuf::util::TimeUtil::TimestampToMicroseconds(time);
 }
 
 }  // namespace
@@ -56,9 +62,11 @@ absl::StatusOr<v1::VerifyIndexResult> IndexVerifier::Run() {
   std::optional<Differences> before;
   for (int round = 0;; ++round) {
     RETURN_IF_ERROR(WaitUntilApplied(target));
+    const std::optional<FrozenAttributes> attributes = FreezeAttributes();
     ASSIGN_OR_RETURN(const FrozenIndex frozen, Freeze());
     ASSIGN_OR_RETURN(target, FollowTo(frozen.sequence));
     Differences differences = Compare(frozen);
+    if (attributes.has_value()) AddAttributes(*attributes, differences);
     const bool is_certain =
         unknown_rows_.empty() && (differences.empty() || before.has_value());
     if (is_certain || round + 1 == kMaxRounds) {
@@ -107,6 +115,11 @@ absl::Status IndexVerifier::ReadSnapshotPart(
   }
   absl::string_view values = response.records().values();
   for (const auto& record : response.records().records()) {
+    if (response.records().collection() == collection_ &&
+        record.has_attributes()) {
+      PutAttributes(record.row(), record.id(), record.attributes(),
+                    record.sequence());
+    }
     for (const storage::v1::StoredVectors& vectors : record.vectors()) {
       ASSIGN_OR_RETURN(const StoredChunks chunks, TakeChunks(vectors, &values));
       if (vectors.generation() != spec_.generation) continue;
@@ -143,6 +156,13 @@ absl::StatusOr<FrozenIndex> IndexVerifier::Freeze() {
     if (index->spec().generation == spec_.generation) return index->Freeze();
   }
   return absl::NotFoundError("the index is gone");
+}
+
+std::optional<FrozenAttributes> IndexVerifier::FreezeAttributes() const {
+  const std::shared_ptr<const AttributeColumns> attributes =
+      follower_.index()->AttributesOf(collection_);
+  if (attributes == nullptr) return std::nullopt;
+  return attributes->Freeze();
 }
 
 absl::StatusOr<int64_t> IndexVerifier::FollowTo(int64_t sequence) {
@@ -183,17 +203,24 @@ absl::StatusOr<int64_t> IndexVerifier::FollowTo(int64_t sequence) {
 
 void IndexVerifier::Apply(const storage::v1::Change& change) {
   if (change.has_record_changed()) {
-    for (const int64_t generation :
-         change.record_changed().cleared_generations()) {
-      if (generation == spec_.generation) Erase(change.record_changed().row());
+    const storage::v1::RecordChanged& changed = change.record_changed();
+    for (const int64_t generation : changed.cleared_generations()) {
+      if (generation == spec_.generation) Erase(changed.row());
+    }
+    if (changed.collection() == collection_ && changed.has_attributes()) {
+      PutAttributes(changed.row(), changed.id(), changed.attributes(),
+                    changed.attributes().sequence());
     }
   } else if (change.has_record_deleted() &&
              change.record_deleted().collection() == collection_) {
     Erase(change.record_deleted().row());
+    stored_attributes_.erase(change.record_deleted().row());
   } else if (change.has_collection_changed() &&
              change.collection_changed().previous_name() == collection_) {
     // Where the index itself goes, Freeze finds out.
     collection_ = change.collection_changed().collection().name();
+    // Which fields they are of may have changed for all of them.
+    knows_attributes_ = false;
   } else if (change.has_vectors_failed() &&
              change.vectors_failed().generation() == spec_.generation) {
     Erase(change.vectors_failed().row());
@@ -207,6 +234,18 @@ void IndexVerifier::Apply(const storage::v1::Change& change) {
       Put(stored.row(), stored.id(), ChunksOf(stored));
     }
   }
+}
+
+void IndexVerifier::PutAttributes(int64_t row, const std::string& id,
+                                  const storage::v1::Attributes& attributes,
+                                  int64_t sequence) {
+  if (attributes.later_schema()) knows_attributes_ = false;
+  stored_attributes_[row] = {
+      .checksum = AttributeChecksum(MicrosOf(attributes.create_time()),
+                                    MicrosOf(attributes.update_time()),
+                                    attributes.fields()),
+      .sequence = sequence,
+      .id = id};
 }
 
 void IndexVerifier::Put(int64_t row, const std::string& id,
@@ -250,6 +289,29 @@ IndexVerifier::Differences IndexVerifier::Compare(
   return differences;
 }
 
+// Those that were told at a later state than that of `frozen` are left out:
+// search need not have them yet.
+void IndexVerifier::AddAttributes(const FrozenAttributes& frozen,
+                                  Differences& differences) const {
+  if (!knows_attributes_) return;
+  size_t found = 0;
+  for (const auto& [row, stored] : stored_attributes_) {
+    const auto held = frozen.checksums.find(row);
+    if (held != frozen.checksums.end()) ++found;
+    if (stored.sequence > frozen.sequence) continue;
+    if (held == frozen.checksums.end() || held->second != stored.checksum) {
+      differences[{row, kAttributes}] = {v1::IndexDifference::KIND_ATTRIBUTES,
+                                         stored.id};
+    }
+  }
+  if (found == frozen.checksums.size()) return;
+  for (const auto& [row, checksum] : frozen.checksums) {
+    if (stored_attributes_.contains(row)) continue;
+    differences[{row, kAttributes}] = {v1::IndexDifference::KIND_ATTRIBUTES,
+                                       ""};
+  }
+}
+
 v1::VerifyIndexResult IndexVerifier::Report(
     const FrozenIndex& frozen, const Differences& differences) const {
   v1::VerifyIndexResult result;
@@ -263,7 +325,7 @@ v1::VerifyIndexResult IndexVerifier::Report(
     v1::IndexDifference* reported = result.add_differences();
     reported->set_kind(difference.kind);
     reported->set_id(difference.id);
-    reported->set_chunk(key.second);
+    reported->set_chunk(std::max(key.second, 0));
   }
   return result;
 }

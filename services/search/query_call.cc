@@ -18,12 +18,23 @@ namespace {
 // may be kept busy for.
 constexpr int64_t kMaxInlineSearchBytes = 1 << 20;
 
-// Records vanish between index and storage only in the moment before the feed
-// brings their deletion, so one refill is nearly always enough.
-constexpr int kMaxSearches = 4;
+// A filter over the attributes of so many records takes no longer.
+constexpr int64_t kMaxInlineRecords = 1024;
 
 // The most ids of one BatchGet.
 constexpr int kMaxBatch = 1000;
+
+// Where storage must be asked for a filter: how many candidates for each record
+// that is missing, and at least how many.
+constexpr int kCandidatesForOne = 4;
+constexpr int kMinCandidates = 64;
+
+// To look records up one by one takes longer than to go through all of them, by
+// so much.
+constexpr int64_t kLookUpCost = 8;
+
+// How often a filter is read again because the schema changed meanwhile.
+constexpr int kMaxReads = 5;
 
 absl::Status NoModelError() {
   return InvalidField("text",
@@ -135,7 +146,10 @@ void QueryCall::OnFindable() {
   // From here on the query stays with this index, whichever comes to serve.
   index_ = ready->index;
   expiries_ = ready->database->ExpiriesOf(query_.collection);
+  attributes_ = ready->database->AttributesOf(query_.collection);
   position_ = ready->database->position();
+  const absl::Status read = ReadFilterOfQuery();
+  if (!read.ok()) return Finish(read);
   if (query_.text.has_value()) {
     return index_->spec().supplied ? Finish(NoModelError()) : Embed();
   }
@@ -146,6 +160,12 @@ void QueryCall::OnFindable() {
   }
   if (!fits.ok()) return Finish(fits);
   SearchSoon();
+}
+
+absl::Status QueryCall::ReadFilterOfQuery() {
+  if (attributes_ == nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(filter_, ReadQueryFilter(query_, attributes_->schema()));
+  return absl::OkStatus();
 }
 
 absl::Status QueryCall::CheckFingerprint() const {
@@ -223,7 +243,10 @@ absl::Status QueryCall::TakeEmbedding(
 }
 
 void QueryCall::SearchSoon() {
-  if (index_->SearchBytes() <= kMaxInlineSearchBytes) return Search();
+  const bool is_short = index_->SearchBytes() <= kMaxInlineSearchBytes &&
+                        (query_.filter.empty() || attributes_ == nullptr ||
+                         attributes_->size() <= kMaxInlineRecords);
+  if (is_short) return Search();
   const absl::Status queued = backend_->search_pool.Submit(
       [self = shared_from_this()] { self->Search(); });
   if (!queued.ok()) Finish(queued);
@@ -234,56 +257,102 @@ void QueryCall::Search() {
     // Nobody waits for the answer; the queue was too long.
     return Finish(absl::DeadlineExceededError("the search came too late"));
   }
-  const absl::Time now = absl::Now();
-  SearchResult result = index_->Search(vector_, wanted_, [&](int64_t row) {
-    return !expiries_->IsExpired(row, now);
-  });
+  absl::StatusOr<SearchResult> result = SearchIndex();
+  if (!result.ok()) return Finish(result.status());
   if (searches_++ == 0) {
     // Candidates vanish or change only after this.
-    position_.sequence = result.sequence;
+    position_.sequence = result->sequence;
     response_->set_position(position_.ToString());
     response_->set_metric(EncodeMetric(index_->spec().metric));
   }
-  found_all_wanted_ = result.candidates.size() == wanted_;
-  if (query_.read_mask.has_value()) {
-    return Hydrate(std::move(result.candidates));
+  found_all_wanted_ = result->candidates.size() == wanted_;
+  for (Candidate& candidate : result->candidates) {
+    if (!seen_.insert(candidate.id).second) continue;
+    candidates_.push_back(std::move(candidate));
   }
-  for (const Candidate& candidate : result.candidates) {
-    AddHit(candidate, nullptr);
+  if (query_.read_mask.has_value() || asks_storage_) return AskStorage();
+  for (const Candidate& candidate : candidates_) {
+    if (missing() > 0) AddHit(candidate, nullptr);
   }
   Answer();
 }
 
-void QueryCall::Hydrate(std::vector<Candidate> candidates) {
-  candidates.erase(std::remove_if(candidates.begin(), candidates.end(),
-                                  [this](const Candidate& candidate) {
-                                    return seen_.contains(candidate.id);
-                                  }),
-                   candidates.end());
-  if (candidates.empty()) return Answer();
+absl::StatusOr<SearchResult> QueryCall::SearchIndex() {
+  const absl::Time now = absl::Now();
+  const auto is_current = [&](int64_t row) {
+    return !expiries_->IsExpired(row, now);
+  };
+  if (query_.filter.empty()) {
+    return index_->Search(vector_, wanted_, is_current);
+  }
+  if (attributes_ == nullptr) {
+    WantCandidates();
+    return index_->Search(vector_, wanted_, is_current);
+  }
+  SearchResult result;
+  const auto search = [&](const MatchingRows& rows) {
+    if (!rows.is_exact()) WantCandidates();
+    const bool are_few =
+        rows.total() > 0 && rows.count() * kLookUpCost <= rows.total();
+    result = are_few
+                 ? index_->SearchRows(vector_, wanted_, rows.Rows(), is_current)
+                 : index_->Search(vector_, wanted_, [&](int64_t row) {
+                     return rows.Has(row) && is_current(row);
+                   });
+  };
+  for (int reads = 0; reads < kMaxReads; ++reads) {
+    const absl::Status found =
+        attributes_->Find(filter_, now, deadline_, search);
+    if (found.ok()) return result;
+    if (!absl::IsAborted(found)) return found;
+    RETURN_IF_ERROR(ReadFilterOfQuery());
+  }
+  return absl::UnavailableError(
+      "the collection's schema changes faster than filters are read; retry");
+}
+
+void QueryCall::WantCandidates() {
+  if (std::exchange(asks_storage_, true)) return;
+  wanted_ = std::max(wanted_, BatchSize());
+}
+
+int QueryCall::BatchSize() const {
+  if (asks_storage_) {
+    return std::clamp(kCandidatesForOne * missing(), kMinCandidates, kMaxBatch);
+  }
+  // Where some vanished, the next ones may have, too.
+  return std::min(searches_ > 1 ? 2 * missing() : missing(), kMaxBatch);
+}
+
+void QueryCall::AskStorage() {
+  if (candidates_.empty()) return Answer();
   storage::v1::BatchGetRequest request;
   request.set_database(query_.database);
   request.set_collection(query_.collection);
-  *request.mutable_read_mask() = *query_.read_mask;
-  for (const Candidate& candidate : candidates) {
-    request.add_ids(candidate.id);
-    seen_.insert(candidate.id);
+  if (query_.read_mask.has_value()) {
+    *request.mutable_read_mask() = *query_.read_mask;
+  } else {
+    request.mutable_read_mask()->add_paths("id");
   }
+  request.set_filter(query_.filter);
+  *request.mutable_parameters() = query_.parameters;
+  const auto asked =
+      std::min(candidates_.size(), static_cast<size_t>(BatchSize()));
+  for (size_t i = 0; i < asked; ++i) request.add_ids(candidates_[i].id);
   backend_->calls.Run<storage::v1::BatchGetResponse>(
       deadline_, std::move(request),
       [this](auto&&... arguments) {
         backend_->records->async()->BatchGet(
             std::forward<decltype(arguments)>(arguments)...);
       },
-      [self = shared_from_this(), candidates = std::move(candidates)](
-          absl::StatusOr<storage::v1::BatchGetResponse> answer) mutable {
-        self->OnRecords(std::move(candidates), std::move(answer));
+      [self = shared_from_this(),
+       asked](absl::StatusOr<storage::v1::BatchGetResponse> answer) {
+        self->OnRecords(asked, std::move(answer));
       });
 }
 
 void QueryCall::OnRecords(
-    std::vector<Candidate> candidates,
-    absl::StatusOr<storage::v1::BatchGetResponse> answer) {
+    size_t asked, absl::StatusOr<storage::v1::BatchGetResponse> answer) {
   if (!answer.ok()) {
     return Finish(WithContext(answer.status(), "read the records"));
   }
@@ -291,15 +360,19 @@ void QueryCall::OnRecords(
   for (storage::v1::Record& record : *answer->mutable_records()) {
     records[record.id()] = &record;
   }
-  for (const Candidate& candidate : candidates) {
-    if (response_->hits_size() == query_.limit) break;
-    const auto found = records.find(candidate.id);
-    if (found != records.end()) AddHit(candidate, found->second);
+  for (size_t i = 0; i < asked; ++i) {
+    const auto found = records.find(candidates_.front().id);
+    if (found != records.end() && missing() > 0) {
+      AddHit(candidates_.front(), found->second);
+    }
+    candidates_.pop_front();
   }
-  if (!WantsMore()) return Answer();
-  // Twice as many as are missing, for the next ones may have vanished too.
-  const int missing = query_.limit - response_->hits_size();
-  wanted_ = static_cast<int>(seen_.size()) + std::min(2 * missing, kMaxBatch);
+  if (missing() == 0) return Answer();
+  if (!candidates_.empty()) return AskStorage();
+  if (!found_all_wanted_) return Answer();
+  // Ever more at once: few searches, however few of the records it is.
+  const auto seen = static_cast<int>(seen_.size());
+  wanted_ = seen + std::max(BatchSize(), seen);
   SearchSoon();
 }
 
@@ -313,12 +386,9 @@ void QueryCall::AddHit(const Candidate& candidate,
     hit->mutable_passage()->set_begin(candidate.passage->begin);
     hit->mutable_passage()->set_end(candidate.passage->end);
   }
-  if (record != nullptr) *hit->mutable_record() = std::move(*record);
-}
-
-bool QueryCall::WantsMore() const {
-  return response_->hits_size() < query_.limit && found_all_wanted_ &&
-         searches_ < kMaxSearches;
+  if (record != nullptr && query_.read_mask.has_value()) {
+    *hit->mutable_record() = std::move(*record);
+  }
 }
 
 void QueryCall::Answer() {

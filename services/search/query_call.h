@@ -1,7 +1,9 @@
 #ifndef ENGRAM_SERVICES_SEARCH_QUERY_CALL_H_
 #define ENGRAM_SERVICES_SEARCH_QUERY_CALL_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,9 +27,9 @@ namespace engram::search {
 // One query on its way: each step begins the next, at once or when what it
 // waits for has come. Lives as long as something will still call it back.
 //
-//   database known -> min_position reached -> index -> text embedded ->
-//   searched
-//     -> records read -> (some vanished: searched for more) -> answered
+//   database known -> min_position reached -> index, filter read -> text
+//   embedded -> searched -> (records read, or storage asked for the filter:
+//   some vanished, or do not meet it: searched for more) -> answered
 class QueryCall : public std::enable_shared_from_this<QueryCall> {
  public:
   using Done = absl::AnyInvocable<void(const absl::Status&)>;
@@ -46,18 +48,26 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   // Waits for the generation that serves; again, if another one does by then.
   void OnCollectionsKnown();
   void OnFindable();
+  // By the names of the collection as they are now.
+  absl::Status ReadFilterOfQuery();
   absl::Status CheckFingerprint() const;
   void Embed();
   void OnEmbedded(absl::StatusOr<embedding::v1::EmbedResponse> answer);
   absl::Status TakeEmbedding(const embedding::v1::EmbedResponse& answer);
   void SearchSoon();
   void Search();
-  void Hydrate(std::vector<Candidate> candidates);
-  void OnRecords(std::vector<Candidate> candidates,
+  // The candidates, of those that meet the filter as far as that is known here.
+  absl::StatusOr<SearchResult> SearchIndex();
+  // From now on storage is asked which candidates meet the filter.
+  void WantCandidates();
+  // Asks storage about the next of the candidates.
+  void AskStorage();
+  void OnRecords(size_t asked,
                  absl::StatusOr<storage::v1::BatchGetResponse> answer);
+  // How many candidates to ask about at once.
+  int BatchSize() const;
   void AddHit(const Candidate& candidate, storage::v1::Record* record);
-  // Whether records vanished and there may be others to take their place.
-  bool WantsMore() const;
+  int missing() const { return query_.limit - response_->hits_size(); }
   void Answer();
   void Finish(const absl::Status& status);
 
@@ -73,6 +83,10 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   std::optional<int64_t> findable_generation_;
   std::shared_ptr<Index> index_;
   std::shared_ptr<const ExpiryTable> expiries_;
+  // Null if the collection's schema cannot be read here: then storage reads the
+  // filter, too.
+  std::shared_ptr<const AttributeColumns> attributes_;
+  ReadFilter filter_;
   // Of the index, as of the first search.
   Position position_;
   // Ready to be searched with.
@@ -82,7 +96,11 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   int wanted_ = 0;
   bool found_all_wanted_ = false;
   int searches_ = 0;
-  // The ids whose records were read, or found to have vanished.
+  // Whether only storage can tell which candidates meet the filter.
+  bool asks_storage_ = false;
+  // Candidates that were found and storage is to be asked about, best first.
+  std::deque<Candidate> candidates_;
+  // The ids of all that there were.
   absl::flat_hash_set<std::string> seen_;
 };
 

@@ -3,7 +3,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/filter/filter.h"
+#include "libs/filter/shared_parameters.h"
+#include "libs/schema/record_scope.h"
 #include "libs/status/errors.h"
+#include "libs/status/status_macros.h"
 #include "libs/vector/vector.h"
 
 namespace engram::search {
@@ -99,8 +103,32 @@ absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
     DecodeMinPosition(request.min_position(), query, violations);
   }
   DecodeFields(request.include().fields(), query, violations);
+  query.filter = request.filter();
+  query.parameters = request.parameters();
   if (!violations.empty()) return violations.ToStatus();
   return query;
+}
+
+absl::StatusOr<ReadFilter> ReadQueryFilter(
+    const DecodedQuery& query, std::shared_ptr<const CollectionSchema> schema) {
+  FieldViolations violations;
+  filter::SharedParameters parameters(query.parameters);
+  ReadFilter read{.schema = std::move(schema)};
+  // Nothing is true of every record.
+  read.condition.value = int64_t{1};
+  if (!query.filter.empty()) {
+    absl::StatusOr<filter::Node> condition = filter::ParseFilter(
+        query.filter, schema::RecordScope(read.schema->spec),
+        parameters.Of(query.filter));
+    if (condition.ok()) {
+      read.condition = *std::move(condition);
+    } else {
+      violations.Add("filter", condition.status().message());
+    }
+  }
+  parameters.CheckAllUsed(violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  return read;
 }
 
 absl::Status PrepareVector(const IndexSpec& spec, absl::string_view field,

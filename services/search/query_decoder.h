@@ -1,6 +1,7 @@
 #ifndef ENGRAM_SERVICES_SEARCH_QUERY_DECODER_H_
 #define ENGRAM_SERVICES_SEARCH_QUERY_DECODER_H_
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,7 +12,9 @@
 #include "engram/common/v1/vector.pb.h"
 #include "engram/search/v1/search.pb.h"
 #include "google/protobuf/field_mask.pb.h"
+#include "google/protobuf/struct.pb.h"
 #include "libs/position/position.h"
+#include "services/search/attribute_columns.h"
 #include "services/search/index.h"
 
 namespace engram::search {
@@ -38,10 +41,18 @@ struct DecodedQuery {
   std::optional<Position> min_position;
   // What to read of each record; nothing if records were not asked for.
   std::optional<google::protobuf::FieldMask> read_mask;
+  // Which records, and the values of its `:name`s; see ReadQueryFilter.
+  std::string filter;
+  google::protobuf::Struct parameters;
 };
 
 // `InvalidArgument` lists every field at fault.
 absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request);
+
+// Reads the query's filter by the names of the collection. `InvalidArgument`
+// lists what is wrong with it, and the parameters that it does not use.
+absl::StatusOr<ReadFilter> ReadQueryFilter(
+    const DecodedQuery& query, std::shared_ptr<const CollectionSchema> schema);
 
 // Checks that a vector fits the index, and brings it to unit length for cosine.
 // `InvalidArgument` names `field`, where the vector came from.

@@ -111,6 +111,23 @@ TEST(QueryDecoderTest, AStarReadsAllFields) {
   EXPECT_THAT(DecodeQuery(request)->read_mask->paths(), ElementsAre("title"));
 }
 
+TEST(ReadQueryFilterTest, NamesWhatIsWrong) {
+  auto schema = std::make_shared<CollectionSchema>();
+  schema->spec.fields = {{.name = "kind"}};
+  DecodedQuery query;
+  EXPECT_THAT(ReadQueryFilter(query, schema), IsOk());
+  query.filter = "kind = :k";
+  EXPECT_THAT(ReadQueryFilter(query, schema),
+              StatusIs(kInvalid, "filter: column 8"));
+  (*query.parameters.mutable_fields())["k"].set_string_value("x");
+  ASSERT_OK_AND_ASSIGN(const ReadFilter read, ReadQueryFilter(query, schema));
+  EXPECT_EQ(read.schema, schema);
+  EXPECT_EQ(read.condition.op, filter::Operator::kEqual);
+  (*query.parameters.mutable_fields())["l"].set_string_value("x");
+  EXPECT_THAT(ReadQueryFilter(query, schema),
+              StatusIs(kInvalid, "parameters.l: is used nowhere"));
+}
+
 TEST(PrepareVectorTest, FitsTheVectorToTheIndex) {
   IndexSpec spec;
   spec.dimensions = 2;

@@ -9,6 +9,7 @@
 #include "engram/storage/v1/feed.pb.h"
 #include "google/protobuf/timestamp.pb.h"
 #include "libs/vector/vector.h"
+#include "libs/wire/wire.h"
 
 namespace engram::search::testing {
 
@@ -46,13 +47,29 @@ inline storage::v1::Collection NotesOfTwoGenerations(int64_t serving) {
   return collection;
 }
 
+// The same with a field `kind`, number 1, which search holds.
+inline storage::v1::Collection KindNotes() {
+  storage::v1::Collection collection = NotesCollection();
+  collection.set_schema(
+      "collection: notes\n"
+      "fields: {kind: {type: string, index: true}, body: {type: text}}\n"
+      "vectors: {text: {source: [body]}}\n");
+  for (const char* name : {"kind", "body"}) {
+    storage::v1::Field& field = *collection.add_fields();
+    field.set_name(name);
+    field.set_number(collection.fields_size());
+  }
+  return collection;
+}
+
 // Builds a feed of collection `notes`, generation 1, as storage would send it.
 class FeedBuilder {
  public:
   using Changes = google::protobuf::RepeatedPtrField<storage::v1::Change>;
 
-  FeedBuilder& CreateNotes() {
-    *Next().mutable_collection_created() = NotesCollection();
+  FeedBuilder& CreateNotes() { return Create(NotesCollection()); }
+  FeedBuilder& Create(const storage::v1::Collection& collection) {
+    *Next().mutable_collection_created() = collection;
     return *this;
   }
   FeedBuilder& Write(int64_t row, const std::string& id) {
@@ -71,6 +88,19 @@ class FeedBuilder {
     record.set_row(row);
     record.set_id(id);
     if (expires_s > 0) record.mutable_expire_time()->set_seconds(expires_s);
+    return *this;
+  }
+  // The same, of one of KindNotes.
+  FeedBuilder& Kind(int64_t row, const std::string& id,
+                    const std::string& kind) {
+    Touch(row, id, 0);
+    storage::v1::Change& change = changes_[changes_.size() - 1];
+    storage::v1::Attributes& attributes =
+        *change.mutable_record_changed()->mutable_attributes();
+    attributes.mutable_create_time()->set_seconds(row);
+    attributes.mutable_update_time()->set_seconds(row);
+    attributes.set_sequence(change.sequence());
+    wire::AppendBytes(1, kind, attributes.mutable_fields());
     return *this;
   }
   FeedBuilder& ChangeCollection(const std::string& previous_name,
