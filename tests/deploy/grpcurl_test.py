@@ -286,6 +286,12 @@ class GrpcurlTest(processes.ProcessTest):
         found = self.call("search", "SearchService/Query",
                           {"collection": "notes", "text": "a ship", "min_position": position})
         self.assertEqual(found["hits"][0]["id"], "a")
+        filtered = self.call("search", "SearchService/Query",
+                             {"collection": "notes", "text": "a ship", "filter": "id != :id",
+                              "parameters": {"id": "a"}, "min_position": position})
+        ids = [hit["id"] for hit in filtered["hits"]]
+        self.assertIn("b", ids)
+        self.assertNotIn("a", ids)
         index, = self.call("search", "IndexService/ListIndexes")["indexes"]
         self.assertEqual(index["vectors"], "2")
 

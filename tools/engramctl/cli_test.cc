@@ -108,6 +108,12 @@ TEST_F(CliTest, ShowsWhatSearchFound) {
   EXPECT_EQ(request.min_position(), "default@0000000000000001.5");
   EXPECT_THAT(request.include().fields().paths(), ElementsAre("title"));
 
+  EXPECT_EQ(Engramctl({"search", "notes", "x", "--filter", "stars > :n",
+                       "--param", "n=3"}),
+            0);
+  EXPECT_EQ(request.filter(), "stars > :n");
+  EXPECT_EQ(request.parameters().fields().at("n").number_value(), 3);
+
   EXPECT_EQ(Engramctl({"search", "notes", "x", "--json"}), 0);
   EXPECT_THAT(output_, StartsWith(R"({"id":"n1","score":0.912,"fields")"));
   EXPECT_THAT(request.include().fields().paths(), ElementsAre("*"));

@@ -71,6 +71,8 @@ absl::Status ListIndexes(Context& context) {
                                  .Int("dimensions", index.dimensions())
                                  .Int("pending", index.pending())
                                  .Int("memory_bytes", index.memory_bytes())
+                                 .Int("attribute_bytes",
+                                      index.attribute_bytes())
                                  .Text("position", index.position())
                                  .Text("newest_position",
                                        index.newest_position())
@@ -96,6 +98,8 @@ absl::string_view KindName(IndexDifference::Kind kind) {
       return "extra";
     case IndexDifference::KIND_DIFFERENT:
       return "different";
+    case IndexDifference::KIND_ATTRIBUTES:
+      return "attributes";
     default:
       return "unknown";
   }

@@ -9,6 +9,7 @@
 #include "tools/engramctl/json_object.h"
 #include "tools/engramctl/listing.h"
 #include "tools/engramctl/record_view.h"
+#include "tools/engramctl/record_write.h"
 #include "tools/engramctl/table.h"
 
 namespace engram::engramctl {
@@ -25,6 +26,9 @@ struct SearchOptions {
   int limit = 10;
   std::string fields;
   std::string min_position;
+  std::string filter;
+  // Of the filter.
+  ConditionFlags parameters;
 };
 
 // What a table shows beside score and id.
@@ -99,6 +103,9 @@ absl::Status Search(Context& context, const SearchOptions& options) {
   request.set_text(absl::StrJoin(options.words, " "));
   request.set_limit(options.limit);
   request.set_min_position(options.min_position);
+  request.set_filter(options.filter);
+  RETURN_IF_ERROR(
+      options.parameters.FillParameters(request.mutable_parameters()));
   for (const std::string& field : columns.fields) {
     request.mutable_include()->mutable_fields()->add_paths(field);
   }
@@ -139,6 +146,9 @@ void AddSearchCommand(CLI::App& app, Context& context) {
       "--fields", options->fields,
       "Fields to show, separated by commas; * is all (default: the "
       "first embedded one, with --json all)");
+  command->add_option("--filter", options->filter,
+                      "Only records that meet this filter");
+  options->parameters.DeclareParameters(command);
   command->add_option("--vector-field", options->vector_field,
                       "The vector field to search, if there are several");
   command->add_option("--min-position", options->min_position,
@@ -150,6 +160,7 @@ dot products are better when larger, l2 distances when smaller.
 Examples:
   engramctl search packages "program to edit photographs"
   engramctl search packages monitor network traffic --limit 20 --json
+  engramctl search memories "what do they eat" --filter 'kind = :k' --param k=fact
   engramctl search notes "what does Ada drink" --min-position default@4f1d….17)");
   command->callback([&context, options] {
     context.action = [&context, options] { return Search(context, *options); };
