@@ -165,6 +165,10 @@ void DatabaseWatcher::UpdateMetrics() const {
       vectors += stats.vectors;
       bytes += stats.memory_bytes;
     }
+    for (const storage::v1::Collection& collection : indexes->collections()) {
+      const auto attributes = indexes->AttributesOf(collection.name());
+      if (attributes != nullptr) bytes += attributes->memory_bytes();
+    }
   }
   metrics_.vectors.Set(static_cast<double>(vectors));
   metrics_.index_bytes.Set(static_cast<double>(bytes));

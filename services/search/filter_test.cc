@@ -243,6 +243,47 @@ TEST_F(FilterTest, AFieldIsHeldSoonAfterItIsIndexed) {
   EXPECT_TRUE(is_held);
 }
 
+// What a write changes in other records counts as if it had been sent.
+TEST_F(FilterTest, RollupsAndClearedRefsAreFollowed) {
+  ASSERT_OK(storage_.ApplySchema({R"(
+collection: people
+fields: {name: {type: string}}
+)",
+                                  R"(
+collection: sessions
+fields:
+  body: {type: text}
+  lines: {type: int, index: true}
+  owner: {type: ref(people), on_delete: set_null, index: true}
+vectors:
+  body: {source: [body], model: default, metric: cosine}
+)",
+                                  R"(
+collection: lines
+fields: {session: {type: ref(sessions)}}
+rollups: [{parent: session, set: {lines: count}}]
+)"}));
+  StartSearch();
+  EXPECT_OK(storage_.Upsert("people", "ada", R"({"name": "Ada"})"));
+  EXPECT_OK(
+      storage_.Upsert("sessions", "s", R"({"body": "a", "owner": "ada"})"));
+  EmbedPending();
+  v1::QueryRequest request = Filtered("lines > 1");
+  request.set_collection("sessions");
+  request.set_min_position(Newest());
+  EXPECT_THAT(FindAll(request), IsEmpty());
+  for (const char* id : {"l1", "l2"}) {
+    EXPECT_OK(storage_.Upsert("lines", id, R"({"session": "s"})"));
+  }
+  request.set_min_position(Newest());
+  EXPECT_THAT(FindAll(request), ElementsAre("s"));
+  request.set_filter("owner = 'ada'");
+  EXPECT_THAT(FindAll(request), ElementsAre("s"));
+  EXPECT_OK(storage_.Delete("people", "ada"));
+  request.set_min_position(Newest());
+  EXPECT_THAT(FindAll(request), IsEmpty());
+}
+
 TEST_F(FilterTest, ARestartKeepsThemAsOfThePositionOfTheCache) {
   StartSearch();
   Put("a", R"({"body": "a", "kind": "fact"})");
@@ -265,6 +306,23 @@ TEST_F(FilterTest, VerifyComparesThem) {
   WaitUntilIndexed();
   ASSERT_OK_AND_ASSIGN(const auto clean, Verify("memories"));
   EXPECT_EQ(clean.difference_count(), 0) << clean.ShortDebugString();
+}
+
+TEST_F(FilterTest, VerifyNamesARecordOfOtherAttributes) {
+  StartSearch();
+  proxy_.AlterFeed([](storage::v1::WatchChangesResponse& response) {
+    for (storage::v1::Change& change : *response.mutable_changes()) {
+      if (change.record_changed().id() != "m3") continue;
+      change.mutable_record_changed()->mutable_attributes()->clear_fields();
+    }
+  });
+  PutMany(5);
+  WaitUntilIndexed();
+  proxy_.AlterFeed(nullptr);
+  ASSERT_OK_AND_ASSIGN(const auto result, Verify("memories"));
+  ASSERT_EQ(result.difference_count(), 1) << result.ShortDebugString();
+  EXPECT_EQ(result.differences(0).kind(), v1::IndexDifference::KIND_ATTRIBUTES);
+  EXPECT_EQ(result.differences(0).id(), "m3");
 }
 
 }  // namespace
