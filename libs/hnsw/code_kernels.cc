@@ -1,0 +1,190 @@
+#include "libs/hnsw/code_kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include <cstddef>
+
+namespace engram::hnsw {
+namespace {
+
+// Every kernel scores four rows at once: each load of the query serves four,
+// and the sums of four rows are added up together.
+constexpr int kLanes = 4;
+
+inline void FourPortable(const CodeQuery& query, const uint8_t* const* rows,
+                         int dimensions, int32_t* scores) {
+  for (int lane = 0; lane < kLanes; ++lane) {
+    int32_t sum = 0;
+    for (int i = 0; i < dimensions; ++i) {
+      sum += (rows[lane][i] - 128) * query.values[i];
+    }
+    scores[lane] = sum;
+  }
+}
+
+#if defined(__x86_64__)
+
+#define ENGRAM_INLINE __attribute__((always_inline)) inline
+#define ENGRAM_AVX2 __attribute__((target("avx2")))
+#define ENGRAM_VNNI \
+  __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni,avx2")))
+
+// Writes the sum of each of four vectors.
+ENGRAM_AVX2 ENGRAM_INLINE __m128i Sums(__m256i a, __m256i b, __m256i c,
+                                       __m256i d) {
+  const __m256i pairs =
+      _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+  return _mm_add_epi32(_mm256_castsi256_si128(pairs),
+                       _mm256_extracti128_si256(pairs, 1));
+}
+
+ENGRAM_AVX2 ENGRAM_INLINE void FourAvx2(const CodeQuery& query,
+                                        const uint8_t* const* rows,
+                                        int dimensions, int32_t* scores) {
+  const __m256i middle = _mm256_set1_epi8(static_cast<char>(0x80));
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i sums[kLanes] = {_mm256_setzero_si256(), _mm256_setzero_si256(),
+                          _mm256_setzero_si256(), _mm256_setzero_si256()};
+  int i = 0;
+  for (; i + 32 <= dimensions; i += 32) {
+    const __m256i values =
+        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query.values + i));
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const __m256i steps = _mm256_xor_si256(
+          middle,
+          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows[lane] + i)));
+      // The instruction multiplies unsigned by signed bytes and adds pairs in
+      // 16 bits, where 2 * 255 * 127 would saturate. Magnitudes by values that
+      // took the sign are 2 * 128 * 127 at most, which fits.
+      const __m256i products = _mm256_maddubs_epi16(
+          _mm256_abs_epi8(steps), _mm256_sign_epi8(values, steps));
+      sums[lane] =
+          _mm256_add_epi32(sums[lane], _mm256_madd_epi16(products, ones));
+    }
+  }
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(scores),
+                   Sums(sums[0], sums[1], sums[2], sums[3]));
+  for (; i < dimensions; ++i) {
+    for (int lane = 0; lane < kLanes; ++lane) {
+      scores[lane] += (rows[lane][i] - 128) * query.values[i];
+    }
+  }
+}
+
+// Adds the halves of `value`. Masked, because GCC 12 warns of the undefined
+// source of the plain form.
+ENGRAM_VNNI ENGRAM_INLINE __m256i Halves(__m512i value) {
+  return _mm256_add_epi32(_mm512_maskz_extracti64x4_epi64(0xff, value, 0),
+                          _mm512_maskz_extracti64x4_epi64(0xff, value, 1));
+}
+
+ENGRAM_VNNI ENGRAM_INLINE void FourVnni(const CodeQuery& query,
+                                        const uint8_t* const* rows,
+                                        int dimensions, int32_t* scores) {
+  __m512i sums[kLanes] = {_mm512_setzero_si512(), _mm512_setzero_si512(),
+                          _mm512_setzero_si512(), _mm512_setzero_si512()};
+  int i = 0;
+  for (; i + 64 <= dimensions; i += 64) {
+    const __m512i values = _mm512_loadu_si512(query.values + i);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      sums[lane] = _mm512_dpbusd_epi32(
+          sums[lane], _mm512_loadu_si512(rows[lane] + i), values);
+    }
+  }
+  if (i < dimensions) {
+    const __mmask64 rest = (uint64_t{1} << (dimensions - i)) - 1;
+    const __m512i values = _mm512_maskz_loadu_epi8(rest, query.values + i);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      sums[lane] = _mm512_dpbusd_epi32(
+          sums[lane], _mm512_maskz_loadu_epi8(rest, rows[lane] + i), values);
+    }
+  }
+  // The sums are of code * value; 128 steps less a code are taken off at once.
+  const __m128i codes =
+      Sums(Halves(sums[0]), Halves(sums[1]), Halves(sums[2]), Halves(sums[3]));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(scores),
+                   _mm_sub_epi32(codes, _mm_set1_epi32(128 * query.sum)));
+}
+
+#endif  // defined(__x86_64__)
+
+// One call for many rows, so that choosing at run time costs little a row. A
+// template could not carry the target attribute of the function it wraps. The
+// last rows are filled up to four with one that is there.
+#define ENGRAM_CODE_KERNELS(attributes, name)                                  \
+  attributes void Gather##name(const CodeQuery& query, const uint8_t* codes,   \
+                               int dimensions, const uint32_t* nodes,          \
+                               int count, int32_t* scores) {                   \
+    const auto row = [&](int i) {                                              \
+      return codes + static_cast<size_t>(nodes[i]) * dimensions;               \
+    };                                                                         \
+    int i = 0;                                                                 \
+    for (; i + kLanes <= count; i += kLanes) {                                 \
+      const uint8_t* rows[kLanes] = {row(i), row(i + 1), row(i + 2),           \
+                                     row(i + 3)};                              \
+      Four##name(query, rows, dimensions, scores + i);                         \
+    }                                                                          \
+    if (i < count) {                                                           \
+      const int last = count - 1;                                              \
+      const uint8_t* rows[kLanes] = {row(i), row(i + 1 < last ? i + 1 : last), \
+                                     row(last), row(last)};                    \
+      int32_t four[kLanes];                                                    \
+      Four##name(query, rows, dimensions, four);                               \
+      for (int lane = 0; i + lane < count; ++lane)                             \
+        scores[i + lane] = four[lane];                                         \
+    }                                                                          \
+  }                                                                            \
+  attributes void Scan##name(const CodeQuery& query, const uint8_t* codes,     \
+                             int dimensions, int64_t count, int32_t* scores) { \
+    int64_t i = 0;                                                             \
+    for (; i + kLanes <= count; i += kLanes) {                                 \
+      const uint8_t* first = codes + i * dimensions;                           \
+      const uint8_t* rows[kLanes] = {first, first + dimensions,                \
+                                     first + 2 * dimensions,                   \
+                                     first + 3 * dimensions};                  \
+      Four##name(query, rows, dimensions, scores + i);                         \
+    }                                                                          \
+    for (; i < count; ++i) {                                                   \
+      const uint8_t* only = codes + i * dimensions;                            \
+      const uint8_t* rows[kLanes] = {only, only, only, only};                  \
+      int32_t four[kLanes];                                                    \
+      Four##name(query, rows, dimensions, four);                               \
+      scores[i] = four[0];                                                     \
+    }                                                                          \
+  }
+
+ENGRAM_CODE_KERNELS(, Portable)
+#if defined(__x86_64__)
+ENGRAM_CODE_KERNELS(ENGRAM_AVX2, Avx2)
+ENGRAM_CODE_KERNELS(ENGRAM_VNNI, Vnni)
+#endif
+
+std::vector<CodeKernels> FindSupportedKernels() {
+  std::vector<CodeKernels> kernels;
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512vnni")) {
+    kernels.push_back({"avx512vnni", GatherVnni, ScanVnni});
+  }
+  if (__builtin_cpu_supports("avx2")) {
+    kernels.push_back({"avx2", GatherAvx2, ScanAvx2});
+  }
+#endif
+  kernels.push_back({"portable", GatherPortable, ScanPortable});
+  return kernels;
+}
+
+}  // namespace
+
+const CodeKernels& BestCodeKernels() { return SupportedCodeKernels().front(); }
+
+const std::vector<CodeKernels>& SupportedCodeKernels() {
+  static const auto* kernels =
+      new std::vector<CodeKernels>(FindSupportedKernels());
+  return *kernels;
+}
+
+}  // namespace engram::hnsw

@@ -1,0 +1,50 @@
+// The inner loops of approximate search: one query against many codes.
+
+#ifndef ENGRAM_LIBS_HNSW_CODE_KERNELS_H_
+#define ENGRAM_LIBS_HNSW_CODE_KERNELS_H_
+
+#include <cstdint>
+#include <vector>
+
+namespace engram::hnsw {
+
+// What codes are scored against: one signed value a dimension. Borrowed.
+//
+// A code c of 0 to 255 stands for c - 128 steps, so a score is
+//   sum over the dimensions of (code - 128) * value,
+// exact, and within int32 for up to 65,536 dimensions.
+struct CodeQuery {
+  // From -127 to 127: with -128 the AVX2 kernels would overflow.
+  const int8_t* values = nullptr;
+  // Of all values.
+  int32_t sum = 0;
+};
+
+// Scores rows `nodes[0]` to `nodes[count - 1]` of `codes`, which is rows of
+// `dimensions` bytes back to back. No alignment is asked for.
+using GatherCodes = void (*)(const CodeQuery& query, const uint8_t* codes,
+                             int dimensions, const uint32_t* nodes, int count,
+                             int32_t* scores);
+
+// Scores the first `count` rows of `codes`.
+using ScanCodes = void (*)(const CodeQuery& query, const uint8_t* codes,
+                           int dimensions, int64_t count, int32_t* scores);
+
+// The kernels of one instruction set.
+struct CodeKernels {
+  // For logs, such as `avx512vnni`.
+  const char* name;
+  GatherCodes gather;
+  ScanCodes scan;
+};
+
+// Returns the fastest kernels that this machine can run.
+const CodeKernels& BestCodeKernels();
+
+// Returns all kernels that this machine can run, fastest first; the portable
+// ones are always among them.
+const std::vector<CodeKernels>& SupportedCodeKernels();
+
+}  // namespace engram::hnsw
+
+#endif  // ENGRAM_LIBS_HNSW_CODE_KERNELS_H_

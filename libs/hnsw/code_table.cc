@@ -1,0 +1,50 @@
+#include "libs/hnsw/code_table.h"
+
+#include <utility>
+
+#include "absl/types/span.h"
+
+namespace engram::hnsw {
+
+CodeTable::CodeTable(const float* rows, int64_t count, int dimensions,
+                     Metric metric)
+    : metric_(metric),
+      dimensions_(dimensions),
+      size_(count),
+      range_(ChooseCodeRange(rows, count, dimensions, metric)),
+      codes_(count * dimensions) {
+  for (int64_t i = 0; i < count; ++i) {
+    EncodeRow(range_, absl::MakeSpan(rows + i * dimensions, dimensions),
+              codes_.data() + i * dimensions);
+  }
+  ComputeNorms();
+}
+
+CodeTable::CodeTable(HugeArray<uint8_t> codes, int dimensions, Metric metric,
+                     CodeRange range)
+    : metric_(metric),
+      dimensions_(dimensions),
+      size_(static_cast<int64_t>(codes.size()) / dimensions),
+      range_(range),
+      codes_(std::move(codes)) {
+  ComputeNorms();
+}
+
+void CodeTable::ComputeNorms() {
+  if (metric_ != Metric::kL2) return;
+  norms_ = HugeArray<int32_t>(size_);
+  for (int64_t i = 0; i < size_; ++i) {
+    norms_[i] = CodeNorm(codes_.data() + i * dimensions_, dimensions_);
+  }
+}
+
+CodeView CodeTable::view() const {
+  return {.metric = metric_,
+          .dimensions = dimensions_,
+          .size = size_,
+          .range = range_,
+          .codes = codes_.data(),
+          .norms = metric_ == Metric::kL2 ? norms_.data() : nullptr};
+}
+
+}  // namespace engram::hnsw

@@ -1,0 +1,210 @@
+// Vectors as codes: ranges, rounding, and scores made of integers.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <numeric>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "libs/hnsw/code_range.h"
+#include "libs/hnsw/code_table.h"
+#include "libs/hnsw/encoded_query.h"
+
+namespace engram::hnsw {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+
+// As FAISS decodes QT_8bit_uniform.
+float Decode(const CodeRange& range, uint8_t code) {
+  return range.vmin + (static_cast<float>(code) + 0.5f) / 255 * range.vdiff;
+}
+
+std::vector<uint8_t> Encode(const CodeRange& range,
+                            const std::vector<float>& values) {
+  std::vector<uint8_t> codes(values.size());
+  EncodeRow(range, values, codes.data());
+  return codes;
+}
+
+TEST(CodeRangeTest, ACodeDecodesToWithinHalfAStep) {
+  const CodeRange range = {.vmin = -3, .vdiff = 10};
+  for (float value = -2.9f; value < 6.9f; value += 0.013f) {
+    const uint8_t code = Encode(range, {value})[0];
+    EXPECT_NEAR(Decode(range, code), value, range.step() * 0.501f) << value;
+  }
+}
+
+TEST(CodeRangeTest, ValuesOutsideOfTheRangeBecomeItsEnds) {
+  const CodeRange range = {.vmin = -1, .vdiff = 2};
+  EXPECT_THAT(Encode(range, {-FLT_MAX, -5, 5, FLT_MAX}),
+              ElementsAre(1, 1, 255, 255));
+}
+
+TEST(CodeRangeTest, TheRangeLeavesOutTheFewThatAreFarthestOut) {
+  std::mt19937 random(3);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::vector<float> rows(100'000);
+  for (float& value : rows) value = uniform(random);
+  for (int i = 0; i < 40; ++i) rows[i * 2003] = 1000;  // 0.04 %.
+  const CodeRange range =
+      ChooseCodeRange(rows.data(), 10'000, 10, Metric::kDot);
+  EXPECT_NEAR(range.step() * 127, 1, 0.01);
+  EXPECT_NEAR(range.middle(), 0, 1e-6);
+}
+
+TEST(CodeRangeTest, ForL2TheRangeLiesWhereTheValuesAre) {
+  std::vector<float> rows;
+  for (int i = 0; i <= 1000; ++i)
+    rows.push_back(100 + static_cast<float>(i) / 100);
+  const CodeRange l2 = ChooseCodeRange(rows.data(), 1001, 1, Metric::kL2);
+  EXPECT_NEAR(Decode(l2, 1), 100, 0.1);
+  EXPECT_NEAR(Decode(l2, 255), 110, 0.1);
+  const CodeRange dot = ChooseCodeRange(rows.data(), 1001, 1, Metric::kDot);
+  EXPECT_NEAR(Decode(dot, 1), -110, 1);
+  EXPECT_NEAR(Decode(dot, 255), 110, 1);
+}
+
+TEST(CodeRangeTest, ARangeCanBeChosenForAnything) {
+  for (Metric metric : {Metric::kDot, Metric::kL2}) {
+    for (float value : {0.0f, 1e-45f, 7.0f, -1e30f, FLT_MAX, -FLT_MAX}) {
+      const std::vector<float> rows(6, value);
+      const CodeRange range = ChooseCodeRange(rows.data(), 2, 3, metric);
+      EXPECT_TRUE(std::isfinite(range.vmin) && std::isfinite(range.vdiff));
+      EXPECT_GT(range.step(), 0);
+      const std::vector<uint8_t> codes = Encode(range, rows);
+      EXPECT_THAT(codes, Each(codes[0]));
+    }
+    const CodeRange none = ChooseCodeRange(nullptr, 0, 3, metric);
+    EXPECT_GT(none.step(), 0);
+  }
+}
+
+// Scores made of codes, by every metric.
+class EncodedQueryTest : public ::testing::TestWithParam<Metric> {
+ protected:
+  // The score of row `node` against `query`, by way of integers.
+  static float Score(const CodeView& codes, const std::vector<float>& query,
+                     uint32_t node) {
+    const EncodedQuery encoded(query, codes.range, codes.metric);
+    int32_t sum = 0;
+    BestCodeKernels().gather(encoded.codes(), codes.codes, codes.dimensions,
+                             &node, 1, &sum);
+    int32_t distance = -sum;
+    if (codes.metric == Metric::kL2) {
+      distance += static_cast<int32_t>(encoded.norm_weight() *
+                                       static_cast<float>(codes.norms[node]));
+    }
+    return encoded.ScoreOf(distance);
+  }
+
+  static double Exact(const float* a, const float* b, int dimensions) {
+    double sum = 0;
+    for (int i = 0; i < dimensions; ++i) {
+      sum += GetParam() == Metric::kDot
+                 ? static_cast<double>(a[i]) * b[i]
+                 : (static_cast<double>(a[i]) - b[i]) * (a[i] - b[i]);
+    }
+    return sum;
+  }
+};
+
+TEST_P(EncodedQueryTest, ScoresAreWithinTheRoundingOfExactOnes) {
+  std::mt19937 random(5);
+  for (int dimensions : {1, 2, 16, 100, 1000}) {
+    // Off centre, where kL2's range moves along and kDot's does not.
+    std::uniform_real_distribution<float> uniform(-1, 3);
+    constexpr int kRows = 50;
+    std::vector<float> rows(kRows * dimensions), query(dimensions);
+    for (float& value : rows) value = uniform(random);
+    for (float& value : query) value = uniform(random);
+    const CodeTable table(rows.data(), kRows, dimensions, GetParam());
+    const float step = table.view().range.step();
+    for (uint32_t node = 0; node < kRows; ++node) {
+      // Each term is off by half a step times the other side, both ways, at
+      // the worst; sums of many by far less.
+      const double bound = 2 * 3 * step * dimensions;
+      EXPECT_NEAR(Score(table.view(), query, node),
+                  Exact(&rows[node * dimensions], query.data(), dimensions),
+                  bound / std::sqrt(dimensions))
+          << dimensions;
+    }
+  }
+}
+
+TEST_P(EncodedQueryTest, QueriesOfNoLengthAndOfGreatLengthHaveScores) {
+  std::mt19937 random(6);
+  std::normal_distribution<float> normal;
+  constexpr int kDimensions = 4096;
+  std::vector<float> rows(2 * kDimensions);
+  for (float& value : rows) value = normal(random);
+  const CodeTable table(rows.data(), 2, kDimensions, GetParam());
+  for (float length : {0.0f, 1e-20f, 1.0f, 1e6f, 1e15f}) {
+    std::vector<float> query(kDimensions);
+    for (float& value : query) value = normal(random) * length;
+    const double exact = Exact(rows.data(), query.data(), kDimensions);
+    EXPECT_NEAR(Score(table.view(), query, 0), exact,
+                0.02 * std::max<double>(1, length) *
+                    (std::abs(exact) / std::max<double>(1, length) + 64))
+        << length;
+  }
+}
+
+TEST_P(EncodedQueryTest, TheNearestByCodesIsTheVectorItself) {
+  std::mt19937 random(7);
+  std::normal_distribution<float> normal;
+  constexpr int kRows = 200, kDimensions = 24;
+  std::vector<float> rows(kRows * kDimensions);
+  for (float& value : rows) value = normal(random);
+  for (int row = 0; row < kRows; ++row) {
+    float* values = &rows[row * kDimensions];
+    const auto length = static_cast<float>(std::sqrt(
+        std::inner_product(values, values + kDimensions, values, 0.0)));
+    for (int i = 0; i < kDimensions; ++i) values[i] /= length;
+  }
+  const CodeTable table(rows.data(), kRows, kDimensions, GetParam());
+  for (uint32_t row = 0; row < kRows; ++row) {
+    const std::vector<float> query(&rows[row * kDimensions],
+                                   &rows[row * kDimensions] + kDimensions);
+    std::vector<float> scores;
+    for (uint32_t node = 0; node < kRows; ++node) {
+      scores.push_back(Score(table.view(), query, node));
+    }
+    const auto best = GetParam() == Metric::kDot
+                          ? std::max_element(scores.begin(), scores.end())
+                          : std::min_element(scores.begin(), scores.end());
+    EXPECT_EQ(best - scores.begin(), row);
+  }
+}
+
+TEST(CodeTableTest, CodesThatWereMadeBeforeGiveTheSameTable) {
+  std::mt19937 random(8);
+  std::normal_distribution<float> normal;
+  std::vector<float> rows(20 * 5);
+  for (float& value : rows) value = normal(random);
+  const CodeTable made(rows.data(), 20, 5, Metric::kL2);
+  HugeArray<uint8_t> copy(20 * 5);
+  std::copy_n(made.view().codes, copy.size(), copy.data());
+  const CodeTable taken(std::move(copy), 5, Metric::kL2, made.view().range);
+  EXPECT_EQ(taken.view().size, 20);
+  EXPECT_TRUE(std::equal(made.view().norms, made.view().norms + 20,
+                         taken.view().norms));
+  EXPECT_EQ(taken.memory_bytes(), 20 * (5 + 4));
+}
+
+INSTANTIATE_TEST_SUITE_P(Metrics, EncodedQueryTest,
+                         ::testing::Values(Metric::kDot, Metric::kL2),
+                         [](const auto& info) {
+                           return std::string(
+                               info.param == Metric::kDot ? "Dot" : "L2");
+                         });
+
+}  // namespace
+}  // namespace engram::hnsw

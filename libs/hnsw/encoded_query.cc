@@ -1,0 +1,49 @@
+#include "libs/hnsw/encoded_query.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace engram::hnsw {
+namespace {
+
+// A query that lies near the middle of the range is rounded to steps no finer
+// than this share of the codes' own: finer ones would add no precision, and the
+// norms, counted in them, would not fit an int32.
+constexpr float kFinestSteps = 1.0f / 16;
+
+}  // namespace
+
+EncodedQuery::EncodedQuery(absl::Span<const float> query,
+                           const CodeRange& range, Metric metric)
+    : metric_(metric), values_(query.size()) {
+  const float middle = metric == Metric::kL2 ? range.middle() : 0;
+  float largest = 0;
+  float length = 0;
+  for (float value : query) {
+    largest = std::max(largest, std::abs(value - middle));
+    length += (value - middle) * (value - middle);
+  }
+  const float step = std::max(largest / 127, range.step() * kFinestSteps);
+  const float steps = 1 / step;
+  for (size_t i = 0; i < query.size(); ++i) {
+    const float value =
+        std::clamp((query[i] - middle) * steps, -127.0f, 127.0f);
+    // Rounds half up, for there is no rounding instruction on every processor.
+    values_[i] = static_cast<int8_t>(static_cast<int>(value + 127.5f) - 127);
+    sum_ += values_[i];
+  }
+  if (metric == Metric::kL2) {
+    norm_weight_ = range.step() / (2 * step);
+    unit_ = 2 * step * range.step();
+    base_ = length;
+  } else {
+    unit_ = -step * range.step();
+  }
+}
+
+float EncodedQuery::ScoreOf(int32_t distance) const {
+  const float score = base_ + unit_ * static_cast<float>(distance);
+  return metric_ == Metric::kL2 ? std::max(score, 0.0f) : score;
+}
+
+}  // namespace engram::hnsw
