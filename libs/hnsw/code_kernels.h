@@ -30,12 +30,18 @@ using GatherCodes = void (*)(const CodeQuery& query, const uint8_t* codes,
 using ScanCodes = void (*)(const CodeQuery& query, const uint8_t* codes,
                            int dimensions, int64_t count, int32_t* scores);
 
+// Turns a row of codes into the values of a query, `dimensions` of them, and
+// returns their sum. Code 0 becomes -127, as code 1 does.
+using CodesToQuery = int32_t (*)(const uint8_t* row, int dimensions,
+                                 int8_t* values);
+
 // The kernels of one instruction set.
 struct CodeKernels {
   // For logs, such as `avx512vnni`.
   const char* name;
   GatherCodes gather;
   ScanCodes scan;
+  CodesToQuery to_query;
 };
 
 // Returns the fastest kernels that this machine can run.

@@ -92,6 +92,26 @@ TEST_P(CodeKernelsTest, AgreesWithPlainIntegersOnExtremeValues) {
   }
 }
 
+TEST_P(CodeKernelsTest, ARowAsAQueryIsItsStepsFromTheMiddle) {
+  for (int dimensions : Dimensions()) {
+    std::vector<uint8_t> row(dimensions);
+    for (uint8_t& code : row) code = static_cast<uint8_t>(random_());
+    row[dimensions / 2] = 0;
+    row.back() = 255;
+    std::vector<int8_t> values(dimensions + 1, 55);
+    const int32_t sum =
+        GetParam().to_query(row.data(), dimensions, values.data());
+    int32_t want_sum = 0;
+    for (int i = 0; i < dimensions; ++i) {
+      const int want = row[i] == 0 ? -127 : row[i] - 128;
+      ASSERT_EQ(values[i], want);
+      want_sum += want;
+    }
+    EXPECT_EQ(sum, want_sum) << dimensions;
+    EXPECT_EQ(values[dimensions], 55) << "wrote beyond the last value";
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(AllSets, CodeKernelsTest,
                          ::testing::ValuesIn(SupportedCodeKernels()),
                          [](const auto& info) {

@@ -1,0 +1,96 @@
+// Distances for walks: integers, of which the smaller is the nearer.
+
+#ifndef ENGRAM_LIBS_HNSW_CODE_DISTANCES_H_
+#define ENGRAM_LIBS_HNSW_CODE_DISTANCES_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "libs/hnsw/code_kernels.h"
+#include "libs/hnsw/code_view.h"
+#include "libs/hnsw/encoded_query.h"
+
+namespace engram::hnsw {
+
+// Has the processor fetch what scoring `node` will read. Asked for all
+// neighbours before the first is scored, so that their misses overlap.
+inline void PrefetchCodes(const CodeView& codes, uint32_t node) {
+  const uint8_t* row = codes.Row(node);
+  for (int i = 0; i < codes.dimensions; i += 64) __builtin_prefetch(row + i);
+  if (codes.norms != nullptr) __builtin_prefetch(codes.norms + node);
+}
+
+// Distances from a query: what EncodedQuery::ScoreOf takes.
+class QueryDistances {
+ public:
+  // Borrows both.
+  QueryDistances(const CodeView& codes, const EncodedQuery& query)
+      : codes_(codes),
+        gather_(BestCodeKernels().gather),
+        query_(query.codes()),
+        norm_weight_(query.norm_weight()) {}
+
+  void Prefetch(uint32_t node) const { PrefetchCodes(codes_, node); }
+
+  void Score(const uint32_t* nodes, int count, int32_t* distances) const {
+    gather_(query_, codes_.codes, codes_.dimensions, nodes, count, distances);
+    if (codes_.norms == nullptr) {
+      for (int i = 0; i < count; ++i) distances[i] = -distances[i];
+      return;
+    }
+    for (int i = 0; i < count; ++i) {
+      distances[i] =
+          static_cast<int32_t>(norm_weight_ *
+                               static_cast<float>(codes_.norms[nodes[i]])) -
+          distances[i];
+    }
+  }
+
+ private:
+  const CodeView& codes_;
+  GatherCodes gather_;
+  CodeQuery query_;
+  float norm_weight_;
+};
+
+// Distances from one node to others, the same both ways: for kDot the negative
+// product of the codes, for kL2 their squared distance.
+class NodeDistances {
+ public:
+  // Borrows `codes`.
+  explicit NodeDistances(const CodeView& codes)
+      : codes_(codes), kernels_(BestCodeKernels()), values_(codes.dimensions) {}
+
+  // Sets which node distances are from.
+  void From(uint32_t node) {
+    query_.values = values_.data();
+    query_.sum =
+        kernels_.to_query(codes_.Row(node), codes_.dimensions, values_.data());
+    if (codes_.norms != nullptr) norm_ = codes_.norms[node];
+  }
+
+  void Prefetch(uint32_t node) const { PrefetchCodes(codes_, node); }
+
+  void Score(const uint32_t* nodes, int count, int32_t* distances) const {
+    kernels_.gather(query_, codes_.codes, codes_.dimensions, nodes, count,
+                    distances);
+    if (codes_.norms == nullptr) {
+      for (int i = 0; i < count; ++i) distances[i] = -distances[i];
+      return;
+    }
+    for (int i = 0; i < count; ++i) {
+      distances[i] = norm_ + codes_.norms[nodes[i]] - 2 * distances[i];
+    }
+  }
+
+ private:
+  const CodeView& codes_;
+  const CodeKernels& kernels_;
+  std::vector<int8_t> values_;
+  CodeQuery query_;
+  int32_t norm_ = 0;
+};
+
+}  // namespace engram::hnsw
+
+#endif  // ENGRAM_LIBS_HNSW_CODE_DISTANCES_H_

@@ -1,0 +1,283 @@
+// Graphs that are built and searched, against brute force.
+
+#include "libs/hnsw/graph_search.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "libs/hnsw/code_table.h"
+#include "libs/hnsw/encoded_query.h"
+#include "libs/hnsw/graph_builder.h"
+#include "libs/hnsw/rerank.h"
+#include "libs/hnsw/testing/sample_vectors.h"
+
+namespace engram::hnsw {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// Vectors with their codes and their graph.
+struct Segment {
+  explicit Segment(SampleVectors sample, GraphBuildOptions options = {})
+      : vectors(std::move(sample)),
+        table(vectors.rows.data(), vectors.count(), vectors.dimensions,
+              vectors.metric),
+        graph(*BuildGraph(table.view(), options)) {}
+
+  GraphSearchResult Find(absl::Span<const float> query,
+                         const GraphSearchOptions& options,
+                         SearchScratch& scratch) const {
+    GraphSearchResult result;
+    const CodeView codes = table.view();
+    SearchGraph(graph, codes, EncodedQuery(query, codes.range, codes.metric),
+                options, scratch, result);
+    Rerank(query, vectors.rows.data(), vectors.metric, result.nodes);
+    return result;
+  }
+
+  GraphSearchResult Find(absl::Span<const float> query,
+                         const GraphSearchOptions& options) const {
+    SearchScratch scratch;
+    return Find(query, options, scratch);
+  }
+
+  // The share of the ten nearest of those that pass that `width` finds, over
+  // some rows as queries, each a little off.
+  double Recall(int width, const NodeBitmap* filter = nullptr) const {
+    constexpr int kQueries = 50, kNearest = 10;
+    SearchScratch scratch;
+    int hits = 0;
+    for (int q = 0; q < kQueries; ++q) {
+      const auto row = vectors.Row(q * vectors.count() / kQueries);
+      std::vector<float> query(row.begin(), row.end());
+      for (float& value : query) value *= 1.01f;
+      query[0] += 0.1f;
+      std::vector<float> scores = vectors.Scores(query);
+      std::vector<float> passing;
+      for (uint32_t node = 0; node < scores.size(); ++node) {
+        if (filter == nullptr || filter->Contains(node)) {
+          passing.push_back(scores[node]);
+        }
+      }
+      std::sort(passing.begin(), passing.end(),
+                [&](float a, float b) { return vectors.Better(a, b); });
+      const auto found =
+          Find(query, {.limit = kUsualRerank, .width = width, .filter = filter},
+               scratch);
+      for (size_t i = 0; i < kNearest && i < found.nodes.size(); ++i) {
+        EXPECT_TRUE(filter == nullptr || filter->Contains(found.nodes[i].node));
+        if (!vectors.Better(passing[kNearest - 1], found.nodes[i].score)) {
+          ++hits;
+        }
+      }
+    }
+    return static_cast<double>(hits) / (kQueries * kNearest);
+  }
+
+  SampleVectors vectors;
+  CodeTable table;
+  Graph graph;
+};
+
+struct Case {
+  std::string name;
+  Metric metric;
+  bool unit_length;
+};
+
+class GraphSearchTest : public ::testing::TestWithParam<Case> {
+ protected:
+  static SampleVectors Vectors(int64_t count, int dimensions) {
+    return {count, dimensions, GetParam().metric, GetParam().unit_length};
+  }
+};
+
+TEST_P(GraphSearchTest, FindsWhatBruteForceFinds) {
+  const Segment segment(Vectors(1500, 24));
+  EXPECT_GE(segment.Recall(/*width=*/64), 0.98);
+}
+
+TEST_P(GraphSearchTest, FindsAsMuchWhenSeveralThreadsBuild) {
+  const Segment segment(Vectors(1500, 24), {.threads = 4});
+  EXPECT_GE(segment.Recall(/*width=*/64), 0.98);
+}
+
+TEST_P(GraphSearchTest, AFilterLeavesOutAllOthersAndLosesNothing) {
+  const Segment segment(Vectors(1500, 24));
+  std::vector<uint64_t> words(1500 / 64);  // The last few are not in it.
+  for (size_t i = 0; i < words.size(); ++i) {
+    words[i] = 0x1111111111111111 << (i % 4);
+  }
+  const NodeBitmap quarter(words);
+  EXPECT_GE(segment.Recall(/*width=*/128, &quarter), 0.98);
+  const NodeBitmap none({});
+  EXPECT_THAT(segment.Find(segment.vectors.Row(0), {.filter = &none}).nodes,
+              IsEmpty());
+}
+
+TEST_P(GraphSearchTest, FewVectorsAreAllFoundNearestFirst) {
+  for (int dimensions : {1, 3}) {
+    for (int count : {0, 1, 2, 3, 10, 33}) {
+      const Segment segment(Vectors(count, dimensions));
+      const std::vector<float> query(dimensions, 0.5f);
+      const auto found = segment.Find(query, {.limit = 100}).nodes;
+      ASSERT_THAT(found, SizeIs(count));
+      std::set<uint32_t> nodes;
+      for (const FoundNode& node : found) nodes.insert(node.node);
+      EXPECT_THAT(nodes, SizeIs(count));
+      EXPECT_TRUE(std::is_sorted(found.begin(), found.end(),
+                                 [&](const FoundNode& a, const FoundNode& b) {
+                                   return segment.vectors.Better(a.score,
+                                                                 b.score);
+                                 }));
+    }
+  }
+}
+
+TEST_P(GraphSearchTest, EqualVectorsAreAllFound) {
+  SampleVectors vectors = Vectors(1, 8);
+  const std::vector<float> row = vectors.rows;
+  while (vectors.count() < 300) {
+    vectors.rows.insert(vectors.rows.end(), row.begin(), row.end());
+  }
+  const Segment segment(std::move(vectors));
+  const auto found = segment.Find(row, {.limit = 300, .width = 300}).nodes;
+  EXPECT_THAT(found, SizeIs(300));
+}
+
+// Many equal vectors must not hide the others.
+TEST_P(GraphSearchTest, CopiesHideNothing) {
+  SampleVectors vectors = Vectors(400, 8);
+  for (int i = 0; i < 400; ++i) {
+    const auto row = vectors.Row(i % 4);
+    const std::vector<float> copy(row.begin(), row.end());
+    vectors.rows.insert(vectors.rows.end(), copy.begin(), copy.end());
+  }
+  const Segment segment(std::move(vectors));
+  EXPECT_GE(segment.Recall(/*width=*/128), 0.95);
+  EXPECT_THAT(
+      segment.Find(segment.vectors.Row(0), {.limit = 800, .width = 800}).nodes,
+      SizeIs(800));
+}
+
+TEST_P(GraphSearchTest, ScoresBeforeRerankingAreNearTheExactOnes) {
+  const Segment segment(Vectors(500, 24));
+  const auto query = segment.vectors.Row(7);
+  const CodeView codes = segment.table.view();
+  SearchScratch scratch;
+  GraphSearchResult result;
+  SearchGraph(segment.graph, codes,
+              EncodedQuery(query, codes.range, codes.metric), {}, scratch,
+              result);
+  const std::vector<float> exact = segment.vectors.Scores(query);
+  ASSERT_THAT(result.nodes, SizeIs(10));
+  for (const FoundNode& found : result.nodes) {
+    EXPECT_NEAR(found.score, exact[found.node],
+                0.05 * (1 + std::abs(exact[found.node])));
+  }
+  EXPECT_GT(result.distances, 20);
+  EXPECT_LE(result.distances, 700);
+}
+
+TEST_P(GraphSearchTest, OneThreadBuildsTheSameGraphEachTime) {
+  const Segment first(Vectors(500, 8)), second(Vectors(500, 8));
+  const Graph::Parts& a = first.graph.parts();
+  const Graph::Parts& b = second.graph.parts();
+  EXPECT_TRUE(std::equal(a.base_links.data(),
+                         a.base_links.data() + a.base_links.size(),
+                         b.base_links.data()));
+  EXPECT_EQ(a.upper_links, b.upper_links);
+  EXPECT_EQ(a.entry_node, b.entry_node);
+}
+
+INSTANTIATE_TEST_SUITE_P(Metrics, GraphSearchTest,
+                         ::testing::Values(Case{"Cosine", Metric::kDot, true},
+                                           Case{"Dot", Metric::kDot, false},
+                                           Case{"L2", Metric::kL2, false}),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(GraphBuilderTest, SaysHowFarItIsAndStopsWhenToldTo) {
+  const SampleVectors vectors(3000, 4, Metric::kDot, true);
+  const CodeTable table(vectors.rows.data(), 3000, 4, Metric::kDot);
+  for (int threads : {1, 3}) {
+    std::vector<int64_t> seen;
+    const auto graph =
+        BuildGraph(table.view(),
+                   {.threads = threads, .width = 20, .go_on = [&](int64_t n) {
+                      seen.push_back(n);
+                      return seen.size() < 2;
+                    }});
+    EXPECT_EQ(graph.status().code(), absl::StatusCode::kCancelled);
+    ASSERT_THAT(seen, SizeIs(2));
+    EXPECT_GE(seen[0], 256);
+    EXPECT_LT(seen[0], seen[1]);
+    EXPECT_LE(seen[1], 3000);
+  }
+}
+
+TEST(ScratchPoolTest, SearchesAtOnceHaveScratchesOfTheirOwn) {
+  const Segment segment(SampleVectors(600, 8, Metric::kL2, false));
+  ScratchPool pool;
+  const auto want = segment.Find(segment.vectors.Row(3), {}).nodes;
+  std::atomic<int> same = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 20; ++round) {
+        const ScratchPool::Lease scratch = pool.Take();
+        if (segment.Find(segment.vectors.Row(3), {}, *scratch).nodes == want) {
+          ++same;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(same, 80);
+}
+
+// More walks than a stamp has values.
+TEST(SearchScratchTest, IsGoodForAnyNumberOfSearchesAndForGraphsOfAnySize) {
+  const Segment large(SampleVectors(200, 4, Metric::kL2, false));
+  const Segment small(SampleVectors(3, 4, Metric::kL2, false));
+  SearchScratch scratch;
+  const auto want = large.Find(large.vectors.Row(0), {}).nodes;
+  for (int i = 0; i < 600; ++i) {
+    ASSERT_EQ(large.Find(large.vectors.Row(0), {}, scratch).nodes, want);
+    ASSERT_THAT(small.Find(small.vectors.Row(0), {}, scratch).nodes, SizeIs(3));
+  }
+}
+
+TEST(RerankTest, OrdersByTheExactScoreThenByNode) {
+  const std::vector<float> vectors = {1, 0, 3, 0, 2, 0, 3, 0};
+  const std::vector<float> query = {1, 0};
+  std::vector<FoundNode> nodes = {{0, 9}, {3, 8}, {2, 7}, {1, 6}};
+  Rerank(query, vectors.data(), Metric::kDot, nodes);
+  EXPECT_THAT(nodes, ElementsAre(FoundNode{1, 3}, FoundNode{3, 3},
+                                 FoundNode{2, 2}, FoundNode{0, 1}));
+  Rerank(query, vectors.data(), Metric::kL2, nodes);
+  EXPECT_THAT(nodes, ElementsAre(FoundNode{0, 0}, FoundNode{2, 1},
+                                 FoundNode{1, 4}, FoundNode{3, 4}));
+}
+
+TEST(RerankTest, WhatHasNoScoreComesLast) {
+  const std::vector<float> vectors = {3e38f, -3e38f, 0.1f, 0.1f, 3e38f, 3e38f};
+  const std::vector<float> query = {3e38f, 3e38f};
+  std::vector<FoundNode> nodes = {{0, 0}, {1, 0}, {2, 0}};
+  Rerank(query, vectors.data(), Metric::kDot, nodes);
+  EXPECT_EQ(nodes[0].node, 2);
+  EXPECT_EQ(nodes[1].node, 1);
+  EXPECT_EQ(nodes[2].node, 0);
+}
+
+}  // namespace
+}  // namespace engram::hnsw
