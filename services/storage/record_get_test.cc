@@ -17,7 +17,6 @@ namespace engram::storage {
 namespace {
 
 using ::engram::testing::StatusIs;
-using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Lt;
@@ -190,10 +189,11 @@ TEST_F(RecordGetTest, ABatchGetCanFilter) {
   EXPECT_THAT(response->missing_ids(), ElementsAre("b", "none", "b"));
 
   request.set_filter("star > 3");
-  EXPECT_THAT(GetRecords(db_.database(), request, {}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("filter: column 1"),
-                             HasSubstr("parameters.n: is used nowhere"))));
+  const absl::Status refused = GetRecords(db_.database(), request, {}).status();
+  EXPECT_THAT(refused,
+              StatusIs(absl::StatusCode::kInvalidArgument, "filter: column 1"));
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kInvalidArgument,
+                                "parameters.n: is used nowhere"));
   request.set_filter("stars > :n");
   EXPECT_THAT(
       GetRecords(db_.database(), request, {.deadline = absl::InfinitePast()}),
