@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "libs/hnsw/code_range.h"
 #include "libs/hnsw/code_table.h"
 #include "libs/hnsw/encoded_query.h"
@@ -90,19 +91,23 @@ TEST(CodeRangeTest, ARangeCanBeChosenForAnything) {
 // Scores made of codes, by every metric.
 class EncodedQueryTest : public ::testing::TestWithParam<Metric> {
  protected:
-  // The score of row `node` against `query`, by way of integers.
-  static float Score(const CodeView& codes, const std::vector<float>& query,
-                     uint32_t node) {
+  // The score of each row against `query`, by way of integers.
+  static std::vector<float> Scores(const CodeView& codes,
+                                   absl::Span<const float> query) {
     const EncodedQuery encoded(query, codes.range, codes.metric);
-    int32_t sum = 0;
-    BestCodeKernels().gather(encoded.codes(), codes.codes, codes.dimensions,
-                             &node, 1, &sum);
-    int32_t distance = -sum;
-    if (codes.metric == Metric::kL2) {
-      distance += static_cast<int32_t>(encoded.norm_weight() *
-                                       static_cast<float>(codes.norms[node]));
+    std::vector<int32_t> sums(codes.size);
+    BestCodeKernels().scan(encoded.codes(), codes.codes, codes.dimensions,
+                           codes.size, sums.data());
+    std::vector<float> scores;
+    for (int64_t row = 0; row < codes.size; ++row) {
+      int32_t distance = -sums[row];
+      if (codes.metric == Metric::kL2) {
+        distance += static_cast<int32_t>(encoded.norm_weight() *
+                                         static_cast<float>(codes.norms[row]));
+      }
+      scores.push_back(encoded.ScoreOf(distance));
     }
-    return encoded.ScoreOf(distance);
+    return scores;
   }
 
   static double Exact(const float* a, const float* b, int dimensions) {
@@ -127,11 +132,12 @@ TEST_P(EncodedQueryTest, ScoresAreWithinTheRoundingOfExactOnes) {
     for (float& value : query) value = uniform(random);
     const CodeTable table(rows.data(), kRows, dimensions, GetParam());
     const float step = table.view().range.step();
+    const std::vector<float> scores = Scores(table.view(), query);
     for (uint32_t node = 0; node < kRows; ++node) {
       // Each term is off by half a step times the other side, both ways, at
       // the worst; sums of many by far less.
       const double bound = 2 * 3 * step * dimensions;
-      EXPECT_NEAR(Score(table.view(), query, node),
+      EXPECT_NEAR(scores[node],
                   Exact(&rows[node * dimensions], query.data(), dimensions),
                   bound / std::sqrt(dimensions))
           << dimensions;
@@ -150,7 +156,7 @@ TEST_P(EncodedQueryTest, QueriesOfNoLengthAndOfGreatLengthHaveScores) {
     std::vector<float> query(kDimensions);
     for (float& value : query) value = normal(random) * length;
     const double exact = Exact(rows.data(), query.data(), kDimensions);
-    EXPECT_NEAR(Score(table.view(), query, 0), exact,
+    EXPECT_NEAR(Scores(table.view(), query)[0], exact,
                 0.02 * std::max<double>(1, length) *
                     (std::abs(exact) / std::max<double>(1, length) + 64))
         << length;
@@ -160,7 +166,7 @@ TEST_P(EncodedQueryTest, QueriesOfNoLengthAndOfGreatLengthHaveScores) {
 TEST_P(EncodedQueryTest, TheNearestByCodesIsTheVectorItself) {
   std::mt19937 random(7);
   std::normal_distribution<float> normal;
-  constexpr int kRows = 200, kDimensions = 24;
+  constexpr int kRows = 100, kDimensions = 24;
   std::vector<float> rows(kRows * kDimensions);
   for (float& value : rows) value = normal(random);
   for (int row = 0; row < kRows; ++row) {
@@ -171,12 +177,9 @@ TEST_P(EncodedQueryTest, TheNearestByCodesIsTheVectorItself) {
   }
   const CodeTable table(rows.data(), kRows, kDimensions, GetParam());
   for (uint32_t row = 0; row < kRows; ++row) {
-    const std::vector<float> query(&rows[row * kDimensions],
-                                   &rows[row * kDimensions] + kDimensions);
-    std::vector<float> scores;
-    for (uint32_t node = 0; node < kRows; ++node) {
-      scores.push_back(Score(table.view(), query, node));
-    }
+    const std::vector<float> scores =
+        Scores(table.view(),
+               absl::MakeSpan(rows).subspan(row * kDimensions, kDimensions));
     const auto best = GetParam() == Metric::kDot
                           ? std::max_element(scores.begin(), scores.end())
                           : std::min_element(scores.begin(), scores.end());

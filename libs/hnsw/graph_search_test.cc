@@ -54,7 +54,7 @@ struct Segment {
   // The share of the ten nearest of those that pass that `width` finds, over
   // some rows as queries, each a little off.
   double Recall(int width, const NodeBitmap* filter = nullptr) const {
-    constexpr int kQueries = 50, kNearest = 10;
+    constexpr int kQueries = 25, kNearest = 10;
     SearchScratch scratch;
     int hits = 0;
     for (int q = 0; q < kQueries; ++q) {
@@ -103,18 +103,18 @@ class GraphSearchTest : public ::testing::TestWithParam<Case> {
 };
 
 TEST_P(GraphSearchTest, FindsWhatBruteForceFinds) {
-  const Segment segment(Vectors(1500, 24));
+  const Segment segment(Vectors(600, 16));
   EXPECT_GE(segment.Recall(/*width=*/64), 0.98);
 }
 
 TEST_P(GraphSearchTest, FindsAsMuchWhenSeveralThreadsBuild) {
-  const Segment segment(Vectors(1500, 24), {.threads = 4});
+  const Segment segment(Vectors(600, 16), {.threads = 4});
   EXPECT_GE(segment.Recall(/*width=*/64), 0.98);
 }
 
 TEST_P(GraphSearchTest, AFilterLeavesOutAllOthersAndLosesNothing) {
-  const Segment segment(Vectors(1500, 24));
-  std::vector<uint64_t> words(1500 / 64);  // The last few are not in it.
+  const Segment segment(Vectors(600, 16));
+  std::vector<uint64_t> words(600 / 64);  // The last few are not in it.
   for (size_t i = 0; i < words.size(); ++i) {
     words[i] = 0x1111111111111111 << (i % 4);
   }
@@ -147,31 +147,32 @@ TEST_P(GraphSearchTest, FewVectorsAreAllFoundNearestFirst) {
 TEST_P(GraphSearchTest, EqualVectorsAreAllFound) {
   SampleVectors vectors = Vectors(1, 8);
   const std::vector<float> row = vectors.rows;
-  while (vectors.count() < 300) {
+  while (vectors.count() < 150) {
     vectors.rows.insert(vectors.rows.end(), row.begin(), row.end());
   }
   const Segment segment(std::move(vectors));
-  const auto found = segment.Find(row, {.limit = 300, .width = 300}).nodes;
-  EXPECT_THAT(found, SizeIs(300));
+  const auto found = segment.Find(row, {.limit = 150, .width = 150}).nodes;
+  EXPECT_THAT(found, SizeIs(150));
 }
 
 // Many equal vectors must not hide the others.
 TEST_P(GraphSearchTest, CopiesHideNothing) {
-  SampleVectors vectors = Vectors(400, 8);
+  SampleVectors vectors = Vectors(200, 8);
+  // More copies of each than an insertion has candidates.
   for (int i = 0; i < 400; ++i) {
-    const auto row = vectors.Row(i % 4);
+    const auto row = vectors.Row(i % 3);
     const std::vector<float> copy(row.begin(), row.end());
     vectors.rows.insert(vectors.rows.end(), copy.begin(), copy.end());
   }
   const Segment segment(std::move(vectors));
   EXPECT_GE(segment.Recall(/*width=*/128), 0.95);
   EXPECT_THAT(
-      segment.Find(segment.vectors.Row(0), {.limit = 800, .width = 800}).nodes,
-      SizeIs(800));
+      segment.Find(segment.vectors.Row(0), {.limit = 600, .width = 600}).nodes,
+      SizeIs(600));
 }
 
 TEST_P(GraphSearchTest, ScoresBeforeRerankingAreNearTheExactOnes) {
-  const Segment segment(Vectors(500, 24));
+  const Segment segment(Vectors(500, 16));
   const auto query = segment.vectors.Row(7);
   const CodeView codes = segment.table.view();
   SearchScratch scratch;
@@ -190,7 +191,7 @@ TEST_P(GraphSearchTest, ScoresBeforeRerankingAreNearTheExactOnes) {
 }
 
 TEST_P(GraphSearchTest, OneThreadBuildsTheSameGraphEachTime) {
-  const Segment first(Vectors(500, 8)), second(Vectors(500, 8));
+  const Segment first(Vectors(300, 8)), second(Vectors(300, 8));
   const Graph::Parts& a = first.graph.parts();
   const Graph::Parts& b = second.graph.parts();
   EXPECT_TRUE(std::equal(a.base_links.data(),
@@ -207,33 +208,32 @@ INSTANTIATE_TEST_SUITE_P(Metrics, GraphSearchTest,
                          [](const auto& info) { return info.param.name; });
 
 TEST(GraphBuilderTest, SaysHowFarItIsAndStopsWhenToldTo) {
-  const SampleVectors vectors(3000, 4, Metric::kDot, true);
-  const CodeTable table(vectors.rows.data(), 3000, 4, Metric::kDot);
+  const SampleVectors vectors(1500, 4, Metric::kDot, true);
+  const CodeTable table(vectors.rows.data(), 1500, 4, Metric::kDot);
   for (int threads : {1, 3}) {
     std::vector<int64_t> seen;
-    const auto graph =
-        BuildGraph(table.view(),
-                   {.threads = threads, .width = 20, .go_on = [&](int64_t n) {
-                      seen.push_back(n);
-                      return seen.size() < 2;
-                    }});
+    const auto graph = BuildGraph(
+        table.view(), {.threads = threads, .width = 5, .go_on = [&](int64_t n) {
+                         seen.push_back(n);
+                         return seen.size() < 2;
+                       }});
     EXPECT_EQ(graph.status().code(), absl::StatusCode::kCancelled);
     ASSERT_THAT(seen, SizeIs(2));
     EXPECT_GE(seen[0], 256);
     EXPECT_LT(seen[0], seen[1]);
-    EXPECT_LE(seen[1], 3000);
+    EXPECT_LE(seen[1], 1500);
   }
 }
 
 TEST(ScratchPoolTest, SearchesAtOnceHaveScratchesOfTheirOwn) {
-  const Segment segment(SampleVectors(600, 8, Metric::kL2, false));
+  const Segment segment(SampleVectors(150, 8, Metric::kL2, false));
   ScratchPool pool;
   const auto want = segment.Find(segment.vectors.Row(3), {}).nodes;
   std::atomic<int> same = 0;
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
-      for (int round = 0; round < 20; ++round) {
+      for (int round = 0; round < 5; ++round) {
         const ScratchPool::Lease scratch = pool.Take();
         if (segment.Find(segment.vectors.Row(3), {}, *scratch).nodes == want) {
           ++same;
@@ -242,16 +242,16 @@ TEST(ScratchPoolTest, SearchesAtOnceHaveScratchesOfTheirOwn) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(same, 80);
+  EXPECT_EQ(same, 20);
 }
 
 // More walks than a stamp has values.
 TEST(SearchScratchTest, IsGoodForAnyNumberOfSearchesAndForGraphsOfAnySize) {
-  const Segment large(SampleVectors(200, 4, Metric::kL2, false));
+  const Segment large(SampleVectors(60, 4, Metric::kL2, false));
   const Segment small(SampleVectors(3, 4, Metric::kL2, false));
   SearchScratch scratch;
   const auto want = large.Find(large.vectors.Row(0), {}).nodes;
-  for (int i = 0; i < 600; ++i) {
+  for (int i = 0; i < 300; ++i) {
     ASSERT_EQ(large.Find(large.vectors.Row(0), {}, scratch).nodes, want);
     ASSERT_THAT(small.Find(small.vectors.Row(0), {}, scratch).nodes, SizeIs(3));
   }
