@@ -10,7 +10,7 @@
 #include "libs/log/log.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
-#include "services/search/flat_index.h"
+#include "services/search/vector_index.h"
 
 namespace engram::search {
 namespace {
@@ -125,7 +125,7 @@ void DatabaseIndex::Add(const storage::v1::Collection& collection,
   for (IndexSpec& spec : specs) {
     const int64_t generation = spec.generation;
     if (indexes_.contains(generation)) continue;
-    indexes_[generation] = std::make_shared<FlatIndex>(std::move(spec));
+    indexes_[generation] = std::make_shared<VectorIndex>(std::move(spec));
     indexes_[generation]->Apply({}, position_.sequence);
   }
 }

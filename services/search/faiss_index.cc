@@ -4,6 +4,7 @@
 #include <faiss/impl/FaissException.h>
 #include <faiss/index_io.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -98,6 +99,11 @@ void FaissVectors::Append(absl::string_view packed) {
 
 void FaissVectors::Replace(int64_t slot, absl::string_view packed) {
   std::memcpy(flat_->At(slot), packed.data(), packed.size());
+}
+
+void FaissVectors::Swap(int64_t one, int64_t other) {
+  uint8_t* const at = flat_->At(one);
+  std::swap_ranges(at, at + flat_->index.code_size, flat_->At(other));
 }
 
 void FaissVectors::Remove(int64_t slot) {

@@ -40,6 +40,7 @@ class FaissVectors {
   // `packed` has four times the dimensions bytes.
   void Append(absl::string_view packed);
   void Replace(int64_t slot, absl::string_view packed);
+  void Swap(int64_t one, int64_t other);
   // Moves the last vector into `slot` and drops the last slot.
   void Remove(int64_t slot);
 

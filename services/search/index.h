@@ -2,6 +2,7 @@
 #define ENGRAM_SERVICES_SEARCH_INDEX_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -104,6 +105,8 @@ struct IndexStats {
   int64_t pending = 0;
   // Of the last change applied.
   int64_t sequence = 0;
+  // Of the vectors, those that a graph finds; the others are scanned.
+  int64_t graph_vectors = 0;
   // Everything written up to here can be found: at most `sequence`, and before
   // the oldest write whose vectors are awaited.
   int64_t findable_sequence = 0;
@@ -145,9 +148,14 @@ class Index {
   // Returns the `limit` records nearest to `query`, which has the index's
   // dimensions and, for cosine, unit length, of those that `filter` lets
   // through; it is asked only of rows near enough. A record of several chunks
-  // counts once, by its best.
+  // counts once, by its best. A few of the nearest may be missing, others take
+  // their place then; scores are exact.
   virtual SearchResult Search(absl::Span<const float> query, int limit,
                               RowFilter filter) const = 0;
+
+  // The same, and none is missing: compares with every vector.
+  virtual SearchResult SearchAll(absl::Span<const float> query, int limit,
+                                 RowFilter filter) const = 0;
 
   // The same for those of `rows`, looking at no others: for few rows. A row
   // that the index does not have is passed over.
@@ -162,6 +170,11 @@ class Index {
 
   // Copies checksums and ids of all vectors. Changes wait meanwhile.
   virtual FrozenIndex Freeze() const = 0;
+
+  // Does what makes later searches faster, if there is something to do, and
+  // returns when it is done or, soon, when `go_on` says no. Searches and
+  // changes go on meanwhile. By one caller at a time.
+  virtual void Optimize(const std::function<bool()>& go_on) = 0;
 
   // Writes the index into files whose paths begin with `path_stem`, syncs them,
   // and returns their paths. A failure may leave files behind. Changes wait

@@ -17,7 +17,7 @@
 #include "libs/status/status_macros.h"
 #include "libs/vector/checksum.h"
 #include "services/search/durable_file.h"
-#include "services/search/flat_index.h"
+#include "services/search/vector_index.h"
 
 namespace engram::search {
 namespace {
@@ -164,8 +164,8 @@ absl::StatusOr<std::shared_ptr<DatabaseIndex>> IndexCache::TryLoad() {
           absl::StrCat("lacks generation ", empty->spec().generation));
     }
     ASSIGN_OR_RETURN(std::shared_ptr<Index> saved,
-                     FlatIndex::Load(empty->spec(), PathOf(stem->second),
-                                     manifest.position.sequence));
+                     VectorIndex::Load(empty->spec(), PathOf(stem->second),
+                                       manifest.position.sequence));
     index->SetIndex(std::move(saved));
   }
   for (const auto& [collection, name] : manifest.expiry_files) {

@@ -40,6 +40,7 @@ void EncodeIndex(const FeedFollower& follower, const DatabaseIndex& database,
   const std::optional<Position> newest = follower.progress().newest;
   if (newest.has_value()) encoded.set_newest_position(newest->ToString());
   encoded.set_memory_bytes(stats.memory_bytes);
+  encoded.set_graph_vectors(stats.graph_vectors);
   const std::shared_ptr<const AttributeColumns> attributes =
       database.AttributesOf(name.collection);
   if (attributes != nullptr) {

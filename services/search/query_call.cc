@@ -243,7 +243,8 @@ absl::Status QueryCall::TakeEmbedding(
 }
 
 void QueryCall::SearchSoon() {
-  const bool is_short = index_->SearchBytes() <= kMaxInlineSearchBytes &&
+  const bool is_short = !query_.exact &&
+                        index_->SearchBytes() <= kMaxInlineSearchBytes &&
                         (query_.filter.empty() || attributes_ == nullptr ||
                          attributes_->size() <= kMaxInlineRecords);
   if (is_short) return Search();
@@ -277,17 +278,22 @@ void QueryCall::Search() {
   Answer();
 }
 
+SearchResult QueryCall::SearchNearest(RowFilter filter) const {
+  return query_.exact ? index_->SearchAll(vector_, wanted_, filter)
+                      : index_->Search(vector_, wanted_, filter);
+}
+
 absl::StatusOr<SearchResult> QueryCall::SearchIndex() {
   const absl::Time now = absl::Now();
   const auto is_current = [&](int64_t row) {
     return !expiries_->IsExpired(row, now);
   };
   if (query_.filter.empty()) {
-    return index_->Search(vector_, wanted_, is_current);
+    return SearchNearest(is_current);
   }
   if (attributes_ == nullptr) {
     WantCandidates();
-    return index_->Search(vector_, wanted_, is_current);
+    return SearchNearest(is_current);
   }
   SearchResult result;
   const auto search = [&](const MatchingRows& rows) {
@@ -296,7 +302,7 @@ absl::StatusOr<SearchResult> QueryCall::SearchIndex() {
         rows.total() > 0 && rows.count() * kLookUpCost <= rows.total();
     result = are_few
                  ? index_->SearchRows(vector_, wanted_, rows.Rows(), is_current)
-                 : index_->Search(vector_, wanted_, [&](int64_t row) {
+                 : SearchNearest([&](int64_t row) {
                      return rows.Has(row) && is_current(row);
                    });
   };

@@ -105,6 +105,7 @@ absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
   DecodeFields(request.include().fields(), query, violations);
   query.filter = request.filter();
   query.parameters = request.parameters();
+  query.exact = request.exact();
   if (!violations.empty()) return violations.ToStatus();
   return query;
 }

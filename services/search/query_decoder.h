@@ -44,6 +44,8 @@ struct DecodedQuery {
   // Which records, and the values of its `:name`s; see ReadQueryFilter.
   std::string filter;
   google::protobuf::Struct parameters;
+  // Whether to compare with every vector.
+  bool exact = false;
 };
 
 // `InvalidArgument` lists every field at fault.

@@ -40,6 +40,7 @@ SearchBackend::SearchBackend(const SearchOptions& options,
       embedding(embedding::v1::EmbeddingService::NewStub(peers.embedding)),
       operations(timer, Clock::Real()),
       watcher(FollowerOptionsOf(options), peers.storage, timer, metrics),
+      optimizer(watcher),
       gate(watcher, calls, peers.storage),
       search_pool(options.search_threads, options.search_queue),
       operation_pool(kOperationThreads, kMaxQueuedOperations) {}

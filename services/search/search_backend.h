@@ -19,6 +19,7 @@
 #include "libs/rpc/thread_pool.h"
 #include "services/search/database_watcher.h"
 #include "services/search/deadline_timer.h"
+#include "services/search/index_optimizer.h"
 #include "services/search/operation_store.h"
 #include "services/search/outgoing_calls.h"
 #include "services/search/position_gate.h"
@@ -49,6 +50,7 @@ struct SearchBackend {
   const std::unique_ptr<embedding::v1::EmbeddingService::Stub> embedding;
   OperationStore operations;
   DatabaseWatcher watcher;
+  IndexOptimizer optimizer;
   OutgoingCalls calls;
   PositionGate gate;
   // Searches that take long.

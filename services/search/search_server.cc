@@ -43,6 +43,7 @@ absl::Status SearchServer::Start(SearchPeers peers) {
   backend_ =
       std::make_unique<SearchBackend>(options_, peers, *timer_, metrics_);
   backend_->watcher.Start();
+  backend_->optimizer.Start();
   slot_.Open(backend_.get());
   running_ = true;
   UpdateMetrics();
@@ -57,6 +58,7 @@ void SearchServer::Stop() {
   if (!running_.exchange(false)) return;
   slot_.Close();
   backend_->operations.Stop();
+  backend_->optimizer.Stop();
   backend_->watcher.Stop();
   if (!slot_.WaitForCalls(kDrainTime)) {
     backend_->calls.CancelAll();

@@ -2,6 +2,7 @@
 #define ENGRAM_SERVICES_SEARCH_TOP_RECORDS_H_
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <limits>
@@ -51,6 +52,8 @@ class TopRecords {
     }
     if (entries_.size() == limit_) threshold_ = entries_.rbegin()->score;
   }
+
+  size_t size() const { return entries_.size(); }
 
   // Best first.
   std::vector<Entry> Sorted() const {

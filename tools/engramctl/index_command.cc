@@ -70,6 +70,7 @@ absl::Status ListIndexes(Context& context) {
                                  .Int("vectors", index.vectors())
                                  .Int("dimensions", index.dimensions())
                                  .Int("pending", index.pending())
+                                 .Int("graph_vectors", index.graph_vectors())
                                  .Int("memory_bytes", index.memory_bytes())
                                  .Int("attribute_bytes",
                                       index.attribute_bytes())

@@ -27,6 +27,7 @@ struct SearchOptions {
   std::string fields;
   std::string min_position;
   std::string filter;
+  bool exact = false;
   // Of the filter.
   ConditionFlags parameters;
 };
@@ -104,6 +105,7 @@ absl::Status Search(Context& context, const SearchOptions& options) {
   request.set_limit(options.limit);
   request.set_min_position(options.min_position);
   request.set_filter(options.filter);
+  request.set_exact(options.exact);
   RETURN_IF_ERROR(
       options.parameters.FillParameters(request.mutable_parameters()));
   for (const std::string& field : columns.fields) {
@@ -149,6 +151,9 @@ void AddSearchCommand(CLI::App& app, Context& context) {
   command->add_option("--filter", options->filter,
                       "Only records that meet this filter");
   options->parameters.DeclareParameters(command);
+  command->add_flag("--exact", options->exact,
+                    "Compare with every vector, where a few of the nearest may "
+                    "be missing otherwise");
   command->add_option("--vector-field", options->vector_field,
                       "The vector field to search, if there are several");
   command->add_option("--min-position", options->min_position,

@@ -1,4 +1,4 @@
-#include "services/search/flat_index.h"
+#include "services/search/vector_index.h"
 
 #include <algorithm>
 #include <array>
@@ -16,6 +16,12 @@ namespace {
 
 // Scores of a block stay in the first-level cache until they are looked at.
 constexpr int64_t kBlockRows = 256;
+
+// A walk goes from vector to vector in no order, which costs a scan's time for
+// so many; and a very wide one would never pay.
+constexpr int64_t kScanAdvantage = 8;
+constexpr int64_t kMaxWidth = 8192;
+constexpr int kMaxWalks = 3;
 
 // Stored: the layout of the keys file, see EncodeKeys. Another layout is
 // another word.
@@ -40,16 +46,19 @@ vector::ScoreRows ScorerOf(Metric metric) {
 
 }  // namespace
 
-FlatIndex::FlatIndex(IndexSpec spec)
-    : spec_(std::move(spec)), vectors_(spec_.dimensions, spec_.metric) {}
+VectorIndex::VectorIndex(IndexSpec spec, GraphPolicy policy)
+    : spec_(std::move(spec)),
+      policy_(policy),
+      vectors_(spec_.dimensions, spec_.metric) {}
 
-void FlatIndex::Apply(absl::Span<const IndexChange> changes, int64_t sequence) {
+void VectorIndex::Apply(absl::Span<const IndexChange> changes,
+                        int64_t sequence) {
   absl::MutexLock lock(&mutex_);
   for (const IndexChange& change : changes) ApplyOne(change);
   sequence_ = sequence;
 }
 
-void FlatIndex::ApplyOne(const IndexChange& change) {
+void VectorIndex::ApplyOne(const IndexChange& change) {
   switch (change.kind) {
     case IndexChange::Kind::kAwaitVectors:
       pending_.Await(change.row, change.sequence);
@@ -69,7 +78,7 @@ void FlatIndex::ApplyOne(const IndexChange& change) {
   }
 }
 
-void FlatIndex::PutVectors(const IndexChange& change) {
+void VectorIndex::PutVectors(const IndexChange& change) {
   const int before = records_.ChunksOf(change.row);
   const int now = static_cast<int>(change.chunks.size());
   for (int chunk = 0; chunk < now; ++chunk) {
@@ -80,8 +89,9 @@ void FlatIndex::PutVectors(const IndexChange& change) {
       vectors_.Append(change.chunks[chunk]);
       keys_.push_back(key);
     } else {
-      vectors_.Replace(found->second, change.chunks[chunk]);
+      ReplaceVector(found->second, change.chunks[chunk]);
     }
+    if (changed_.has_value()) changed_->insert(key);
   }
   for (int chunk = now; chunk < before; ++chunk) {
     RemoveKey(KeyOf(change.row, chunk));
@@ -90,17 +100,42 @@ void FlatIndex::PutVectors(const IndexChange& change) {
   passages_.Put(change.row, change.passages);
 }
 
-void FlatIndex::RemoveVectors(int64_t row) {
+void VectorIndex::RemoveVectors(int64_t row) {
   const int chunks = records_.ChunksOf(row);
   for (int chunk = 0; chunk < chunks; ++chunk) RemoveKey(KeyOf(row, chunk));
   records_.Erase(row);
   passages_.Erase(row);
 }
 
-void FlatIndex::RemoveKey(int64_t key) {
-  const auto found = slots_.find(key);
-  const uint32_t slot = found->second;
-  slots_.erase(found);
+void VectorIndex::ReplaceVector(uint32_t slot, absl::string_view packed) {
+  const absl::string_view before(
+      reinterpret_cast<const char*>(vectors_.data() +
+                                    int64_t{slot} * spec_.dimensions),
+      packed.size());
+  // The feed may deliver twice; a graph need not lose its node for it.
+  if (before == packed) return;
+  vectors_.Replace(LeaveGraph(slot), packed);
+}
+
+uint32_t VectorIndex::LeaveGraph(uint32_t slot) {
+  if (slot >= graph_.size()) return slot;
+  const uint32_t last = graph_.TakeOut(slot);
+  SwapSlots(slot, last);
+  return last;
+}
+
+void VectorIndex::SwapSlots(uint32_t one, uint32_t other) {
+  if (one == other) return;
+  vectors_.Swap(one, other);
+  std::swap(keys_[one], keys_[other]);
+  slots_[keys_[one]] = one;
+  slots_[keys_[other]] = other;
+}
+
+void VectorIndex::RemoveKey(int64_t key) {
+  const uint32_t slot = LeaveGraph(slots_.at(key));
+  slots_.erase(key);
+  if (changed_.has_value()) changed_->insert(key);
   vectors_.Remove(slot);
   if (slot + 1 != keys_.size()) {
     keys_[slot] = keys_.back();
@@ -109,17 +144,40 @@ void FlatIndex::RemoveKey(int64_t key) {
   keys_.pop_back();
 }
 
-SearchResult FlatIndex::Search(absl::Span<const float> query, int limit,
-                               RowFilter filter) const {
+SearchResult VectorIndex::Search(absl::Span<const float> query, int limit,
+                                 RowFilter filter) const {
+  std::shared_ptr<GraphSegment> graph;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    graph = graph_.segment();
+  }
+  return SearchWide(query, graph == nullptr ? 0 : graph->width(), limit,
+                    filter);
+}
+
+SearchResult VectorIndex::SearchAll(absl::Span<const float> query, int limit,
+                                    RowFilter filter) const {
+  return SearchWide(query, 0, limit, filter);
+}
+
+SearchResult VectorIndex::SearchWide(absl::Span<const float> query, int width,
+                                     int limit, RowFilter filter) const {
   if (limit <= 0) return SearchResult();
+  TopRecords top(limit);
+  absl::ReaderMutexLock lock(&mutex_);
+  const bool walked = width > 0 && graph_.segment() != nullptr &&
+                      Walk(query, width, limit, filter, top);
+  Scan(query, walked ? graph_.size() : 0, filter, top);
+  return Collect(top);
+}
+
+void VectorIndex::Scan(absl::Span<const float> query, int64_t first,
+                       RowFilter filter, TopRecords& top) const {
   const vector::ScoreRows score_rows = ScorerOf(spec_.metric);
   const float sign = SignOf(spec_.metric);
-  TopRecords top(limit);
   std::array<float, kBlockRows> scores;
-
-  absl::ReaderMutexLock lock(&mutex_);
   const int64_t size = vectors_.size();
-  for (int64_t first = 0; first < size; first += kBlockRows) {
+  for (; first < size; first += kBlockRows) {
     const int64_t count = std::min(kBlockRows, size - first);
     score_rows(query.data(), vectors_.data() + first * spec_.dimensions, count,
                spec_.dimensions, scores.data());
@@ -132,35 +190,68 @@ SearchResult FlatIndex::Search(absl::Span<const float> query, int limit,
       top.Offer(score, row, chunk, records_.IdOf(row));
     }
   }
-  return Collect(top, sign);
 }
 
-SearchResult FlatIndex::SearchRows(absl::Span<const float> query, int limit,
-                                   absl::Span<const int64_t> rows,
-                                   RowFilter filter) const {
-  if (limit <= 0) return SearchResult();
-  const vector::ScoreRows score_rows = ScorerOf(spec_.metric);
-  const float sign = SignOf(spec_.metric);
-  TopRecords top(limit);
+bool VectorIndex::Walk(absl::Span<const float> query, int width, int limit,
+                       RowFilter filter, TopRecords& top) const {
+  const GraphSegment& graph = *graph_.segment();
+  const int wanted = std::max(width, 2 * limit);
+  const int64_t widest =
+      std::min<int64_t>(kMaxWidth, graph.size() / kScanAdvantage);
+  int64_t wide = wanted;
+  for (int walks = 0; walks < kMaxWalks; ++walks) {
+    if (wide > widest) return false;
+    const std::vector<hnsw::FoundNode> nodes =
+        graph.Find(query, static_cast<int>(wide));
+    int64_t passed = 0;
+    for (const hnsw::FoundNode& found : nodes) {
+      const uint32_t slot = graph_.SlotOf(found.node);
+      if (slot == SlotGraph::kNoSlot || !filter(keys_[slot] / kMaxChunks)) {
+        continue;
+      }
+      ++passed;
+      OfferSlot(query, slot, top);
+    }
+    const bool are_enough = top.size() == limit && passed * 4 >= wanted * 3;
+    if (are_enough) return true;
+    // As wide as it takes at the share that passed, and a little more.
+    wide = static_cast<int64_t>(nodes.size()) * (wanted + wanted / 4) /
+           std::max<int64_t>(passed, 1);
+  }
+  return false;
+}
 
+void VectorIndex::OfferSlot(absl::Span<const float> query, int64_t slot,
+                            TopRecords& top) const {
+  float score = 0;
+  ScorerOf(spec_.metric)(query.data(),
+                         vectors_.data() + slot * spec_.dimensions, 1,
+                         spec_.dimensions, &score);
+  score *= SignOf(spec_.metric);
+  if (score < top.threshold()) return;
+  const int64_t row = keys_[slot] / kMaxChunks;
+  const int chunk = static_cast<int>(keys_[slot] % kMaxChunks);
+  top.Offer(score, row, chunk, records_.IdOf(row));
+}
+
+SearchResult VectorIndex::SearchRows(absl::Span<const float> query, int limit,
+                                     absl::Span<const int64_t> rows,
+                                     RowFilter filter) const {
+  if (limit <= 0) return SearchResult();
+  TopRecords top(limit);
   absl::ReaderMutexLock lock(&mutex_);
   for (const int64_t row : rows) {
     const int chunks = records_.ChunksOf(row);
     if (chunks == 0 || !filter(row)) continue;
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      const int64_t slot = slots_.at(KeyOf(row, chunk));
-      float score = 0;
-      score_rows(query.data(), vectors_.data() + slot * spec_.dimensions, 1,
-                 spec_.dimensions, &score);
-      score *= sign;
-      if (score < top.threshold()) continue;
-      top.Offer(score, row, chunk, records_.IdOf(row));
+      OfferSlot(query, slots_.at(KeyOf(row, chunk)), top);
     }
   }
-  return Collect(top, sign);
+  return Collect(top);
 }
 
-SearchResult FlatIndex::Collect(const TopRecords& top, float sign) const {
+SearchResult VectorIndex::Collect(const TopRecords& top) const {
+  const float sign = SignOf(spec_.metric);
   SearchResult result;
   for (const TopRecords::Entry& entry : top.Sorted()) {
     result.candidates.push_back(
@@ -173,30 +264,34 @@ SearchResult FlatIndex::Collect(const TopRecords& top, float sign) const {
   return result;
 }
 
-int64_t FlatIndex::SearchBytes() const {
+int64_t VectorIndex::SearchBytes() const {
   absl::ReaderMutexLock lock(&mutex_);
-  return vectors_.size() * spec_.dimensions *
+  const int64_t walked =
+      graph_.segment() == nullptr ? 0 : graph_.segment()->width();
+  return (vectors_.size() - graph_.size() + walked) * spec_.dimensions *
          static_cast<int64_t>(sizeof(float));
 }
 
-IndexStats FlatIndex::Stats() const {
+IndexStats VectorIndex::Stats() const {
   // One control byte a place beside the entry itself.
   constexpr size_t kSlotBytes = sizeof(std::pair<const int64_t, uint32_t>) + 1;
   absl::ReaderMutexLock lock(&mutex_);
   IndexStats stats;
   stats.records = records_.size();
   stats.vectors = vectors_.size();
+  stats.graph_vectors = graph_.size();
   stats.pending = pending_.size();
   stats.sequence = sequence_;
   stats.findable_sequence = std::min(sequence_, pending_.oldest() - 1);
   stats.memory_bytes = static_cast<int64_t>(
       vectors_.memory_bytes() + keys_.capacity() * sizeof(int64_t) +
-      slots_.capacity() * kSlotBytes + records_.memory_bytes() +
-      passages_.memory_bytes() + pending_.memory_bytes());
+      slots_.capacity() * kSlotBytes + graph_.memory_bytes() +
+      records_.memory_bytes() + passages_.memory_bytes() +
+      pending_.memory_bytes());
   return stats;
 }
 
-FrozenIndex FlatIndex::Freeze() const {
+FrozenIndex VectorIndex::Freeze() const {
   FrozenIndex frozen;
   absl::ReaderMutexLock lock(&mutex_);
   frozen.sequence = sequence_;
@@ -215,7 +310,7 @@ FrozenIndex FlatIndex::Freeze() const {
   return frozen;
 }
 
-absl::StatusOr<std::vector<std::string>> FlatIndex::Save(
+absl::StatusOr<std::vector<std::string>> VectorIndex::Save(
     const std::string& path_stem) const {
   const std::string keys_path = KeysPath(path_stem);
   absl::ReaderMutexLock lock(&mutex_);
@@ -228,7 +323,7 @@ absl::StatusOr<std::vector<std::string>> FlatIndex::Save(
 // each slot; row, chunks and id of each record; row and sequence of each
 // pending record; row of each record whose text is cut, with begin and end of
 // each of its chunks. Numbers are little-endian.
-std::string FlatIndex::EncodeKeys() const {
+std::string VectorIndex::EncodeKeys() const {
   std::string bytes(kKeysMagic);
   AppendNumber<uint64_t>(bytes, keys_.size());
   for (const int64_t key : keys_) AppendNumber(bytes, key);
@@ -255,7 +350,7 @@ std::string FlatIndex::EncodeKeys() const {
   return bytes;
 }
 
-absl::Status FlatIndex::DecodeKeys(absl::string_view bytes) {
+absl::Status VectorIndex::DecodeKeys(absl::string_view bytes) {
   const absl::Status damaged = absl::DataLossError("the keys file is damaged");
   ByteReader reader(bytes);
   absl::string_view magic;
@@ -312,13 +407,13 @@ absl::Status FlatIndex::DecodeKeys(absl::string_view bytes) {
   return reader.left() == 0 ? absl::OkStatus() : damaged;
 }
 
-absl::StatusOr<std::unique_ptr<Index>> FlatIndex::Load(
+absl::StatusOr<std::unique_ptr<Index>> VectorIndex::Load(
     IndexSpec spec, const std::string& path_stem, int64_t sequence) {
   ASSIGN_OR_RETURN(
       FaissVectors vectors,
       FaissVectors::Load(VectorsPath(path_stem), spec.dimensions, spec.metric));
   ASSIGN_OR_RETURN(const std::string bytes, ReadFile(KeysPath(path_stem)));
-  auto index = std::make_unique<FlatIndex>(std::move(spec));
+  auto index = std::make_unique<VectorIndex>(std::move(spec));
   absl::MutexLock lock(&index->mutex_);
   index->vectors_ = std::move(vectors);
   index->sequence_ = sequence;

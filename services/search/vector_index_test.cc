@@ -1,4 +1,4 @@
-#include "services/search/flat_index.h"
+#include "services/search/vector_index.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ using Vectors = std::vector<std::vector<float>>;
 
 std::string TemporaryStem(const std::string& name) {
   const auto folder = std::filesystem::path(::testing::TempDir()) /
-                      absl::StrCat("flat_index_", getpid());
+                      absl::StrCat("vector_index_", getpid());
   std::filesystem::create_directories(folder);
   return folder / name;
 }
@@ -43,7 +43,7 @@ IndexSpec Spec(int dimensions, Metric metric) {
 class Story {
  public:
   Story(int dimensions, Metric metric)
-      : index_(std::make_unique<FlatIndex>(Spec(dimensions, metric))) {}
+      : index_(std::make_unique<VectorIndex>(Spec(dimensions, metric))) {}
 
   void Put(int64_t row, const std::string& id, const Vectors& chunks,
            const std::vector<Passage>& passages = {}) {
@@ -77,7 +77,7 @@ class Story {
   void SaveAndLoad(const std::string& stem) {
     ASSERT_THAT(index_->Save(stem), IsOk());
     ASSERT_OK_AND_ASSIGN(index_,
-                         FlatIndex::Load(index_->spec(), stem, sequence_));
+                         VectorIndex::Load(index_->spec(), stem, sequence_));
   }
 
   int64_t sequence() const { return sequence_; }
@@ -88,7 +88,7 @@ class Story {
   int64_t sequence_ = 0;
 };
 
-TEST(FlatIndexTest, TheFilterDecidesWhatMayBeFound) {
+TEST(VectorIndexTest, TheFilterDecidesWhatMayBeFound) {
   Story story(1, Metric::kDot);
   for (int row = 1; row <= 1000; ++row) {
     story.Put(row, absl::StrCat("r", row), {{static_cast<float>(row)}});
@@ -100,7 +100,7 @@ TEST(FlatIndexTest, TheFilterDecidesWhatMayBeFound) {
   EXPECT_EQ(found.candidates[2].id, "r895");
 }
 
-TEST(FlatIndexTest, OfFewRowsTheSameAreFound) {
+TEST(VectorIndexTest, OfFewRowsTheSameAreFound) {
   Story story(1, Metric::kL2);
   for (int row = 1; row <= 100; ++row) {
     const auto value = static_cast<float>(row);
@@ -121,7 +121,7 @@ TEST(FlatIndexTest, OfFewRowsTheSameAreFound) {
               IsEmpty());
 }
 
-TEST(FlatIndexTest, TheNearestComeFirst) {
+TEST(VectorIndexTest, TheNearestComeFirst) {
   Story story(2, Metric::kDot);
   story.Put(1, "east", {{1, 0}});
   story.Put(2, "north", {{0, 1}});
@@ -131,7 +131,7 @@ TEST(FlatIndexTest, TheNearestComeFirst) {
   EXPECT_THAT(story.Ids({1, 0.1f}, 0), IsEmpty());
 }
 
-TEST(FlatIndexTest, L2ScoresAreSquaredDistancesSmallestFirst) {
+TEST(VectorIndexTest, L2ScoresAreSquaredDistancesSmallestFirst) {
   Story story(1, Metric::kL2);
   story.Put(1, "far", {{10}});
   story.Put(2, "near", {{2}});
@@ -142,7 +142,7 @@ TEST(FlatIndexTest, L2ScoresAreSquaredDistancesSmallestFirst) {
   EXPECT_EQ(found[1].score, 81);
 }
 
-TEST(FlatIndexTest, EqualScoresAreOrderedByIdAlsoAtTheCut) {
+TEST(VectorIndexTest, EqualScoresAreOrderedByIdAlsoAtTheCut) {
   Story story(1, Metric::kDot);
   for (int row = 0; row < 600; ++row) {
     story.Put(row, absl::StrCat("r", 1000 + (row * 7) % 600), {{1}});
@@ -150,7 +150,7 @@ TEST(FlatIndexTest, EqualScoresAreOrderedByIdAlsoAtTheCut) {
   EXPECT_THAT(story.Ids({1}, 3), ElementsAre("r1000", "r1001", "r1002"));
 }
 
-TEST(FlatIndexTest, ARecordOfSeveralChunksCountsOnceByItsBest) {
+TEST(VectorIndexTest, ARecordOfSeveralChunksCountsOnceByItsBest) {
   Story story(1, Metric::kDot);
   story.Put(1, "long", {{3}, {9}, {5}});
   story.Put(2, "short", {{4}});
@@ -160,7 +160,7 @@ TEST(FlatIndexTest, ARecordOfSeveralChunksCountsOnceByItsBest) {
   EXPECT_EQ(story.index().Stats().vectors, 2);
 }
 
-TEST(FlatIndexTest, ACandidateTellsItsNearestChunkAndWhereThatLies) {
+TEST(VectorIndexTest, ACandidateTellsItsNearestChunkAndWhereThatLies) {
   Story story(1, Metric::kDot);
   story.Put(1, "long", {{3}, {9}, {9}}, {{0, 4}, {6, 10}, {12, 16}});
   story.Put(2, "short", {{4}});
@@ -185,7 +185,7 @@ TEST(FlatIndexTest, ACandidateTellsItsNearestChunkAndWhereThatLies) {
   EXPECT_EQ(both()[0].passage, std::nullopt);
 }
 
-TEST(FlatIndexTest, ClearedAndDeletedRecordsAreNotFound) {
+TEST(VectorIndexTest, ClearedAndDeletedRecordsAreNotFound) {
   Story story(1, Metric::kDot);
   story.Put(1, "a", {{3}, {4}});
   story.Put(2, "b", {{2}});
@@ -197,7 +197,7 @@ TEST(FlatIndexTest, ClearedAndDeletedRecordsAreNotFound) {
   EXPECT_THAT(story.Ids({1}), ElementsAre("b"));
 }
 
-TEST(FlatIndexTest, FindableEndsBeforeTheOldestAwaitedWrite) {
+TEST(VectorIndexTest, FindableEndsBeforeTheOldestAwaitedWrite) {
   Story story(1, Metric::kDot);
   EXPECT_EQ(story.index().Stats().findable_sequence, 0);
   story.Await(1);  // 1
@@ -212,7 +212,7 @@ TEST(FlatIndexTest, FindableEndsBeforeTheOldestAwaitedWrite) {
   EXPECT_EQ(story.index().Stats().pending, 0);
 }
 
-TEST(FlatIndexTest, AnOldVectorDoesNotEndTheWaitForNewerText) {
+TEST(VectorIndexTest, AnOldVectorDoesNotEndTheWaitForNewerText) {
   Story story(1, Metric::kDot);
   story.Put(1, "a", {{1}});  // 1
   story.Await(1);            // 2
@@ -227,7 +227,7 @@ TEST(FlatIndexTest, AnOldVectorDoesNotEndTheWaitForNewerText) {
   EXPECT_EQ(story.index().Stats().pending, 1);
 }
 
-TEST(FlatIndexTest, AChangeWhoseVectorsWereReplacedKeepsTheEarlierOnes) {
+TEST(VectorIndexTest, AChangeWhoseVectorsWereReplacedKeepsTheEarlierOnes) {
   Story story(1, Metric::kDot);
   story.Put(1, "a", {{1}});
   story.Await(1);
@@ -238,7 +238,7 @@ TEST(FlatIndexTest, AChangeWhoseVectorsWereReplacedKeepsTheEarlierOnes) {
 
 // Random puts, updates, clears and deletes of records with one to three chunks,
 // with many equal vectors among them.
-TEST(FlatIndexTest, AgreesWithTheExactReferenceOnRandomHistories) {
+TEST(VectorIndexTest, AgreesWithTheExactReferenceOnRandomHistories) {
   constexpr int kDimensions = 12;
   for (const Metric metric : {Metric::kCosine, Metric::kDot, Metric::kL2}) {
     std::mt19937 random(static_cast<int>(metric));
@@ -278,7 +278,7 @@ TEST(FlatIndexTest, AgreesWithTheExactReferenceOnRandomHistories) {
   }
 }
 
-TEST(FlatIndexTest, ASavedIndexComesBackWhole) {
+TEST(VectorIndexTest, ASavedIndexComesBackWhole) {
   Story story(2, Metric::kL2);
   story.Put(1, "a", {{1, 0}, {0, 1}});
   story.Put(2, "b", {{5, 5}});
@@ -293,18 +293,18 @@ TEST(FlatIndexTest, ASavedIndexComesBackWhole) {
   EXPECT_EQ(story.index().Freeze().vectors.size(), 3);
 }
 
-TEST(FlatIndexTest, AnIndexOfAnotherKindIsNotLoaded) {
+TEST(VectorIndexTest, AnIndexOfAnotherKindIsNotLoaded) {
   Story story(2, Metric::kL2);
   story.Put(1, "a", {{1, 0}});
   const std::string stem = TemporaryStem("kind");
   ASSERT_THAT(story.index().Save(stem), IsOk());
-  EXPECT_THAT(FlatIndex::Load(Spec(3, Metric::kL2), stem, 1),
+  EXPECT_THAT(VectorIndex::Load(Spec(3, Metric::kL2), stem, 1),
               StatusIs(absl::StatusCode::kDataLoss, "3 dimensions"));
-  EXPECT_THAT(FlatIndex::Load(Spec(2, Metric::kDot), stem, 1),
+  EXPECT_THAT(VectorIndex::Load(Spec(2, Metric::kDot), stem, 1),
               StatusIs(absl::StatusCode::kDataLoss));
 }
 
-TEST(FlatIndexTest, ManySearchesRunBesideTheOneThatApplies) {
+TEST(VectorIndexTest, ManySearchesRunBesideTheOneThatApplies) {
   Story story(8, Metric::kDot);
   std::atomic<bool> done = false;
   std::vector<std::thread> searchers;

@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/vector/vector.h"
-#include "services/search/flat_index.h"
+#include "services/search/vector_index.h"
 
 namespace engram::search {
 namespace {
@@ -27,7 +27,7 @@ std::vector<float> RandomUnit(std::mt19937& random, int dimensions) {
 void BM_Search(benchmark::State& state) {
   const int dimensions = static_cast<int>(state.range(1));
   std::mt19937 random(7);
-  FlatIndex index({.dimensions = dimensions, .metric = Metric::kCosine});
+  VectorIndex index({.dimensions = dimensions, .metric = Metric::kCosine});
   for (int row = 0; row < state.range(0); ++row) {
     const std::vector<float> values = RandomUnit(random, dimensions);
     const std::string id = absl::StrCat("package-", row);

@@ -1,0 +1,36 @@
+#include "services/search/graph_segment.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "libs/hnsw/encoded_query.h"
+#include "libs/hnsw/graph_builder.h"
+#include "libs/status/status_macros.h"
+
+namespace engram::search {
+
+absl::StatusOr<std::shared_ptr<GraphSegment>> GraphSegment::Build(
+    hnsw::CodeTable codes, int threads, const std::function<bool()>& go_on) {
+  hnsw::GraphBuildOptions options;
+  options.threads = threads;
+  options.go_on = [&](int64_t /*inserted*/) { return go_on(); };
+  ASSIGN_OR_RETURN(hnsw::Graph graph, BuildGraph(codes.view(), options));
+  return std::shared_ptr<GraphSegment>(
+      absl::WrapUnique(new GraphSegment(std::move(codes), std::move(graph))));
+}
+
+std::vector<hnsw::FoundNode> GraphSegment::Find(absl::Span<const float> query,
+                                                int width) const {
+  const hnsw::CodeView codes = codes_.view();
+  const hnsw::EncodedQuery encoded(query, codes.range, codes.metric);
+  hnsw::GraphSearchOptions options;
+  options.limit = width;
+  options.width = width;
+  const auto scratch = scratches_.Take();
+  hnsw::GraphSearchResult result;
+  SearchGraph(graph_, codes, encoded, options, *scratch, result);
+  return std::move(result.nodes);
+}
+
+}  // namespace engram::search

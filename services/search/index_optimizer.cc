@@ -1,0 +1,63 @@
+#include "services/search/index_optimizer.h"
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/time/clock.h"
+#include "libs/log/log.h"
+
+namespace engram::search {
+namespace {
+
+// What has grown since is scanned as long.
+constexpr absl::Duration kInterval = absl::Milliseconds(500);
+
+}  // namespace
+
+void IndexOptimizer::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void IndexOptimizer::Stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopped_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+bool IndexOptimizer::GoesOn() const {
+  absl::MutexLock lock(&mutex_);
+  return !stopped_;
+}
+
+void IndexOptimizer::Run() {
+  while (GoesOn()) {
+    OptimizeAll();
+    absl::MutexLock lock(&mutex_);
+    mutex_.AwaitWithTimeout(absl::Condition(&stopped_), kInterval);
+  }
+}
+
+void IndexOptimizer::OptimizeAll() {
+  for (const auto& follower : watcher_.followers()) {
+    const auto database = follower->index();
+    if (database == nullptr) continue;
+    for (const std::shared_ptr<Index>& index : database->indexes()) {
+      const absl::Time start = absl::Now();
+      const int64_t before = index->Stats().graph_vectors;
+      index->Optimize([this] { return GoesOn(); });
+      const int64_t after = index->Stats().graph_vectors;
+      if (after == before) continue;
+      const IndexName name = database->NameOf(index->spec().generation);
+      log::Info("graph built",
+                {{"database", follower->database()},
+                 {"collection", name.collection},
+                 {"vector_field", name.vector_field},
+                 {"vectors", after},
+                 {"seconds", absl::ToDoubleSeconds(absl::Now() - start)}});
+    }
+  }
+}
+
+}  // namespace engram::search

@@ -1,0 +1,170 @@
+// How a VectorIndex gets its graph, beside searches and changes.
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "libs/hnsw/code_range.h"
+#include "libs/hnsw/huge_array.h"
+#include "libs/status/status_macros.h"
+#include "services/search/vector_index.h"
+
+namespace engram::search {
+namespace {
+
+// Changes wait while so many vectors are encoded, a millisecond or less.
+constexpr int64_t kEncodedAtOnce = 4096;
+
+// A graph pays again once a tenth is not in it, or a fifth of it is dead.
+constexpr int64_t kScannedShare = 10;
+constexpr int64_t kDeadShare = 5;
+
+// What calibration tries, and with how many queries. These are vectors of the
+// index, which are easier to find others by than what people ask: so more is
+// wanted of them than of queries.
+constexpr int kWidths[] = {24, 32, 48, 64, 96, 128, 192, 256, 384, 512};
+constexpr int kCalibrationQueries = 48;
+constexpr int kCalibrationLimit = 10;
+constexpr double kWantedRecall = 0.99;
+
+hnsw::Metric GraphMetric(Metric metric) {
+  return metric == Metric::kL2 ? hnsw::Metric::kL2 : hnsw::Metric::kDot;
+}
+
+// How many of `wanted` are among `found`.
+int CountFound(const SearchResult& wanted, const SearchResult& found) {
+  int count = 0;
+  for (const Candidate& candidate : wanted.candidates) {
+    count += std::any_of(
+        found.candidates.begin(), found.candidates.end(),
+        [&](const Candidate& other) { return other.id == candidate.id; });
+  }
+  return count;
+}
+
+}  // namespace
+
+struct VectorIndex::Encoded {
+  std::vector<int64_t> keys;
+  hnsw::CodeTable codes;
+};
+
+void VectorIndex::Optimize(const std::function<bool()>& go_on) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!WantsGraph()) return;
+    changed_.emplace();
+  }
+  const absl::Cleanup ends = [this] {
+    absl::MutexLock lock(&mutex_);
+    changed_.reset();
+  };
+  absl::StatusOr<Encoded> encoded = Encode(go_on);
+  if (!encoded.ok()) return;
+  auto graph =
+      GraphSegment::Build(std::move(encoded->codes), policy_.threads, go_on);
+  if (!graph.ok()) return;
+  Install(*graph, encoded->keys);
+  Calibrate(**graph, go_on);
+}
+
+bool VectorIndex::WantsGraph() const {
+  const int64_t size = vectors_.size();
+  const auto vector_bytes =
+      static_cast<int64_t>(spec_.dimensions * sizeof(float));
+  if (size * vector_bytes < policy_.min_bytes) return false;
+  return (size - graph_.size()) * kScannedShare > size ||
+         graph_.dead() * kDeadShare > graph_.size();
+}
+
+absl::StatusOr<VectorIndex::Encoded> VectorIndex::Encode(
+    const std::function<bool()>& go_on) const {
+  const int dimensions = spec_.dimensions;
+  const hnsw::Metric metric = GraphMetric(spec_.metric);
+  int64_t size = 0;
+  hnsw::CodeRange range;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    size = vectors_.size();
+    range = ChooseCodeRange(vectors_.data(), size, dimensions, metric);
+  }
+  // Slots move meanwhile, but only to make room for what changed or in place of
+  // it: what is read twice or never is in `changed_`, or scanned later on.
+  hnsw::HugeArray<uint8_t> codes(size * dimensions);
+  std::vector<int64_t> keys;
+  keys.reserve(size);
+  while (static_cast<int64_t>(keys.size()) < size) {
+    if (!go_on()) return absl::CancelledError("stopping");
+    absl::ReaderMutexLock lock(&mutex_);
+    const auto first = static_cast<int64_t>(keys.size());
+    const int64_t last =
+        std::min({first + kEncodedAtOnce, size, vectors_.size()});
+    if (first >= last) break;
+    for (int64_t slot = first; slot < last; ++slot) {
+      EncodeRow(
+          range,
+          absl::MakeConstSpan(vectors_.data() + slot * dimensions, dimensions),
+          codes.data() + slot * dimensions);
+    }
+    keys.insert(keys.end(), keys_.begin() + first, keys_.begin() + last);
+  }
+  if (static_cast<int64_t>(keys.size()) < size) {
+    hnsw::HugeArray<uint8_t> fewer(keys.size() * dimensions);
+    std::copy_n(codes.data(), fewer.size(), fewer.data());
+    codes = std::move(fewer);
+  }
+  return Encoded{std::move(keys),
+                 hnsw::CodeTable(std::move(codes), dimensions, metric, range)};
+}
+
+void VectorIndex::Install(std::shared_ptr<GraphSegment> graph,
+                          absl::Span<const int64_t> keys) {
+  absl::MutexLock lock(&mutex_);
+  graph_.Reset(std::move(graph));
+  for (uint32_t node = 0; node < keys.size(); ++node) {
+    const int64_t key = keys[node];
+    if (changed_->contains(key)) continue;
+    const uint32_t slot = graph_.size();
+    // Nearly always it is there already.
+    if (keys_[slot] != key) {
+      const auto found = slots_.find(key);
+      if (found == slots_.end() || found->second < slot) continue;
+      SwapSlots(slot, found->second);
+    }
+    graph_.Append(node);
+  }
+}
+
+void VectorIndex::Calibrate(GraphSegment& graph,
+                            const std::function<bool()>& go_on) const {
+  std::vector<std::vector<float>> queries;
+  std::vector<SearchResult> wanted;
+  for (int i = 0; i < kCalibrationQueries; ++i) {
+    if (!go_on()) return;
+    std::vector<float> query;
+    {
+      absl::ReaderMutexLock lock(&mutex_);
+      const int64_t slot = i * vectors_.size() / kCalibrationQueries;
+      if (slot >= vectors_.size()) return;
+      const float* const values = vectors_.data() + slot * spec_.dimensions;
+      query.assign(values, values + spec_.dimensions);
+    }
+    wanted.push_back(SearchAll(query, kCalibrationLimit, AnyRow));
+    queries.push_back(std::move(query));
+  }
+  for (const int width : kWidths) {
+    int found = 0;
+    int all = 0;
+    for (size_t i = 0; i < queries.size(); ++i) {
+      const SearchResult result =
+          SearchWide(queries[i], width, kCalibrationLimit, AnyRow);
+      found += CountFound(wanted[i], result);
+      all += static_cast<int>(wanted[i].candidates.size());
+    }
+    graph.set_width(width);
+    if (found >= kWantedRecall * all) return;
+  }
+}
+
+}  // namespace engram::search

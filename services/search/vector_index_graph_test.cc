@@ -1,0 +1,256 @@
+// A VectorIndex with a graph: it finds nearly all of what a scan finds, and
+// never anything that is not so any more.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "libs/vector/vector.h"
+#include "services/search/testing/exact_index.h"
+#include "services/search/vector_index.h"
+
+namespace engram::search {
+namespace {
+
+using testing::ExactIndex;
+
+constexpr int kDimensions = 16;
+constexpr int kRecords = 1200;
+constexpr int kLimit = 10;
+
+bool Always() { return true; }
+
+std::string IdOf(int64_t row) { return absl::StrCat("id", row); }
+
+// Vectors in clusters, as those of texts lie.
+class Clusters {
+ public:
+  std::vector<float> Next() {
+    if (centers_.empty()) {
+      for (int i = 0; i < 40; ++i) centers_.push_back(Draw(nullptr));
+    }
+    return Draw(&centers_[random_() % centers_.size()]);
+  }
+  uint32_t Number() { return static_cast<uint32_t>(random_()); }
+
+ private:
+  std::vector<float> Draw(const std::vector<float>* center) {
+    std::vector<float> values(kDimensions);
+    for (int i = 0; i < kDimensions; ++i) {
+      values[i] = normal_(random_) * (center == nullptr ? 1.0f : 0.3f) +
+                  (center == nullptr ? 0 : (*center)[i]);
+    }
+    vector::Normalize(absl::MakeSpan(values));
+    return values;
+  }
+
+  std::mt19937 random_{5};
+  std::normal_distribution<float> normal_;
+  std::vector<std::vector<float>> centers_;
+};
+
+class VectorIndexGraphTest : public ::testing::TestWithParam<Metric> {
+ protected:
+  void Put(int64_t row, const std::vector<std::vector<float>>& chunks) {
+    const std::string id = IdOf(row);
+    IndexChange change{.kind = IndexChange::Kind::kPutVectors,
+                       .row = row,
+                       .sequence = ++sequence_,
+                       .id = id};
+    for (const auto& chunk : chunks) {
+      change.chunks.push_back(vector::Pack(chunk));
+    }
+    index_.Apply({change}, sequence_);
+    exact_.Put(row, id, chunks);
+  }
+  void Delete(int64_t row) {
+    ++sequence_;
+    index_.Apply({{.kind = IndexChange::Kind::kDeleteRecord,
+                   .row = row,
+                   .sequence = sequence_}},
+                 sequence_);
+    exact_.Erase(row);
+  }
+  void PutAll(int records = kRecords) {
+    for (int row = 0; row < records; ++row) Put(row, {clusters_.Next()});
+  }
+
+  // Which share of what a scan finds is found.
+  double Recall(RowFilter filter = AnyRow) {
+    int found = 0;
+    int wanted = 0;
+    for (int i = 0; i < 50; ++i) {
+      const std::vector<float> query = clusters_.Next();
+      std::map<std::string, float> all;
+      for (const auto& candidate :
+           index_.SearchAll(query, kLimit, filter).candidates) {
+        all[candidate.id] = candidate.score;
+      }
+      const auto nearest = index_.Search(query, kLimit, filter).candidates;
+      EXPECT_EQ(nearest.size(), all.size());
+      for (const auto& candidate : nearest) {
+        const auto same = all.find(candidate.id);
+        if (same == all.end()) continue;
+        EXPECT_EQ(candidate.score, same->second);
+        ++found;
+      }
+      wanted += static_cast<int>(all.size());
+    }
+    return static_cast<double>(found) / wanted;
+  }
+
+  // That a scan finds what the reference has, so each vector is its record's.
+  void ExpectExact() {
+    const std::vector<float> query = clusters_.Next();
+    const auto wanted = exact_.Search(query);
+    const auto all =
+        index_.SearchAll(query, static_cast<int>(wanted.size()) + 1, AnyRow)
+            .candidates;
+    ASSERT_EQ(all.size(), wanted.size());
+    std::map<std::string, double> scores;
+    for (const auto& one : wanted) scores[one.id] = one.score;
+    for (const auto& candidate : all) {
+      ASSERT_TRUE(scores.contains(candidate.id)) << candidate.id;
+      ASSERT_NEAR(candidate.score, scores[candidate.id], 1e-4);
+    }
+    // And a search finds nothing that is not so.
+    for (const auto& candidate :
+         index_.Search(query, kLimit, AnyRow).candidates) {
+      ASSERT_TRUE(scores.contains(candidate.id)) << candidate.id;
+      ASSERT_NEAR(candidate.score, scores[candidate.id], 1e-4);
+    }
+  }
+
+  Clusters clusters_;
+  VectorIndex index_{
+      {.generation = 1, .dimensions = kDimensions, .metric = GetParam()},
+      {.min_bytes = 0, .threads = 2}};
+  ExactIndex exact_{GetParam()};
+  int64_t sequence_ = 0;
+};
+
+INSTANTIATE_TEST_SUITE_P(All, VectorIndexGraphTest,
+                         ::testing::Values(Metric::kCosine, Metric::kL2),
+                         [](const auto& info) {
+                           return info.param == Metric::kL2 ? "L2" : "Cosine";
+                         });
+
+TEST_P(VectorIndexGraphTest, FindsNearlyAllThatAScanFinds) {
+  PutAll();
+  EXPECT_EQ(index_.Stats().graph_vectors, 0);
+  EXPECT_EQ(Recall(), 1);
+  index_.Optimize(Always);
+  EXPECT_EQ(index_.Stats().graph_vectors, kRecords);
+  EXPECT_GT(Recall(), 0.95);
+  // Half of the records, and so few that a scan is better.
+  EXPECT_GT(Recall([](int64_t row) { return row % 2 == 0; }), 0.95);
+  EXPECT_EQ(Recall([](int64_t row) { return row % 100 == 0; }), 1);
+  EXPECT_EQ(Recall([](int64_t row) { return row == 7; }), 1);
+}
+
+TEST_P(VectorIndexGraphTest, WhatChangesIsFoundAtOnceAndAsItIs) {
+  PutAll();
+  index_.Optimize(Always);
+  for (int step = 0; step < 300; ++step) {
+    const int64_t row = clusters_.Number() % (kRecords + 100);
+    if (step % 3 == 0) {
+      Delete(row);
+      continue;
+    }
+    std::vector<std::vector<float>> chunks(1 + step % 2);
+    for (auto& chunk : chunks) chunk = clusters_.Next();
+    Put(row, chunks);
+    const auto found = index_.Search(chunks[0], 1, AnyRow).candidates;
+    ASSERT_EQ(found.size(), 1);
+    // All have unit length, so nothing is nearer.
+    EXPECT_EQ(found[0].id, IdOf(row));
+    if (step % 20 == 0) ExpectExact();
+  }
+  ExpectExact();
+  EXPECT_GT(Recall(), 0.95);
+  EXPECT_LT(index_.Stats().graph_vectors, kRecords - 200);
+  // So much is not in the graph that another is built.
+  index_.Optimize(Always);
+  EXPECT_EQ(index_.Stats().graph_vectors, index_.Stats().vectors);
+  ExpectExact();
+  EXPECT_GT(Recall(), 0.95);
+}
+
+TEST_P(VectorIndexGraphTest, WhatChangesWhileAGraphIsBuiltIsNotInIt) {
+  PutAll();
+  std::atomic<bool> done = false;
+  std::thread searcher([&] {
+    const std::vector<float> query(kDimensions, 0.25f);
+    while (!done) {
+      EXPECT_EQ(index_.Search(query, kLimit, AnyRow).candidates.size(), kLimit);
+    }
+  });
+  std::thread builder([&] { index_.Optimize(Always); });
+  for (int step = 0; step < 300; ++step) {
+    const int64_t row = clusters_.Number() % (kRecords + 100);
+    step % 3 == 0 ? Delete(row) : Put(row, {clusters_.Next()});
+  }
+  builder.join();
+  done = true;
+  searcher.join();
+  EXPECT_GT(index_.Stats().graph_vectors, 0);
+  ExpectExact();
+  EXPECT_GT(Recall(), 0.95);
+}
+
+TEST_P(VectorIndexGraphTest, AVectorThatComesTwiceStaysInTheGraph) {
+  PutAll();
+  const std::vector<float> vector = clusters_.Next();
+  Put(3, {vector});
+  index_.Optimize(Always);
+  Put(3, {vector});
+  EXPECT_EQ(index_.Stats().graph_vectors, kRecords);
+  index_.Optimize(Always);  // Nothing to do.
+  EXPECT_EQ(index_.Stats().graph_vectors, kRecords);
+}
+
+TEST_P(VectorIndexGraphTest, ABuildThatIsToEndLeavesTheIndexAsItWas) {
+  PutAll();
+  index_.Optimize([] { return false; });
+  EXPECT_EQ(index_.Stats().graph_vectors, 0);
+  int asked = 0;
+  index_.Optimize([&] { return ++asked < 2; });
+  EXPECT_EQ(index_.Stats().graph_vectors, 0);
+  ExpectExact();
+}
+
+TEST_P(VectorIndexGraphTest, AFewVectorsAreScanned) {
+  VectorIndex index(
+      {.generation = 1, .dimensions = kDimensions, .metric = GetParam()});
+  const std::vector<float> vector = clusters_.Next();
+  index.Apply({{.kind = IndexChange::Kind::kPutVectors,
+                .row = 1,
+                .sequence = 1,
+                .id = "a",
+                .chunks = {vector::Pack(vector)}}},
+              1);
+  index.Optimize(Always);
+  EXPECT_EQ(index.Stats().graph_vectors, 0);
+}
+
+TEST_P(VectorIndexGraphTest, AllRecordsMayGo) {
+  PutAll(300);
+  index_.Optimize(Always);
+  for (int row = 0; row < 300; ++row) Delete(row);
+  const std::vector<float> query = clusters_.Next();
+  EXPECT_TRUE(index_.Search(query, kLimit, AnyRow).candidates.empty());
+  index_.Optimize(Always);
+  Put(5, {query});
+  EXPECT_EQ(index_.Search(query, kLimit, AnyRow).candidates.size(), 1);
+}
+
+}  // namespace
+}  // namespace engram::search
