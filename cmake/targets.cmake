@@ -18,7 +18,7 @@ if(ENGRAM_SANITIZE)
 elseif(CMAKE_BUILD_TYPE STREQUAL "Debug")
   add_compile_options(-O1 -g1)
 endif()
-set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
+set(CMAKE_CXX_FLAGS_RELEASE "-O2")
 set(CMAKE_CXX_FLAGS_DEBUG "")
 
 # engram_library(<name> SRCS <file>... [DEPS <target>...])
