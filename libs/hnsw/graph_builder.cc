@@ -30,7 +30,7 @@ constexpr int kSlack = 16;
 // farther out are hardly ever chosen.
 constexpr int kMostCandidates = 80;
 // How many insertions of a thread lie between two looks at `go_on`.
-constexpr int kInsertionsPerReport = 256;
+constexpr int kInsertionsPerReport = 64;
 
 struct BaseLevel {
   static constexpr int kCapacity = Graph::kBaseLinks + kSlack;
@@ -189,8 +189,8 @@ class Inserter {
 };
 
 // Runs `work(inserter, i)` for each i below `count`, on all inserters at once,
-// and `report(done)` now and then on the caller's thread; when that returns
-// false, it stops, and returns false.
+// and `report(done)` at the start and now and then on the caller's thread; when
+// that returns false, it stops, and returns false.
 template <typename Work, typename Report>
 bool RunAll(std::vector<Inserter>& inserters, int64_t count, Work work,
             Report report) {
@@ -211,6 +211,7 @@ bool RunAll(std::vector<Inserter>& inserters, int64_t count, Work work,
       }
     }
   };
+  if (!report(0)) return false;
   std::vector<std::thread> threads;
   for (size_t i = 1; i < inserters.size(); ++i) {
     threads.emplace_back(run, std::ref(inserters[i]), false);

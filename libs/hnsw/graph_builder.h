@@ -17,8 +17,9 @@ struct GraphBuildOptions {
   // efConstruction of the paper: how many candidates an insertion keeps. Time
   // grows with it, and recall a little.
   int width = 100;
-  // Asked now and then, by the caller's thread, with how many nodes have been
-  // inserted; to return false ends the build. None means that it is not.
+  // Asked at the start and now and then, by the caller's thread, with how many
+  // nodes have been inserted; to return false ends the build. None means that
+  // it is not.
   std::function<bool(int64_t inserted)> go_on;
 };
 
