@@ -196,9 +196,9 @@ int Main(int argc, char** argv) {
     std::vector<uint32_t> found;
     for (double recall : {0.9, 0.95, 0.99}) {
       const int width = WidthFor(data, ours, recall);
-      std::vector<double> rates;
-      for (int round = 0; round < kRounds; ++round) {
-        rates.push_back(QueriesPerSecond(data, ours, width, found));
+      std::vector<double> rates(kRounds);
+      for (double& rate : rates) {
+        rate = QueriesPerSecond(data, ours, width, found);
       }
       PrintRow(absl::StrCat(what, ", recall ", recall),
                absl::StrCat(Rounded(Median(rates)), "/s, width ", width), "",
