@@ -85,6 +85,7 @@ class Finder {
   SlotSet FindOneByOne(const Node& predicate, const std::vector<int>& places,
                        const SlotSet& within) {
     std::vector<const AttributeColumn*> columns;
+    columns.reserve(places.size());
     for (const int place : places) columns.push_back(column_(place));
     std::vector<FieldValue> values(places.size());
     const auto value_of = [&](int place) -> const FieldValue& {
