@@ -108,7 +108,7 @@ TEST_F(RecordAttributesTest, ChangesTellThem) {
   Upsert("a", R"({"body": "x", "kind": "fact", "author": "ada"})");
   Upsert("b", R"({"stars": 3, "tags": ["p", "q"]})");
   EXPECT_THAT(Shown(),
-              ElementsAre("kind=\"fact\"", "stars=3 tags=[\"p\",\"q\"]"));
+              ElementsAre(R"(kind="fact")", R"(stars=3 tags="[\"p\",\"q\"]")"));
 }
 
 TEST_F(RecordAttributesTest, AChangeOfThemAwaitsNoVectors) {
@@ -191,10 +191,12 @@ vectors:
 
 // Clients take 4 MiB.
 TEST_F(RecordAttributesTest, LargeOnesFillAMessage) {
-  for (const std::string id : {"a", "b", "c", "d", "e"}) {
-    Upsert(id, absl::StrCat(R"({"kind": ")", std::string(1 << 20, 'k'), "\"}"));
+  constexpr int kRecords = 300;
+  const std::string kind(8000, 'k');
+  for (int i = 0; i < kRecords; ++i) {
+    Upsert(absl::StrCat("id", i), absl::StrCat(R"({"kind": ")", kind, "\"}"));
   }
-  EXPECT_LT(Shown().size(), 4);
+  EXPECT_LT(Shown().size(), kRecords);
 }
 
 TEST_F(RecordAttributesTest, RecordViewsDoNotTellThem) {
