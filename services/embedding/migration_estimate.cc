@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <utility>
@@ -49,15 +48,20 @@ struct Target {
   int64_t generation = 0;
 };
 
+// What becomes one vector, with its tokens by the provider's CountTokens.
+struct SampledChunk {
+  std::string text;
+  int tokens = 0;
+};
+
 // A sample of what is to be embedded.
 struct TextSample {
   int64_t records = 0;
   int64_t texts = 0;
   int64_t bytes = 0;
   int64_t too_long = 0;
-  // By the provider's CountTokens.
   int64_t tokens = 0;
-  std::deque<std::string> chunks;
+  std::vector<SampledChunk> chunks;
 };
 
 // What some of the sample took.
@@ -216,7 +220,7 @@ absl::Status AddText(const std::string& text, const Target& target,
     const int tokens = target.provider->CountTokens(chunk);
     sample.tokens += tokens;
     if (max_tokens > 0 && tokens > max_tokens) ++sample.too_long;
-    sample.chunks.emplace_back(chunk);
+    sample.chunks.push_back({std::string(chunk), tokens});
   }
   ++sample.texts;
   sample.bytes += static_cast<int64_t>(text.size());
@@ -226,15 +230,17 @@ absl::Status AddText(const std::string& text, const Target& target,
 Probe Embed(const TextSample& sample, Provider& provider, absl::Time deadline) {
   Probe probe;
   std::vector<absl::string_view> texts;
+  std::vector<int> tokens;
   const int limit = provider.limits().texts;
   const int max_tokens = provider.model().max_tokens;
-  for (const std::string& chunk : sample.chunks) {
+  for (const SampledChunk& chunk : sample.chunks) {
     if (texts.size() == kMaxProbes ||
         (limit > 0 && texts.size() == static_cast<size_t>(limit))) {
       break;
     }
-    if (max_tokens > 0 && provider.CountTokens(chunk) > max_tokens) continue;
-    texts.push_back(chunk);
+    if (max_tokens > 0 && chunk.tokens > max_tokens) continue;
+    texts.push_back(chunk.text);
+    tokens.push_back(chunk.tokens);
   }
   if (texts.empty()) return probe;
   const absl::Time start = absl::Now();
@@ -247,7 +253,7 @@ Probe Embed(const TextSample& sample, Provider& provider, absl::Time deadline) {
       continue;
     }
     if (results[i]->spent.tokens > 0) ++probe.chunks;
-    probe.tokens += provider.CountTokens(texts[i]);
+    probe.tokens += tokens[i];
     probe.provider_tokens += results[i]->tokens;
   }
   if (probe.provider_tokens > 0) probe.error = absl::OkStatus();

@@ -146,13 +146,7 @@ void VectorIndex::RemoveKey(int64_t key) {
 
 SearchResult VectorIndex::Search(absl::Span<const float> query, int limit,
                                  RowFilter filter) const {
-  std::shared_ptr<GraphSegment> graph;
-  {
-    absl::ReaderMutexLock lock(&mutex_);
-    graph = graph_.segment();
-  }
-  return SearchWide(query, graph == nullptr ? 0 : graph->width(), limit,
-                    filter);
+  return SearchWide(query, std::nullopt, limit, filter);
 }
 
 SearchResult VectorIndex::SearchAll(absl::Span<const float> query, int limit,
@@ -160,13 +154,15 @@ SearchResult VectorIndex::SearchAll(absl::Span<const float> query, int limit,
   return SearchWide(query, 0, limit, filter);
 }
 
-SearchResult VectorIndex::SearchWide(absl::Span<const float> query, int width,
-                                     int limit, RowFilter filter) const {
+SearchResult VectorIndex::SearchWide(absl::Span<const float> query,
+                                     std::optional<int> width, int limit,
+                                     RowFilter filter) const {
   if (limit <= 0) return SearchResult();
   TopRecords top(limit);
   absl::ReaderMutexLock lock(&mutex_);
-  const bool walked = width > 0 && graph_.segment() != nullptr &&
-                      Walk(query, width, limit, filter, top);
+  const GraphSegment* const graph = graph_.segment().get();
+  const int wide = graph == nullptr ? 0 : width.value_or(graph->width());
+  const bool walked = wide > 0 && Walk(query, wide, limit, filter, top);
   Scan(query, walked ? graph_.size() : 0, filter, top);
   return Collect(top);
 }

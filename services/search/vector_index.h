@@ -92,8 +92,9 @@ class VectorIndex : public Index {
   // Scores the vector of a slot and offers it.
   void OfferSlot(absl::Span<const float> query, int64_t slot,
                  TopRecords& top) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  // A search of that width; 0 scans.
-  SearchResult SearchWide(absl::Span<const float> query, int width, int limit,
+  // A search of that width; 0 scans, none is the graph's own.
+  SearchResult SearchWide(absl::Span<const float> query,
+                          std::optional<int> width, int limit,
                           RowFilter filter) const;
 
   // --- Of Optimize; see vector_index_graph.cc.
