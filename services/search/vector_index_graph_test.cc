@@ -206,6 +206,30 @@ TEST_P(VectorIndexGraphTest, WhatChangesWhileAGraphIsBuiltIsNotInIt) {
   EXPECT_GT(Recall(), 0.95);
 }
 
+// Its codes are of the vectors as they were.
+TEST_P(VectorIndexGraphTest, AGraphDoesNotKnowWhatChangedSinceItBegan) {
+  PutAll();
+  std::map<int64_t, std::vector<float>> changed;
+  int asked = 0;
+  index_.Optimize([&] {
+    // At the second time the vectors have been encoded.
+    if (++asked != 2) return true;
+    for (int64_t row = 0; row < 100; ++row) {
+      changed[row] = clusters_.Next();
+      Put(row, {changed[row]});
+    }
+    return true;
+  });
+  ASSERT_EQ(changed.size(), 100);
+  EXPECT_EQ(index_.Stats().graph_vectors, kRecords - 100);
+  for (const auto& [row, vector] : changed) {
+    const auto found = index_.Search(vector, 1, AnyRow).candidates;
+    ASSERT_EQ(found.size(), 1);
+    EXPECT_EQ(found[0].id, IdOf(row));
+  }
+  ExpectExact();
+}
+
 TEST_P(VectorIndexGraphTest, AVectorThatComesTwiceStaysInTheGraph) {
   PutAll();
   const std::vector<float> vector = clusters_.Next();
