@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -146,8 +147,15 @@ TEST_F(MigrationEstimateTest, AFieldThatIsYetToBeDeclared) {
   EXPECT_THAT(Estimate(), StatusIs(absl::StatusCode::kNotFound, "give source"));
   request_.add_source("content");
   request_.set_template_("About: {content}");
+  std::vector<std::string> given;
+  small_->set_before([&](testing::FakeProvider::Texts texts) {
+    for (const absl::string_view text : texts) given.emplace_back(text);
+    return absl::OkStatus();
+  });
   ASSERT_OK_AND_ASSIGN(const Response response, Estimate());
   EXPECT_EQ(response.texts(), 2);
+  EXPECT_THAT(given,
+              ::testing::ElementsAre("About: some words", "About: some words"));
 }
 
 TEST_F(MigrationEstimateTest, RefusesWhatCannotBe) {
