@@ -27,21 +27,31 @@ file(COPY ${ENGRAM_HEALTH_PROTO} DESTINATION ${ENGRAM_STANDARD_PROTOS}/grpc/heal
 function(engram_proto_library name)
   cmake_parse_arguments(arg "" "ROOT" "PROTOS;DEPS" ${ARGN})
   set(generated)
+  set(scratch ${ENGRAM_PROTO_OUT}.new)
+  file(MAKE_DIRECTORY ${scratch})
   # Any proto may import any other of its root; regenerating all of them costs
-  # less than keeping the true list.
+  # less than keeping the true list, and what comes out the same is not touched,
+  # so nothing is compiled again for it.
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${arg_ROOT}/*.proto)
   foreach(proto ${arg_PROTOS})
     string(REGEX REPLACE "\\.proto$" "" stem ${proto})
     set(outputs
         ${ENGRAM_PROTO_OUT}/${stem}.pb.cc ${ENGRAM_PROTO_OUT}/${stem}.grpc.pb.cc)
+    set(keep_if_same)
+    foreach(suffix pb.cc pb.h grpc.pb.cc grpc.pb.h)
+      list(APPEND keep_if_same
+          COMMAND ${CMAKE_COMMAND} -E copy_if_different
+                  ${scratch}/${stem}.${suffix} ${ENGRAM_PROTO_OUT}/${stem}.${suffix})
+    endforeach()
     add_custom_command(
         OUTPUT ${outputs}
                ${ENGRAM_PROTO_OUT}/${stem}.pb.h ${ENGRAM_PROTO_OUT}/${stem}.grpc.pb.h
         COMMAND protobuf::protoc
                 -I ${CMAKE_SOURCE_DIR}/protos -I ${ENGRAM_STANDARD_PROTOS}
-                --cpp_out=${ENGRAM_PROTO_OUT} --grpc_out=${ENGRAM_PROTO_OUT}
+                --cpp_out=${scratch} --grpc_out=${scratch}
                 --plugin=protoc-gen-grpc=$<TARGET_FILE:gRPC::grpc_cpp_plugin>
                 ${proto}
+        ${keep_if_same}
         DEPENDS ${sources}
         VERBATIM)
     list(APPEND generated ${outputs})

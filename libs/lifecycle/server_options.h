@@ -5,7 +5,10 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "libs/config/flags.h"
+
+namespace engram::config {
+class Flags;
+}  // namespace engram::config
 
 namespace engram::lifecycle {
 
