@@ -58,6 +58,7 @@ function(engram_proto_library name)
   endforeach()
   add_library(engram_${name} STATIC ${generated})
   # Generated code is not ours to warn about: SYSTEM headers, no -Werror.
+  target_compile_options(engram_${name} PRIVATE ${ENGRAM_UNCHECKED})
   target_include_directories(engram_${name} SYSTEM PUBLIC ${ENGRAM_PROTO_OUT})
   target_link_libraries(engram_${name}
       PUBLIC protobuf::libprotobuf gRPC::grpc++ ${arg_DEPS})

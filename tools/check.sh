@@ -2,7 +2,7 @@
 # Formats, lints, and fails on any finding, the same locally as in CI.
 #
 #   tools/check.sh              whole tree; clang-tidy on changed files only, on
-#                               main itself the thirty that changed last
+#                               main itself the twenty that changed last
 #   tools/check.sh --fix        the same, rewriting files to the format first
 #   tools/check.sh --all        clang-tidy on every file (minutes)
 #   tools/check.sh --base REF   changed means: differs from REF
@@ -106,7 +106,7 @@ clang_tidy() {
   } | tr '\0' '\n' | sed -E 's|\.h$|.cc|; /_test\.cc$/d; /\/testing\//d' |
     awk '!seen[$0]++')"
   # What CI has time for: 12 seconds each.
-  if ! "${all}" && [[ -z "${base}" ]]; then most=30; fi
+  if ! "${all}" && [[ -z "${base}" ]]; then most=20; fi
   # The commands without the precompiled headers, which only g++ can read.
   local commands="${build}/tidy"
   mkdir -p "${commands}"

@@ -27,7 +27,7 @@ using testing::SampleScope;
 using testing::SampleTable;
 using testing::TellingRecords;
 
-constexpr int kCases = 20'000;
+constexpr int kCases = 10'000;
 
 uint32_t Seed() {
   uint32_t seed = 20260203;

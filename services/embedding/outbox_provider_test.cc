@@ -151,7 +151,7 @@ vectors:
       (void)RunOnce();
       // What was postponed.
       clock_.Advance(absl::Seconds(10));
-      storage_.server().RunOnce();
+      storage_.RunOnce();
     }
     EXPECT_EQ(Coverage().embedded(), static_cast<int64_t>(texts_.size()));
     storage::v1::GetVectorsRequest request;
@@ -384,7 +384,7 @@ TEST_F(OutboxProviderTest, ATextThatItStumblesOverIsGivenUpInTheEnd) {
     ASSERT_OK(RunOnce());
     EXPECT_EQ(Coverage().embedded(), 15);
     clock_.Advance(absl::Minutes(1));
-    storage_.server().RunOnce();
+    storage_.RunOnce();
   }
 
   EXPECT_EQ(Failed(), 1);

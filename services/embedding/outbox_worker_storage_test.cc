@@ -124,7 +124,7 @@ vectors:
   // Moves the clock, and ends leases whose time has come.
   void Advance(absl::Duration duration) {
     clock_.Advance(duration);
-    storage_.server().RunOnce();
+    storage_.RunOnce();
   }
 
   void WriteNote(const std::string& id, const std::string& content) {

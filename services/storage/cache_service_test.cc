@@ -242,7 +242,7 @@ TEST_F(CacheServiceTest, ADeadHoldersLeaseGoesToOneWhoWaits) {
   LeaseCall* third = &Begin("k");
   AwaitWaiting(2);
   clock_.Advance(absl::Seconds(30) - absl::Milliseconds(1));
-  storage_.server().RunOnce();
+  storage_.RunOnce();
   EXPECT_EQ(Stats()->waiting(), 2);
   clock_.Advance(absl::Milliseconds(1));
   AwaitWaiting(1);

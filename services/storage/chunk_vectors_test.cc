@@ -261,7 +261,7 @@ TEST_F(ChunkVectorsTest, AChunkWithoutAVectorIsRefusedIfNoneIsStored) {
   EXPECT_THAT(Snapshot(),
               ElementsAre(Pair("a", ElementsAre("1,0 at 0-3", "0,1 at 5-8"))));
   clock_.Advance(absl::Seconds(61));
-  storage_.server().RunOnce();
+  storage_.RunOnce();
   EXPECT_EQ(LeaseOne().entry(), entry.entry());
   ASSERT_OK(Put(entry, {{"three", 0, 5, {{-1, 0}}}, {"two", 7, 10}}));
 }

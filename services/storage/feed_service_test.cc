@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <set>
@@ -14,6 +15,7 @@
 #include "libs/status/errors.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/testing/status_matchers.h"
+#include "services/storage/storage_server.h"
 #include "services/storage/testing/storage_fixture.h"
 
 namespace engram::storage {
@@ -233,7 +235,7 @@ TEST_F(FeedServiceTest, ASilentStreamGivesASignOfLife) {
   std::thread ticker([&] {
     while (!answered) {
       clock_.Advance(absl::Seconds(11));
-      storage_.server().RunOnce();
+      storage_.RunOnce();
     }
   });
   const v1::WatchChangesResponse response = follower.Next();
@@ -385,6 +387,27 @@ TEST_F(FeedServiceTest, LongHistoriesComeInBoundedMessages) {
   }
   EXPECT_GT(messages, 2);
   EXPECT_GT(Snapshot().size(), 4);
+}
+
+TEST_F(FeedServiceTest, ASnapshotsMessagesAreOfTheSizeThatIsMeant) {
+  v1::WriteRequest request;
+  for (int i = 0; i < 900; ++i) {
+    v1::WriteItem& item = *request.add_items();
+    item.set_collection("notes");
+    item.mutable_upsert()->set_id(absl::StrCat(i));
+    (*item.mutable_upsert()->mutable_fields()->mutable_fields())["title"]
+        .set_string_value(std::string(3000, 't'));
+  }
+  ASSERT_OK(storage_.Write(request));
+  v1::StreamSnapshotRequest snapshot;
+  snapshot.set_view(v1::FEED_VIEW_RECORD);
+  size_t largest = 0;
+  for (const v1::StreamSnapshotResponse& message : Snapshot(snapshot)) {
+    largest = std::max(largest, message.ByteSizeLong());
+  }
+  // By what the first few turned out to be; those are smaller.
+  EXPECT_GT(largest, 400 << 10);
+  EXPECT_LT(largest, 640 << 10);
 }
 
 TEST_F(FeedServiceTest, TellsApplicationsRecordsAndNoVectors) {
@@ -603,7 +626,7 @@ TEST_F(FeedServiceTest, MetricsTellTheLogsSizeAndTheSlowestFollower) {
   Upsert("a", R"({"title": "x"})");
   Upsert("a", R"({"title": "y"})");
   ASSERT_OK(Acknowledge("slow", created_position_));
-  storage_.server().RunOnce();
+  storage_.RunOnce();
   const auto gauge = [&](const std::string& name) {
     for (const auto& family : storage_.metrics().Collect()) {
       if (family.name == name) return family.metric[0].gauge.value;

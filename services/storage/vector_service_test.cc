@@ -174,7 +174,7 @@ TEST_F(VectorServiceTest, ALeasedEntryIsHandedOutAgainWhenItsLeaseEnds) {
   clock_.Advance(absl::Seconds(59));
   EXPECT_THAT(LeaseIds(), ElementsAre());
   clock_.Advance(absl::Seconds(2));
-  storage_.server().RunOnce();
+  storage_.RunOnce();
   EXPECT_THAT(LeaseIds(), ElementsAre("a"));
 }
 

@@ -68,7 +68,7 @@ class ModelChangeFixture : public ::testing::Test {
                         registry_);
     for (int calls = -1; calls != provider.calls();) {
       calls = provider.calls();
-      storage_.server().RunOnce();
+      storage_.RunOnce();
       EXPECT_OK(worker.RunOnce());
     }
   }

@@ -8,6 +8,7 @@
 #include "libs/status/grpc_status.h"
 #include "libs/status/status_macros.h"
 #include "libs/status/testing/status_matchers.h"
+#include "services/search/search_server.h"
 
 namespace engram::search::testing {
 namespace {

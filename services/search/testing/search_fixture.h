@@ -16,12 +16,15 @@
 #include "engram/search/v1/operation.grpc.pb.h"
 #include "engram/search/v1/search.grpc.pb.h"
 #include "libs/sqlite/testing/temp_directory.h"
-#include "services/search/search_server.h"
 #include "services/search/testing/fake_embedding_service.h"
 #include "services/search/testing/storage_proxy.h"
 #include "services/storage/testing/storage_fixture.h"
 
-namespace engram::search::testing {
+namespace engram::search {
+
+class SearchServer;
+
+namespace testing {
 
 // A real search server on a real storage, with a fake model, all in this
 // process. Storage has a collection `notes` with a field `body` whose text is
@@ -90,6 +93,7 @@ class SearchTest : public ::testing::Test {
   std::unique_ptr<v1::OperationService::Stub> operations_;
 };
 
-}  // namespace engram::search::testing
+}  // namespace testing
+}  // namespace engram::search
 
 #endif  // ENGRAM_SERVICES_SEARCH_TESTING_SEARCH_FIXTURE_H_

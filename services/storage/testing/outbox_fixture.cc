@@ -25,7 +25,7 @@ OutboxTest::OutboxTest() {
 
 void OutboxTest::Advance(absl::Duration duration) {
   clock_.Advance(duration);
-  storage_.server().RunOnce();
+  storage_.RunOnce();
 }
 
 void OutboxTest::CreateDatabase(const std::string& name) {

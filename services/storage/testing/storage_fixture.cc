@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/json_util.h"
 #include "libs/status/grpc_status.h"
+#include "services/storage/storage_server.h"
 
 namespace engram::storage::testing {
 namespace {
@@ -36,6 +37,8 @@ void TestStorage::Restart() {
   Shutdown();
   Start();
 }
+
+void TestStorage::RunOnce() { server_->RunOnce(); }
 
 std::string TestStorage::DatabaseFile() const {
   for (const auto& entry :

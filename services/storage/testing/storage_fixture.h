@@ -19,9 +19,12 @@
 #include "engram/storage/v1/vector.grpc.pb.h"
 #include "libs/clock/clock.h"
 #include "libs/sqlite/testing/temp_directory.h"
-#include "services/storage/storage_server.h"
 
-namespace engram::storage::testing {
+namespace engram::storage {
+
+class StorageServer;
+
+namespace testing {
 
 // A real storage server in this process, on a folder of its own, called over an
 // in-process channel. The verbs below serve the common cases; the stubs reach
@@ -40,7 +43,10 @@ class TestStorage {
   // Where it listens too, the same after a Restart: for clients that are to
   // live through one.
   std::string address() const;
+  // Includers that need more of it than RunOnce include storage_server.h.
   StorageServer& server() { return *server_; }
+  // Does what is due by the clock.
+  void RunOnce();
   prometheus::Registry& metrics() { return *metrics_; }
   const std::string& data_dir() const { return directory_.path(); }
   // The default database's file.
@@ -109,6 +115,7 @@ std::vector<float> UnpackVector(const std::string& bytes);
 // Reads a Struct from JSON. Aborts if it is none.
 google::protobuf::Struct ParseFields(const std::string& json);
 
-}  // namespace engram::storage::testing
+}  // namespace testing
+}  // namespace engram::storage
 
 #endif  // ENGRAM_SERVICES_STORAGE_TESTING_STORAGE_FIXTURE_H_

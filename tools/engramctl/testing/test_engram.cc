@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engram/storage/v1/catalog.grpc.pb.h"
+#include "services/storage/storage_server.h"
 
 namespace engram::engramctl::testing {
 namespace {

@@ -18,7 +18,10 @@
 #include "engram/search/v1/search.grpc.pb.h"
 #include "libs/sqlite/testing/temp_directory.h"
 #include "libs/status/grpc_status.h"
-#include "services/storage/storage_server.h"
+
+namespace engram::storage {
+class StorageServer;
+}  // namespace engram::storage
 
 namespace engram::engramctl::testing {
 
