@@ -239,13 +239,14 @@ bool VectorIndex::Walk(absl::Span<const float> query, int limit,
   for (int walks = 0; walks < kMaxWalks; ++walks) {
     if (width > widest) return false;
     const double passed = WalkOnce(query, static_cast<int>(width), filter, top);
-    // Around the query it may be another share than on the whole.
+    const bool are_enough = static_cast<int>(top.size()) == limit;
+    if (are_enough && passed >= share) return true;
+    // Around the query it is another share than on the whole.
     const int64_t needed =
         WidthFor(effort.target_recall, limit / std::max(passed, kLeastShare));
-    const bool are_enough = static_cast<int>(top.size()) == limit;
     // The share varies: what is nearly wide enough is.
     if (are_enough && width * 4 >= needed * 3) return true;
-    width = std::max(needed, width + width / 2);
+    width = std::max(needed, 2 * width);
   }
   return false;
 }
