@@ -101,6 +101,9 @@ absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
     case v1::QueryRequest::kVector:
       DecodeVector(request.vector(), query, violations);
       break;
+    case v1::QueryRequest::kId:
+      violations.Add("id", "is not answered yet; send text or vector");
+      break;
     case v1::QueryRequest::QUERY_NOT_SET:
       violations.Add("text", "is missing, and so is vector; send one of them");
       break;
