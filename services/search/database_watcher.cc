@@ -153,6 +153,7 @@ bool DatabaseWatcher::HasCaughtUp() const {
 
 void DatabaseWatcher::UpdateMetrics() const {
   int64_t vectors = 0, bytes = 0, lag_changes = 0;
+  std::vector<NamedRecall> recalls;
   absl::Duration lag_time;
   const absl::Time now = absl::Now();
   for (const auto& follower : followers()) {
@@ -164,6 +165,10 @@ void DatabaseWatcher::UpdateMetrics() const {
       const IndexStats stats = index->Stats();
       vectors += stats.vectors;
       bytes += stats.memory_bytes;
+      if (!indexes->Serves(index->spec().generation)) continue;
+      IndexName name = indexes->NameOf(index->spec().generation);
+      recalls.push_back({follower->database(), std::move(name.collection),
+                         std::move(name.vector_field), index->Recall()});
     }
     for (const storage::v1::Collection& collection : indexes->collections()) {
       const auto attributes = indexes->AttributesOf(collection.name());
@@ -172,6 +177,7 @@ void DatabaseWatcher::UpdateMetrics() const {
   }
   metrics_.vectors.Set(static_cast<double>(vectors));
   metrics_.index_bytes.Set(static_cast<double>(bytes));
+  metrics_.recall.Update(std::move(recalls));
   metrics_.feed_lag_changes.Set(static_cast<double>(lag_changes));
   metrics_.feed_lag_seconds.Set(absl::ToDoubleSeconds(lag_time));
 }

@@ -40,6 +40,18 @@ class DatabaseWatcherTest : public SearchTest {
     reached.WaitForNotification();
   }
 
+  // Of the one index whose recall is told.
+  std::string RecallLabels() const {
+    std::string labels;
+    for (const auto& family : registry_of_watcher_.Collect()) {
+      if (family.name != "engram_search_recall") continue;
+      for (const auto& label : family.metric.at(0).label) {
+        labels += label.name + "=" + label.value + " ";
+      }
+    }
+    return labels;
+  }
+
   // Waits for what another thread does at a time of its own.
   static void WaitUntil(const std::function<bool()>& condition) {
     const absl::Time give_up = absl::Now() + absl::Seconds(20);
@@ -66,6 +78,8 @@ TEST_F(DatabaseWatcherTest, TellsSizeAndLag) {
   EXPECT_GE(metrics_.index_bytes.Value(), 2 * 4 * sizeof(float));
   EXPECT_EQ(metrics_.feed_lag_changes.Value(), 0);
   EXPECT_EQ(metrics_.feed_lag_seconds.Value(), 0);
+  EXPECT_EQ(RecallLabels(),
+            "collection=notes database=default vector_field=body ");
 
   proxy_.HoldFeed();
   Delete("a");

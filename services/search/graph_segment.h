@@ -1,7 +1,6 @@
 #ifndef ENGRAM_SERVICES_SEARCH_GRAPH_SEGMENT_H_
 #define ENGRAM_SERVICES_SEARCH_GRAPH_SEGMENT_H_
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,7 +20,7 @@ namespace engram::search {
 // others. What a node is, and whether its vector is still that, its owner
 // knows.
 //
-// Thread-safe: immutable, but for the width.
+// Thread-safe: immutable.
 class GraphSegment {
  public:
   // Builds the graph of `codes`, whose row i is node i, on `threads` threads.
@@ -35,25 +34,17 @@ class GraphSegment {
   std::vector<hnsw::FoundNode> Find(absl::Span<const float> query,
                                     int width) const;
 
-  // How wide a search for ten has to be for the recall that is wanted.
-  int width() const { return width_.load(std::memory_order_relaxed); }
-  void set_width(int width) { width_.store(width, std::memory_order_relaxed); }
-
   int64_t size() const { return graph_.size(); }
   int64_t memory_bytes() const {
     return codes_.memory_bytes() + graph_.memory_bytes();
   }
 
  private:
-  // Until it has been measured.
-  static constexpr int kSafeWidth = 200;
-
   GraphSegment(hnsw::CodeTable codes, hnsw::Graph graph)
       : codes_(std::move(codes)), graph_(std::move(graph)) {}
 
   const hnsw::CodeTable codes_;
   const hnsw::Graph graph_;
-  std::atomic<int> width_ = kSafeWidth;
   mutable hnsw::ScratchPool scratches_;
 };
 

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "services/search/recall_curve.h"
 
 namespace engram::search {
 
@@ -89,6 +90,19 @@ using RowFilter = absl::FunctionRef<bool(int64_t row)>;
 // Every record may be found.
 inline bool AnyRow(int64_t) { return true; }
 
+// The share of the true nearest that a search is to find, where it is not told.
+inline constexpr double kDefaultTargetRecall = 0.95;
+
+// How much a search does to miss none of the nearest.
+struct SearchEffort {
+  // The share of the true nearest to find, 0.5 to 0.999: on average, as each
+  // search finds as much as it happens to. 1 compares with every vector.
+  double target_recall = kDefaultTargetRecall;
+  // Which share of the index's records the filter lets through, about; where it
+  // is not known, 1. The fewer, the wider the search begins.
+  double share = 1;
+};
+
 // What a search found.
 struct SearchResult {
   // Best first; equal scores are ordered by id.
@@ -111,6 +125,23 @@ struct IndexStats {
   // the oldest write whose vectors are awaited.
   int64_t findable_sequence = 0;
   int64_t memory_bytes = 0;
+};
+
+// What an index knows of how much its searches find.
+struct IndexRecall {
+  // Every search compares with every vector, so nothing is missed.
+  bool is_exact = true;
+  // As measured when the graph was built; see RecallCurve.
+  std::vector<RecallPoint> calibration;
+  // The share of the true nearest that the newest live searches find, and how
+  // many of these were run again to know that; nothing before the first.
+  double recall = 1;
+  int64_t samples = 0;
+  // All that ever were.
+  int64_t all_samples = 0;
+  // How many candidates the graph is asked for now, for ten records and the
+  // default target; 0 without a graph.
+  int width = 0;
 };
 
 // One vector as VerifyIndex compares it.
@@ -148,10 +179,15 @@ class Index {
   // Returns the `limit` records nearest to `query`, which has the index's
   // dimensions and, for cosine, unit length, of those that `filter` lets
   // through; it is asked only of rows near enough. A record of several chunks
-  // counts once, by its best. A few of the nearest may be missing, others take
-  // their place then; scores are exact.
+  // counts once, by its best. A few of the nearest may be missing, as many as
+  // `effort` says, others take their place then; scores are exact.
   virtual SearchResult Search(absl::Span<const float> query, int limit,
-                              RowFilter filter) const = 0;
+                              RowFilter filter,
+                              const SearchEffort& effort) const = 0;
+  SearchResult Search(absl::Span<const float> query, int limit,
+                      RowFilter filter) const {
+    return Search(query, limit, filter, SearchEffort());
+  }
 
   // The same, and none is missing: compares with every vector.
   virtual SearchResult SearchAll(absl::Span<const float> query, int limit,
@@ -163,17 +199,23 @@ class Index {
                                   absl::Span<const int64_t> rows,
                                   RowFilter filter) const = 0;
 
+  // Whether to search `rows` rows by SearchRows is expected to take no longer
+  // than a Search with that effort, going by what both took lately.
+  virtual bool PrefersRows(int64_t rows, int limit,
+                           const SearchEffort& effort) const = 0;
+
   // Returns how many bytes a search reads, to tell a short one from a long one.
-  virtual int64_t SearchBytes() const = 0;
+  virtual int64_t SearchBytes(int limit, const SearchEffort& effort) const = 0;
 
   virtual IndexStats Stats() const = 0;
+  virtual IndexRecall Recall() const = 0;
 
   // Copies checksums and ids of all vectors. Changes wait meanwhile.
   virtual FrozenIndex Freeze() const = 0;
 
-  // Does what makes later searches faster, if there is something to do, and
-  // returns when it is done or, soon, when `go_on` says no. Searches and
-  // changes go on meanwhile. By one caller at a time.
+  // Does what makes later searches faster, and what tells how much they find, if
+  // there is something to do, and returns when it is done or, soon, when `go_on`
+  // says no. Searches and changes go on meanwhile. By one caller at a time.
   virtual void Optimize(const std::function<bool()>& go_on) = 0;
 
   // Writes the index into files whose paths begin with `path_stem`, syncs them,

@@ -48,7 +48,8 @@ void IndexOptimizer::OptimizeAll() {
       const int64_t before = index->Stats().graph_vectors;
       index->Optimize([this] { return GoesOn(); });
       const int64_t after = index->Stats().graph_vectors;
-      if (after == before) continue;
+      // What is deleted meanwhile leaves the graph.
+      if (after <= before) continue;
       const IndexName name = database->NameOf(index->spec().generation);
       log::Info("graph built",
                 {{"database", follower->database()},

@@ -29,10 +29,6 @@ constexpr int kMaxBatch = 1000;
 constexpr int kCandidatesForOne = 4;
 constexpr int kMinCandidates = 64;
 
-// To look records up one by one takes longer than to go through all of them, by
-// so much.
-constexpr int64_t kLookUpCost = 8;
-
 // How often a filter is read again because the schema changed meanwhile.
 constexpr int kMaxReads = 5;
 
@@ -243,10 +239,12 @@ absl::Status QueryCall::TakeEmbedding(
 }
 
 void QueryCall::SearchSoon() {
-  const bool is_short = !query_.exact &&
-                        index_->SearchBytes() <= kMaxInlineSearchBytes &&
-                        (query_.filter.empty() || attributes_ == nullptr ||
-                         attributes_->size() <= kMaxInlineRecords);
+  const bool is_short =
+      !query_.exact &&
+      index_->SearchBytes(wanted_, {.target_recall = query_.target_recall}) <=
+          kMaxInlineSearchBytes &&
+      (query_.filter.empty() || attributes_ == nullptr ||
+       attributes_->size() <= kMaxInlineRecords);
   if (is_short) return Search();
   const absl::Status queued = backend_->search_pool.Submit(
       [self = shared_from_this()] { self->Search(); });
@@ -278,9 +276,10 @@ void QueryCall::Search() {
   Answer();
 }
 
-SearchResult QueryCall::SearchNearest(RowFilter filter) const {
+SearchResult QueryCall::SearchNearest(RowFilter filter, double share) const {
   return query_.exact ? index_->SearchAll(vector_, wanted_, filter)
-                      : index_->Search(vector_, wanted_, filter);
+                      : index_->Search(vector_, wanted_, filter,
+                                       {query_.target_recall, share});
 }
 
 absl::StatusOr<SearchResult> QueryCall::SearchIndex() {
@@ -289,22 +288,27 @@ absl::StatusOr<SearchResult> QueryCall::SearchIndex() {
     return !expiries_->IsExpired(row, now);
   };
   if (query_.filter.empty()) {
-    return SearchNearest(is_current);
+    return SearchNearest(is_current, 1);
   }
   if (attributes_ == nullptr) {
     WantCandidates();
-    return SearchNearest(is_current);
+    return SearchNearest(is_current, 1);
   }
   SearchResult result;
   const auto search = [&](const MatchingRows& rows) {
     if (!rows.is_exact()) WantCandidates();
-    const bool are_few =
-        rows.total() > 0 && rows.count() * kLookUpCost <= rows.total();
-    result = are_few
-                 ? index_->SearchRows(vector_, wanted_, rows.Rows(), is_current)
-                 : SearchNearest([&](int64_t row) {
-                     return rows.Has(row) && is_current(row);
-                   });
+    // None are told of if nothing of the filter is answered here.
+    const bool are_known = rows.total() > 0;
+    const double share =
+        are_known ? static_cast<double>(rows.count()) / rows.total() : 1;
+    const SearchEffort effort = {query_.exact ? 1 : query_.target_recall,
+                                 share};
+    result =
+        are_known && index_->PrefersRows(rows.count(), wanted_, effort)
+            ? index_->SearchRows(vector_, wanted_, rows.Rows(), is_current)
+            : SearchNearest(
+                  [&](int64_t row) { return rows.Has(row) && is_current(row); },
+                  share);
   };
   for (int reads = 0; reads < kMaxReads; ++reads) {
     const absl::Status found =

@@ -58,8 +58,9 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   void Search();
   // The candidates, of those that meet the filter as far as that is known here.
   absl::StatusOr<SearchResult> SearchIndex();
-  // Of the index, as exactly as the query wants it.
-  SearchResult SearchNearest(RowFilter filter) const;
+  // Of the index, as exactly as the query wants it. The filter lets about that
+  // share of the records through.
+  SearchResult SearchNearest(RowFilter filter, double share) const;
   // From now on storage is asked which candidates meet the filter.
   void WantCandidates();
   // Asks storage about the next of the candidates.

@@ -61,6 +61,24 @@ void DecodeFields(const google::protobuf::FieldMask& fields,
   }
 }
 
+void DecodeTargetRecall(const v1::QueryRequest& request, DecodedQuery& query,
+                        FieldViolations& violations) {
+  constexpr float kLeast = 0.5f;
+  constexpr float kMost = 0.999f;
+  const float target = request.target_recall();
+  if (target == 0) return;
+  if (!(target >= kLeast && target <= kMost)) {
+    violations.Add("target_recall",
+                   absl::StrCat("is ", target, "; send ", kLeast, " to ", kMost,
+                                ", or 0 for ", kDefaultTargetRecall));
+  } else if (request.exact()) {
+    violations.Add("target_recall",
+                   "is given, but exact finds all; leave out one of the two");
+  } else {
+    query.target_recall = target;
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
@@ -82,6 +100,9 @@ absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
       break;
     case v1::QueryRequest::kVector:
       DecodeVector(request.vector(), query, violations);
+      break;
+    case v1::QueryRequest::kId:
+      violations.Add("id", "is not answered yet; send text or vector");
       break;
     case v1::QueryRequest::QUERY_NOT_SET:
       violations.Add("text", "is missing, and so is vector; send one of them");
@@ -106,6 +127,7 @@ absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
   query.filter = request.filter();
   query.parameters = request.parameters();
   query.exact = request.exact();
+  DecodeTargetRecall(request, query, violations);
   if (!violations.empty()) return violations.ToStatus();
   return query;
 }

@@ -46,6 +46,8 @@ struct DecodedQuery {
   google::protobuf::Struct parameters;
   // Whether to compare with every vector.
   bool exact = false;
+  // The share of the true nearest to find.
+  double target_recall = kDefaultTargetRecall;
 };
 
 // `InvalidArgument` lists every field at fault.

@@ -91,6 +91,24 @@ TEST(QueryDecoderTest, AFingerprintGoesWithAVector) {
   EXPECT_EQ(DecodeQuery(request)->fingerprint, "model-1");
 }
 
+TEST(QueryDecoderTest, ATargetRecallIsWithinBoundsAndNotWithExact) {
+  v1::QueryRequest request = TextQuery();
+  EXPECT_EQ(DecodeQuery(request)->target_recall, 0.95);
+  for (const float target : {0.5f, 0.8f, 0.999f}) {
+    request.set_target_recall(target);
+    EXPECT_EQ(DecodeQuery(request)->target_recall, target);
+  }
+  for (const float target : {0.49f, 0.9991f, 1.0f, -0.9f, NAN}) {
+    request.set_target_recall(target);
+    EXPECT_THAT(DecodeQuery(request),
+                StatusIs(kInvalid, "send 0.5 to 0.999, or 0 for 0.95"));
+  }
+  request.set_target_recall(0.9f);
+  request.set_exact(true);
+  EXPECT_THAT(DecodeQuery(request),
+              StatusIs(kInvalid, "target_recall: is given, but exact"));
+}
+
 TEST(QueryDecoderTest, AMinPositionIsOneOfTheQueriedDatabase) {
   v1::QueryRequest request = TextQuery();
   request.set_min_position("default@00000000000000ff.12");

@@ -53,6 +53,7 @@ SearchMetrics::SearchMetrics(prometheus::Registry& registry)
                                   "engram_search_cache_save_failures_total",
                                   "Saves of index caches that failed")),
       snapshots(Counter(registry, "engram_search_snapshots_total",
-                        "Snapshots of databases read to their end")) {}
+                        "Snapshots of databases read to their end")),
+      recall(registry) {}
 
 }  // namespace engram::search

@@ -6,10 +6,13 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include "services/search/recall_metrics.h"
+
 namespace engram::search {
 
 // What search tells Prometheus. Sums over databases, or the worst of them: a
-// label for the database would have no bound. Thread-safe.
+// label for the database would have no bound; but for recall, see there.
+// Thread-safe.
 struct SearchMetrics {
   // `registry` must outlive this object.
   explicit SearchMetrics(prometheus::Registry& registry);
@@ -30,6 +33,8 @@ struct SearchMetrics {
   prometheus::Counter& cache_save_failures;
   // Snapshots read to their end.
   prometheus::Counter& snapshots;
+  // How much searches find.
+  RecallMetrics recall;
 };
 
 }  // namespace engram::search

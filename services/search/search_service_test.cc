@@ -49,6 +49,18 @@ TEST_F(SearchServiceTest, FindsByVectorOfAnyLengthUnderCosine) {
   EXPECT_EQ(found.position(), Newest());
 }
 
+TEST_F(SearchServiceTest, ATargetRecallThatNoSearchCanHaveIsRefused) {
+  StartSearch();
+  WriteAndIndex({"a", "ab", "b"});
+  v1::QueryRequest request = TextQuery("a");
+  request.set_target_recall(0.999f);
+  ASSERT_OK_AND_ASSIGN(const auto found, Query(request));
+  EXPECT_EQ(found.hits_size(), 3);
+  request.set_target_recall(1);
+  EXPECT_THAT(Query(request), StatusIs(absl::StatusCode::kInvalidArgument,
+                                       "target_recall: is 1; send 0.5 to"));
+}
+
 TEST_F(SearchServiceTest, AVectorThatDoesNotFitNamesTheFieldAndBothSizes) {
   StartSearch();
   EXPECT_THAT(Query(VectorQuery({1, 2, 3})),

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "libs/status/status_macros.h"
 #include "libs/vector/checksum.h"
 #include "libs/vector/kernels.h"
@@ -22,6 +25,16 @@ constexpr int64_t kBlockRows = 256;
 constexpr int64_t kScanAdvantage = 8;
 constexpr int64_t kMaxWidth = 8192;
 constexpr int kMaxWalks = 3;
+
+// What next to nothing passes is scanned.
+constexpr double kLeastShare = 1e-6;
+
+// Of the candidates of a filtered walk some `share` pass, give or take: asked
+// for so many times as many, `limit` of them nearly always do.
+constexpr double kSpareCandidates = 1.5;
+
+// For each candidate that a walk is asked for, it compares about so many codes.
+constexpr int64_t kCodesACandidate = 16;
 
 // Stored: the layout of the keys file, see EncodeKeys. Another layout is
 // another word.
@@ -49,7 +62,9 @@ vector::ScoreRows ScorerOf(Metric metric) {
 VectorIndex::VectorIndex(IndexSpec spec, GraphPolicy policy)
     : spec_(std::move(spec)),
       policy_(policy),
-      vectors_(spec_.dimensions, spec_.metric) {}
+      vectors_(spec_.dimensions, spec_.metric),
+      costs_(spec_.dimensions),
+      sampler_(policy_.sampled_share) {}
 
 void VectorIndex::Apply(absl::Span<const IndexChange> changes,
                         int64_t sequence) {
@@ -145,40 +160,51 @@ void VectorIndex::RemoveKey(int64_t key) {
 }
 
 SearchResult VectorIndex::Search(absl::Span<const float> query, int limit,
-                                 RowFilter filter) const {
-  return SearchWide(query, std::nullopt, limit, filter);
+                                 RowFilter filter,
+                                 const SearchEffort& effort) const {
+  if (limit <= 0) return SearchResult();
+  const absl::Time start = absl::Now();
+  TopRecords top(limit);
+  SearchResult result;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    const bool walked = SearchLocked(query, limit, filter, effort, top);
+    result = Collect(top);
+    if (!walked) return result;
+  }
+  const absl::Time now = absl::Now();
+  sampler_.Offer(query, limit, effort.target_recall, now - start, now);
+  return result;
 }
 
 SearchResult VectorIndex::SearchAll(absl::Span<const float> query, int limit,
                                     RowFilter filter) const {
-  return SearchWide(query, 0, limit, filter);
-}
-
-SearchResult VectorIndex::SearchWide(absl::Span<const float> query,
-                                     std::optional<int> width, int limit,
-                                     RowFilter filter) const {
   if (limit <= 0) return SearchResult();
   TopRecords top(limit);
   absl::ReaderMutexLock lock(&mutex_);
-  const GraphSegment* const graph = graph_.segment().get();
-  const int wide = graph == nullptr ? 0 : width.value_or(graph->width());
-  const bool walked = wide > 0 && Walk(query, wide, limit, filter, top);
-  Scan(query, walked ? graph_.size() : 0, filter, top);
+  Scan(query, 0, filter, top);
   return Collect(top);
+}
+
+bool VectorIndex::SearchLocked(absl::Span<const float> query, int limit,
+                               RowFilter filter, const SearchEffort& effort,
+                               TopRecords& top) const {
+  const bool walked = Walk(query, limit, filter, effort, top);
+  Scan(query, walked ? graph_.size() : 0, filter, top);
+  return walked;
 }
 
 void VectorIndex::Scan(absl::Span<const float> query, int64_t first,
                        RowFilter filter, TopRecords& top) const {
-  const vector::ScoreRows score_rows = ScorerOf(spec_.metric);
-  const float sign = SignOf(spec_.metric);
+  const absl::Time start = absl::Now();
   std::array<float, kBlockRows> scores;
   const int64_t size = vectors_.size();
+  const int64_t scanned = size - first;
   for (; first < size; first += kBlockRows) {
     const int64_t count = std::min(kBlockRows, size - first);
-    score_rows(query.data(), vectors_.data() + first * spec_.dimensions, count,
-               spec_.dimensions, scores.data());
+    ScoreSlots(query, first, absl::MakeSpan(scores.data(), count));
     for (int64_t i = 0; i < count; ++i) {
-      const float score = sign * scores[i];
+      const float score = scores[i];
       if (score < top.threshold()) continue;
       const int64_t row = keys_[first + i] / kMaxChunks;
       if (!filter(row)) continue;
@@ -186,44 +212,83 @@ void VectorIndex::Scan(absl::Span<const float> query, int64_t first,
       top.Offer(score, row, chunk, records_.IdOf(row));
     }
   }
+  costs_.scanned.Learn(scanned, absl::Now() - start);
 }
 
-bool VectorIndex::Walk(absl::Span<const float> query, int width, int limit,
-                       RowFilter filter, TopRecords& top) const {
-  const GraphSegment& graph = *graph_.segment();
-  const int wanted = std::max(width, 2 * limit);
-  const int64_t widest =
-      std::min<int64_t>(kMaxWidth, graph.size() / kScanAdvantage);
-  int64_t wide = wanted;
+int64_t VectorIndex::WidthFor(double target_recall, double limit) const {
+  const double width =
+      curve_.WidthFor(target_recall, limit) * sampler_.factor();
+  return static_cast<int64_t>(std::ceil(std::max(width, limit)));
+}
+
+int64_t VectorIndex::WidestWalk() const {
+  return std::min<int64_t>(kMaxWidth, graph_.size() / kScanAdvantage);
+}
+
+bool VectorIndex::Walk(absl::Span<const float> query, int limit,
+                       RowFilter filter, const SearchEffort& effort,
+                       TopRecords& top) const {
+  // The nearest of a tenth of all are among ten times as many of all.
+  const double share = std::clamp(effort.share, kLeastShare, 1.0);
+  int64_t width = WidthFor(effort.target_recall, limit / share);
+  if (share < 1) {
+    width = std::max(width, static_cast<int64_t>(
+                                std::ceil(kSpareCandidates * limit / share)));
+  }
+  const int64_t widest = WidestWalk();
   for (int walks = 0; walks < kMaxWalks; ++walks) {
-    if (wide > widest) return false;
-    const std::vector<hnsw::FoundNode> nodes =
-        graph.Find(query, static_cast<int>(wide));
-    int64_t passed = 0;
-    for (const hnsw::FoundNode& found : nodes) {
-      const uint32_t slot = graph_.SlotOf(found.node);
-      if (slot == SlotGraph::kNoSlot || !filter(keys_[slot] / kMaxChunks)) {
-        continue;
-      }
-      ++passed;
-      OfferSlot(query, slot, top);
-    }
-    const bool are_enough = top.size() == limit && passed * 4 >= wanted * 3;
-    if (are_enough) return true;
-    // As wide as it takes at the share that passed, and a little more.
-    wide = static_cast<int64_t>(nodes.size()) * (wanted + wanted / 4) /
-           std::max<int64_t>(passed, 1);
+    if (width > widest) return false;
+    const double passed = WalkOnce(query, static_cast<int>(width), filter, top);
+    const bool are_enough = static_cast<int>(top.size()) == limit;
+    if (are_enough && passed >= share) return true;
+    // Around the query it is another share than on the whole.
+    const int64_t needed =
+        WidthFor(effort.target_recall, limit / std::max(passed, kLeastShare));
+    // The share varies: what is nearly wide enough is.
+    if (are_enough && width * 4 >= needed * 3) return true;
+    width = std::max(needed, 2 * width);
   }
   return false;
 }
 
+double VectorIndex::WalkOnce(absl::Span<const float> query, int width,
+                             RowFilter filter, TopRecords& top) const {
+  const absl::Time start = absl::Now();
+  const std::vector<hnsw::FoundNode> nodes =
+      graph_.segment()->Find(query, width);
+  int64_t passed = 0;
+  for (const hnsw::FoundNode& found : nodes) {
+    const uint32_t slot = graph_.SlotOf(found.node);
+    if (slot == SlotGraph::kNoSlot || !filter(keys_[slot] / kMaxChunks)) {
+      continue;
+    }
+    ++passed;
+    OfferSlot(query, slot, top);
+  }
+  costs_.walked.Learn(width, absl::Now() - start);
+  return nodes.empty()
+             ? 0
+             : static_cast<double>(passed) / static_cast<double>(nodes.size());
+}
+
+void VectorIndex::ScoreSlots(absl::Span<const float> query, int64_t first,
+                             absl::Span<float> scores) const {
+  ScorerOf(spec_.metric)(
+      query.data(), vectors_.data() + first * spec_.dimensions,
+      static_cast<int64_t>(scores.size()), spec_.dimensions, scores.data());
+  if (spec_.metric != Metric::kL2) return;
+  for (float& score : scores) score = -score;
+}
+
+float VectorIndex::ScoreOf(absl::Span<const float> query, int64_t slot) const {
+  float score = 0;
+  ScoreSlots(query, slot, absl::MakeSpan(&score, 1));
+  return score;
+}
+
 void VectorIndex::OfferSlot(absl::Span<const float> query, int64_t slot,
                             TopRecords& top) const {
-  float score = 0;
-  ScorerOf(spec_.metric)(query.data(),
-                         vectors_.data() + slot * spec_.dimensions, 1,
-                         spec_.dimensions, &score);
-  score *= SignOf(spec_.metric);
+  const float score = ScoreOf(query, slot);
   if (score < top.threshold()) return;
   const int64_t row = keys_[slot] / kMaxChunks;
   const int chunk = static_cast<int>(keys_[slot] % kMaxChunks);
@@ -236,14 +301,36 @@ SearchResult VectorIndex::SearchRows(absl::Span<const float> query, int limit,
   if (limit <= 0) return SearchResult();
   TopRecords top(limit);
   absl::ReaderMutexLock lock(&mutex_);
+  const absl::Time start = absl::Now();
+  int64_t looked_up = 0;
   for (const int64_t row : rows) {
     const int chunks = records_.ChunksOf(row);
     if (chunks == 0 || !filter(row)) continue;
+    looked_up += chunks;
     for (int chunk = 0; chunk < chunks; ++chunk) {
       OfferSlot(query, slots_.at(KeyOf(row, chunk)), top);
     }
   }
+  costs_.looked_up.Learn(looked_up, absl::Now() - start);
   return Collect(top);
+}
+
+bool VectorIndex::PrefersRows(int64_t rows, int limit,
+                              const SearchEffort& effort) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto vectors = static_cast<double>(vectors_.size());
+  const double chunks =
+      vectors / static_cast<double>(std::max<int64_t>(records_.size(), 1));
+  const double looked_up =
+      static_cast<double>(rows) * chunks * costs_.looked_up.nanoseconds();
+  const int64_t width = WidthFor(
+      effort.target_recall, limit / std::clamp(effort.share, kLeastShare, 1.0));
+  const double all = vectors * costs_.scanned.nanoseconds();
+  if (width > WidestWalk()) return looked_up <= all;
+  const double unknown_to_graph =
+      (vectors - graph_.size()) * costs_.scanned.nanoseconds();
+  return looked_up <= unknown_to_graph + static_cast<double>(width) *
+                                             costs_.walked.nanoseconds();
 }
 
 SearchResult VectorIndex::Collect(const TopRecords& top) const {
@@ -260,12 +347,15 @@ SearchResult VectorIndex::Collect(const TopRecords& top) const {
   return result;
 }
 
-int64_t VectorIndex::SearchBytes() const {
+int64_t VectorIndex::SearchBytes(int limit, const SearchEffort& effort) const {
+  constexpr auto kVectorBytes = static_cast<int64_t>(sizeof(float));
   absl::ReaderMutexLock lock(&mutex_);
-  const int64_t walked =
-      graph_.segment() == nullptr ? 0 : graph_.segment()->width();
-  return (vectors_.size() - graph_.size() + walked) * spec_.dimensions *
-         static_cast<int64_t>(sizeof(float));
+  const int64_t all = vectors_.size() * spec_.dimensions * kVectorBytes;
+  const int64_t width = WidthFor(
+      effort.target_recall, limit / std::clamp(effort.share, kLeastShare, 1.0));
+  if (width > WidestWalk()) return all;
+  return (vectors_.size() - graph_.size()) * spec_.dimensions * kVectorBytes +
+         width * spec_.dimensions * (kCodesACandidate + kVectorBytes);
 }
 
 IndexStats VectorIndex::Stats() const {
@@ -285,6 +375,19 @@ IndexStats VectorIndex::Stats() const {
       records_.memory_bytes() + passages_.memory_bytes() +
       pending_.memory_bytes());
   return stats;
+}
+
+IndexRecall VectorIndex::Recall() const {
+  const RecallSampler::Measured measured = sampler_.measured();
+  IndexRecall recall{.recall = measured.recall,
+                     .samples = measured.samples,
+                     .all_samples = measured.all_samples};
+  absl::ReaderMutexLock lock(&mutex_);
+  if (graph_.segment() == nullptr) return recall;
+  recall.is_exact = false;
+  recall.calibration = curve_.points();
+  recall.width = static_cast<int>(WidthFor(kDefaultTargetRecall, 10));
+  return recall;
 }
 
 FrozenIndex VectorIndex::Freeze() const {

@@ -20,7 +20,10 @@
 #include "services/search/index.h"
 #include "services/search/passage_table.h"
 #include "services/search/pending_records.h"
+#include "services/search/recall_curve.h"
+#include "services/search/recall_sampler.h"
 #include "services/search/record_table.h"
+#include "services/search/search_costs.h"
 #include "services/search/slot_graph.h"
 #include "services/search/top_records.h"
 
@@ -32,6 +35,9 @@ struct GraphPolicy {
   int64_t min_bytes = 16 << 20;
   // Of those that build a graph.
   int threads = 1;
+  // Of the time that searches take, what may go into running some of them again
+  // to know how much they find; see RecallSampler.
+  double sampled_share = 0.01;
 };
 
 // Vectors, and a graph to find the nearest by.
@@ -52,15 +58,20 @@ class VectorIndex : public Index {
 
   const IndexSpec& spec() const override { return spec_; }
   void Apply(absl::Span<const IndexChange> changes, int64_t sequence) override;
+  using Index::Search;
   SearchResult Search(absl::Span<const float> query, int limit,
-                      RowFilter filter) const override;
+                      RowFilter filter,
+                      const SearchEffort& effort) const override;
   SearchResult SearchAll(absl::Span<const float> query, int limit,
                          RowFilter filter) const override;
   SearchResult SearchRows(absl::Span<const float> query, int limit,
                           absl::Span<const int64_t> rows,
                           RowFilter filter) const override;
-  int64_t SearchBytes() const override;
+  bool PrefersRows(int64_t rows, int limit,
+                   const SearchEffort& effort) const override;
+  int64_t SearchBytes(int limit, const SearchEffort& effort) const override;
   IndexStats Stats() const override;
+  IndexRecall Recall() const override;
   FrozenIndex Freeze() const override;
   void Optimize(const std::function<bool()>& go_on) override;
   absl::StatusOr<std::vector<std::string>> Save(
@@ -81,21 +92,38 @@ class VectorIndex : public Index {
   void SwapSlots(uint32_t one, uint32_t other)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // Offers `top` what is nearest of the slots from `first` on.
-  void Scan(absl::Span<const float> query, int64_t first, RowFilter filter,
-            TopRecords& top) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  // Offers `top` what the graph finds. False if that may not be enough: most of
-  // what is near does not pass the filter.
-  bool Walk(absl::Span<const float> query, int width, int limit,
-            RowFilter filter, TopRecords& top) const
+  // How near the vectors of `scores.size()` slots are, from `first` on; larger
+  // is nearer.
+  void ScoreSlots(absl::Span<const float> query, int64_t first,
+                  absl::Span<float> scores) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  float ScoreOf(absl::Span<const float> query, int64_t slot) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Scores the vector of a slot and offers it.
   void OfferSlot(absl::Span<const float> query, int64_t slot,
                  TopRecords& top) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  // A search of that width; 0 scans, none is the graph's own.
-  SearchResult SearchWide(absl::Span<const float> query,
-                          std::optional<int> width, int limit,
-                          RowFilter filter) const;
+  // Offers `top` what is nearest of the slots from `first` on.
+  void Scan(absl::Span<const float> query, int64_t first, RowFilter filter,
+            TopRecords& top) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Offers `top` what the graph finds when it is asked for `width` candidates.
+  // Returns which share of these passed.
+  double WalkOnce(absl::Span<const float> query, int width, RowFilter filter,
+                  TopRecords& top) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Offers `top` what the graph finds, as wide as it takes. False if it takes
+  // more than a scan: the graph's slots have to be scanned, too.
+  bool Walk(absl::Span<const float> query, int limit, RowFilter filter,
+            const SearchEffort& effort, TopRecords& top) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Offers `top` what a search finds: walks where there is a graph, and scans
+  // the rest. Returns whether it walked.
+  bool SearchLocked(absl::Span<const float> query, int limit, RowFilter filter,
+                    const SearchEffort& effort, TopRecords& top) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // How wide a walk has to be for such a search.
+  int64_t WidthFor(double target_recall, double limit) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Wider walks never pay.
+  int64_t WidestWalk() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   // --- Of Optimize; see vector_index_graph.cc.
 
@@ -108,8 +136,35 @@ class VectorIndex : public Index {
   // rest.
   void Install(std::shared_ptr<GraphSegment> graph,
                absl::Span<const int64_t> keys);
-  // Finds out how wide searches must be.
-  void Calibrate(GraphSegment& graph, const std::function<bool()>& go_on) const;
+  void BuildGraph(const std::function<bool()>& go_on);
+
+  // --- Also of Optimize; see vector_index_recall.cc.
+
+  // Of what is nearest to a query: larger scores are nearer.
+  struct NearRow {
+    int64_t row = 0;
+    float score = 0;
+  };
+  // The rows that are nearest by comparing with every vector, a few more than
+  // `limit`; changes go on meanwhile. `Cancelled` if `go_on` says so.
+  absl::StatusOr<std::vector<NearRow>> ScanInParts(
+      absl::Span<const float> query, int limit,
+      const std::function<bool()>& go_on) const;
+  // The scores of the `limit` rows that are nearest now, best first, of those
+  // that a scan or one of `searches` found. Empty if too many of those that
+  // were scanned are gone to know.
+  std::vector<float> NearestScores(
+      absl::Span<const float> query, int limit,
+      absl::Span<const NearRow> scanned,
+      absl::Span<const std::vector<TopRecords::Entry>> searches) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Finds out how wide searches of the graph must be.
+  void Calibrate(const std::function<bool()>& go_on);
+  // One of `of` queries to do it with; empty if there are no vectors.
+  std::vector<float> CalibrationQuery(int64_t number, int64_t of) const;
+  // Runs a live search again that was kept for that.
+  void RunSample(const std::function<bool()>& go_on);
+
   // What `top` holds, whose scores are larger for what is nearer.
   SearchResult Collect(const TopRecords& top) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
@@ -127,12 +182,18 @@ class VectorIndex : public Index {
   // The slot of each key.
   absl::flat_hash_map<int64_t, uint32_t> slots_ ABSL_GUARDED_BY(mutex_);
   SlotGraph graph_ ABSL_GUARDED_BY(mutex_);
+  // Of the graph; until it is measured, of the one before.
+  RecallCurve curve_ ABSL_GUARDED_BY(mutex_);
   // While a graph is built: the keys that changed since it began.
   std::optional<absl::flat_hash_set<int64_t>> changed_ ABSL_GUARDED_BY(mutex_);
   RecordTable records_ ABSL_GUARDED_BY(mutex_);
   PassageTable passages_ ABSL_GUARDED_BY(mutex_);
   PendingRecords pending_ ABSL_GUARDED_BY(mutex_);
   int64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  // What searches tell of themselves.
+  mutable SearchCosts costs_;
+  mutable RecallSampler sampler_;
 };
 
 }  // namespace engram::search

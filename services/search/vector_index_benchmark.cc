@@ -43,7 +43,8 @@ void BM_Search(benchmark::State& state) {
     benchmark::DoNotOptimize(
         index.Search(query, static_cast<int>(state.range(2)), AnyRow));
   }
-  state.SetBytesProcessed(state.iterations() * index.SearchBytes());
+  state.SetBytesProcessed(state.iterations() *
+                          index.SearchBytes(10, SearchEffort()));
   state.counters["bytes_a_vector"] =
       static_cast<double>(index.Stats().memory_bytes) /
       static_cast<double>(std::max<int64_t>(1, state.range(0)));

@@ -1,7 +1,6 @@
 // How a VectorIndex gets its graph, beside searches and changes.
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -20,27 +19,8 @@ constexpr int64_t kEncodedAtOnce = 4096;
 constexpr int64_t kScannedShare = 10;
 constexpr int64_t kDeadShare = 5;
 
-// What calibration tries, and with how many queries. These are vectors of the
-// index, which are easier to find others by than what people ask: so more is
-// wanted of them than of queries.
-constexpr int kWidths[] = {24, 32, 48, 64, 96, 128, 192, 256, 384, 512};
-constexpr int kCalibrationQueries = 48;
-constexpr int kCalibrationLimit = 10;
-constexpr double kWantedRecall = 0.99;
-
 hnsw::Metric GraphMetric(Metric metric) {
   return metric == Metric::kL2 ? hnsw::Metric::kL2 : hnsw::Metric::kDot;
-}
-
-// How many of `wanted` are among `found`.
-int CountFound(const SearchResult& wanted, const SearchResult& found) {
-  int count = 0;
-  for (const Candidate& candidate : wanted.candidates) {
-    count += std::any_of(
-        found.candidates.begin(), found.candidates.end(),
-        [&](const Candidate& other) { return other.id == candidate.id; });
-  }
-  return count;
 }
 
 }  // namespace
@@ -51,6 +31,11 @@ struct VectorIndex::Encoded {
 };
 
 void VectorIndex::Optimize(const std::function<bool()>& go_on) {
+  BuildGraph(go_on);
+  RunSample(go_on);
+}
+
+void VectorIndex::BuildGraph(const std::function<bool()>& go_on) {
   {
     absl::MutexLock lock(&mutex_);
     if (!WantsGraph()) return;
@@ -65,8 +50,8 @@ void VectorIndex::Optimize(const std::function<bool()>& go_on) {
   auto graph =
       GraphSegment::Build(std::move(encoded->codes), policy_.threads, go_on);
   if (!graph.ok()) return;
-  Install(*graph, encoded->keys);
-  Calibrate(**graph, go_on);
+  Install(*std::move(graph), encoded->keys);
+  Calibrate(go_on);
 }
 
 bool VectorIndex::WantsGraph() const {
@@ -133,37 +118,6 @@ void VectorIndex::Install(std::shared_ptr<GraphSegment> graph,
       SwapSlots(slot, found->second);
     }
     graph_.Append(node);
-  }
-}
-
-void VectorIndex::Calibrate(GraphSegment& graph,
-                            const std::function<bool()>& go_on) const {
-  std::vector<std::vector<float>> queries;
-  std::vector<SearchResult> wanted;
-  for (int i = 0; i < kCalibrationQueries; ++i) {
-    if (!go_on()) return;
-    std::vector<float> query;
-    {
-      absl::ReaderMutexLock lock(&mutex_);
-      const int64_t slot = i * vectors_.size() / kCalibrationQueries;
-      if (slot >= vectors_.size()) return;
-      const float* const values = vectors_.data() + slot * spec_.dimensions;
-      query.assign(values, values + spec_.dimensions);
-    }
-    wanted.push_back(SearchAll(query, kCalibrationLimit, AnyRow));
-    queries.push_back(std::move(query));
-  }
-  for (const int width : kWidths) {
-    int found = 0;
-    int all = 0;
-    for (size_t i = 0; i < queries.size(); ++i) {
-      const SearchResult result =
-          SearchWide(queries[i], width, kCalibrationLimit, AnyRow);
-      found += CountFound(wanted[i], result);
-      all += static_cast<int>(wanted[i].candidates.size());
-    }
-    graph.set_width(width);
-    if (found >= kWantedRecall * all) return;
   }
 }
 

@@ -28,6 +28,7 @@ struct SearchOptions {
   std::string min_position;
   std::string filter;
   bool exact = false;
+  float target_recall = 0;
   // Of the filter.
   ConditionFlags parameters;
 };
@@ -106,6 +107,7 @@ absl::Status Search(Context& context, const SearchOptions& options) {
   request.set_min_position(options.min_position);
   request.set_filter(options.filter);
   request.set_exact(options.exact);
+  request.set_target_recall(options.target_recall);
   RETURN_IF_ERROR(
       options.parameters.FillParameters(request.mutable_parameters()));
   for (const std::string& field : columns.fields) {
@@ -154,6 +156,12 @@ void AddSearchCommand(CLI::App& app, Context& context) {
   command->add_flag("--exact", options->exact,
                     "Compare with every vector, where a few of the nearest may "
                     "be missing otherwise");
+  command
+      ->add_option("--target-recall", options->target_recall,
+                   "The share of the true nearest to find, 0.5 to 0.999; more "
+                   "takes longer (default: 0.95)")
+      ->check(CLI::Range(0.5, 0.999))
+      ->excludes("--exact");
   command->add_option("--vector-field", options->vector_field,
                       "The vector field to search, if there are several");
   command->add_option("--min-position", options->min_position,

@@ -1,0 +1,18 @@
+#include "services/search/recall_codec.h"
+
+namespace engram::search {
+
+void EncodeRecall(const IndexRecall& recall, v1::GetIndexResponse& response) {
+  for (const RecallPoint& point : recall.calibration) {
+    v1::RecallPoint& encoded = *response.add_calibration();
+    encoded.set_width(point.width);
+    encoded.set_recall(point.of_10);
+  }
+  if (recall.samples == 0) return;
+  v1::MeasuredRecall& measured = *response.mutable_measured_recall();
+  measured.set_recall(static_cast<float>(recall.recall));
+  measured.set_samples(recall.samples);
+  measured.set_width(recall.width);
+}
+
+}  // namespace engram::search

@@ -1,0 +1,63 @@
+#ifndef ENGRAM_SERVICES_SEARCH_SEARCH_COSTS_H_
+#define ENGRAM_SERVICES_SEARCH_SEARCH_COSTS_H_
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace engram::search {
+
+// How long something takes that searches do over and over, learned from those
+// that went before. Thread-safe; of two that learn at once, one may be lost.
+class LearnedCost {
+ public:
+  // `guess`, in nanoseconds, holds until there is something to learn from.
+  explicit LearnedCost(double guess)
+      : nanoseconds_(static_cast<float>(guess)) {}
+
+  // It was done `count` times in `took`. Few at once say little: what is around
+  // them counts more.
+  void Learn(int64_t count, absl::Duration took) {
+    if (count < kFewest) return;
+    const float known = nanoseconds();
+    const double now =
+        absl::ToDoubleNanoseconds(took) / static_cast<double>(count);
+    // A thread that had to wait for a core says nothing about the cost.
+    const float learned =
+        static_cast<float>(std::min(now, kMostAtOnce * known)) - known;
+    nanoseconds_.store(known + learned * kWeight, std::memory_order_relaxed);
+  }
+
+  // Of one.
+  float nanoseconds() const {
+    return nanoseconds_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr int64_t kFewest = 16;
+  static constexpr double kMostAtOnce = 4;
+  static constexpr float kWeight = 1.0f / 8;
+
+  std::atomic<float> nanoseconds_;
+};
+
+// What the ways to search an index cost, so that they can be told apart.
+struct SearchCosts {
+  explicit SearchCosts(int dimensions)
+      : scanned(2 + 0.15 * dimensions),
+        looked_up(60 + 0.3 * dimensions),
+        walked(200 + 2 * dimensions) {}
+
+  // A vector, compared with in its turn.
+  LearnedCost scanned;
+  // A vector of a certain record, wherever it lies.
+  LearnedCost looked_up;
+  // One candidate more that a graph is asked for.
+  LearnedCost walked;
+};
+
+}  // namespace engram::search
+
+#endif  // ENGRAM_SERVICES_SEARCH_SEARCH_COSTS_H_

@@ -1,0 +1,224 @@
+// How a VectorIndex knows how much its searches find: measured over vectors of
+// its own when its graph is built, and over live queries from then on.
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/clock.h"
+#include "libs/vector/kernels.h"
+#include "libs/vector/vector.h"
+#include "services/search/vector_index.h"
+
+namespace engram::search {
+namespace {
+
+// Changes wait while so much is scanned, well under a millisecond.
+constexpr int64_t kPartBytes = 2 << 20;
+
+// So many of the nearest may be deleted while others are still scanned.
+constexpr int kSpareRows = 16;
+
+// What calibration tries; it looks for the nearest 10 and 100.
+constexpr int kWidths[] = {16,  24,  32,  48,  64,  96,   128,
+                           192, 256, 384, 512, 768, 1024, 1536};
+constexpr int kFewNearest = 10;
+constexpr int kManyNearest = 100;
+// With so many queries; with fewer where scans for them would read more bytes.
+constexpr int64_t kMostQueries = 128;
+constexpr int64_t kFewestQueries = 32;
+constexpr int64_t kCalibrationBytes = int64_t{64} << 30;
+// To a vector of the index, and so to others by it, the graph leads more surely
+// than to what is asked, which is none. So a query is such a vector, moved by
+// what two of its neighbours differ in: where another one might be. What it is
+// moved by, it finds in a walk of this width, in these places.
+constexpr int kNeighbourWidth = 64;
+constexpr int kNeighbours = 11;
+
+using Entries = std::vector<TopRecords::Entry>;
+
+// How many of the nearest `limit`, whose scores are `nearest`, were found.
+int CountFound(const Entries& found, absl::Span<const float> nearest,
+               int limit) {
+  const auto wanted = std::min(nearest.size(), static_cast<size_t>(limit));
+  const auto count = std::min(found.size(), wanted);
+  if (count == 0) return 0;
+  // By score: of equally near ones each is as good as the other.
+  return static_cast<int>(std::count_if(
+      found.begin(), found.begin() + static_cast<ptrdiff_t>(count),
+      [&](const TopRecords::Entry& entry) {
+        return entry.score >= nearest[wanted - 1];
+      }));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<VectorIndex::NearRow>> VectorIndex::ScanInParts(
+    absl::Span<const float> query, int limit,
+    const std::function<bool()>& go_on) const {
+  const int64_t part = std::max<int64_t>(
+      1, kPartBytes / static_cast<int64_t>(spec_.dimensions * sizeof(float)));
+  TopRecords top(limit + kSpareRows);
+  std::vector<float> scores(part);
+  for (int64_t first = 0;; first += part) {
+    if (!go_on()) return absl::CancelledError("stopping");
+    absl::ReaderMutexLock lock(&mutex_);
+    const int64_t last = std::min(first + part, vectors_.size());
+    if (first >= last) break;
+    ScoreSlots(query, first, absl::MakeSpan(scores.data(), last - first));
+    for (int64_t slot = first; slot < last; ++slot) {
+      const float score = scores[slot - first];
+      if (score < top.threshold()) continue;
+      // Without the id, which may be gone before this ends.
+      top.Offer(score, keys_[slot] / kMaxChunks, 0, "");
+    }
+  }
+  std::vector<NearRow> rows;
+  for (const TopRecords::Entry& entry : top.Sorted()) {
+    rows.push_back({entry.row, entry.score});
+  }
+  return rows;
+}
+
+std::vector<float> VectorIndex::NearestScores(
+    absl::Span<const float> query, int limit, absl::Span<const NearRow> scanned,
+    absl::Span<const Entries> searches) const {
+  absl::flat_hash_map<int64_t, float> scores;
+  // What a scan passed by, as it had moved, a search may have found.
+  for (const Entries& search : searches) {
+    for (const TopRecords::Entry& entry : search) {
+      scores[entry.row] = entry.score;
+    }
+  }
+  for (const NearRow& near : scanned) {
+    const int chunks = records_.ChunksOf(near.row);
+    for (int chunk = 0; chunk < chunks; ++chunk) {
+      const float score =
+          ScoreOf(query, slots_.at(near.row * kMaxChunks + chunk));
+      const auto [known, added] = scores.try_emplace(near.row, score);
+      if (!added) known->second = std::max(known->second, score);
+    }
+  }
+  std::vector<float> nearest;
+  nearest.reserve(scores.size());
+  for (const auto& [row, score] : scores) nearest.push_back(score);
+  std::sort(nearest.rbegin(), nearest.rend());
+  const auto wanted = static_cast<size_t>(
+      std::min(static_cast<int64_t>(limit), records_.size()));
+  if (nearest.size() < wanted) return {};
+  nearest.resize(wanted);
+  return nearest;
+}
+
+std::vector<float> VectorIndex::CalibrationQuery(int64_t number,
+                                                 int64_t of) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  if (vectors_.size() == 0) return {};
+  const auto vector_of = [&](int64_t slot) {
+    mutex_.AssertReaderHeld();
+    return absl::MakeConstSpan(vectors_.data() + slot * spec_.dimensions,
+                               spec_.dimensions);
+  };
+  const auto own = vector_of(number * vectors_.size() / of);
+  std::vector<float> query(own.begin(), own.end());
+  TopRecords top(kNeighbours);
+  WalkOnce(query, kNeighbourWidth, AnyRow, top);
+  const Entries near = top.Sorted();
+  if (near.size() < kNeighbours) return query;
+  const auto slot_of = [&](const TopRecords::Entry& entry) {
+    mutex_.AssertReaderHeld();
+    return slots_.at(entry.row * kMaxChunks + entry.chunk);
+  };
+  const auto one = vector_of(slot_of(near[kNeighbours / 2]));
+  const auto other = vector_of(slot_of(near[kNeighbours - 1]));
+  for (int i = 0; i < spec_.dimensions; ++i) query[i] += other[i] - one[i];
+  // Opposite ones cancel out.
+  const bool has_length = spec_.metric != Metric::kCosine ||
+                          vector::Normalize(absl::MakeSpan(query));
+  return has_length ? query : std::vector<float>(own.begin(), own.end());
+}
+
+void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
+  struct Tally {
+    int64_t few = 0;
+    int64_t many = 0;
+  };
+  std::vector<Tally> found(std::size(kWidths));
+  Tally wanted;
+  int64_t queries = 0;
+  size_t widths = 0;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    const int64_t bytes = vectors_.size() * spec_.dimensions *
+                          static_cast<int64_t>(sizeof(float));
+    queries = std::clamp(kCalibrationBytes / std::max<int64_t>(bytes, 1),
+                         kFewestQueries, kMostQueries);
+    while (widths < std::size(kWidths) && kWidths[widths] <= WidestWalk()) {
+      ++widths;
+    }
+  }
+  for (int64_t i = 0; i < queries; ++i) {
+    const std::vector<float> query = CalibrationQuery(i, queries);
+    if (query.empty()) return;
+    const auto scanned = ScanInParts(query, kManyNearest, go_on);
+    if (!scanned.ok()) return;
+    absl::ReaderMutexLock lock(&mutex_);
+    std::vector<Entries> searches;
+    for (size_t width = 0; width < widths; ++width) {
+      TopRecords top(kManyNearest);
+      WalkOnce(query, kWidths[width], AnyRow, top);
+      Scan(query, graph_.size(), AnyRow, top);
+      searches.push_back(top.Sorted());
+    }
+    const std::vector<float> nearest =
+        NearestScores(query, kManyNearest, *scanned, searches);
+    if (nearest.empty()) continue;
+    wanted.few += std::min<int64_t>(kFewNearest, nearest.size());
+    wanted.many += nearest.size();
+    for (size_t width = 0; width < widths; ++width) {
+      found[width].few += CountFound(searches[width], nearest, kFewNearest);
+      found[width].many += CountFound(searches[width], nearest, kManyNearest);
+    }
+  }
+  if (wanted.few == 0) return;
+  std::vector<RecallPoint> points;
+  for (size_t width = 0; width < widths; ++width) {
+    points.push_back(
+        {.width = kWidths[width],
+         .of_10 = static_cast<float>(found[width].few) / wanted.few,
+         .of_100 = static_cast<float>(found[width].many) / wanted.many});
+  }
+  absl::StatusOr<RecallCurve> curve = RecallCurve::Create(std::move(points));
+  if (!curve.ok()) return;
+  absl::MutexLock lock(&mutex_);
+  curve_ = *std::move(curve);
+}
+
+void VectorIndex::RunSample(const std::function<bool()>& go_on) {
+  const std::optional<RecallSampler::Sample> sample = sampler_.Take();
+  if (!sample.has_value()) return;
+  const absl::Time start = absl::Now();
+  int found = 0;
+  int wanted = 0;
+  const absl::Cleanup record = [&] {
+    sampler_.Record(*sample, found, wanted, absl::Now() - start);
+  };
+  // Of the same moment both, so that what changed since it was asked counts for
+  // neither; without its filter, for it is the graph that is measured.
+  const auto scanned = ScanInParts(sample->query, sample->limit, go_on);
+  if (!scanned.ok()) return;
+  absl::ReaderMutexLock lock(&mutex_);
+  if (graph_.segment() == nullptr) return;
+  TopRecords top(sample->limit);
+  SearchLocked(sample->query, sample->limit, AnyRow,
+               {.target_recall = sample->target_recall}, top);
+  const Entries entries = top.Sorted();
+  const std::vector<float> nearest =
+      NearestScores(sample->query, sample->limit, *scanned, {entries});
+  wanted = static_cast<int>(nearest.size());
+  found = CountFound(entries, nearest, sample->limit);
+}
+
+}  // namespace engram::search
