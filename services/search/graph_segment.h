@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "libs/hnsw/code_table.h"
@@ -29,6 +31,15 @@ class GraphSegment {
   static absl::StatusOr<std::shared_ptr<GraphSegment>> Build(
       hnsw::CodeTable codes, int threads, const std::function<bool()>& go_on);
 
+  // Reads what Save wrote. `DataLoss` for anything but a graph of these
+  // dimensions and metric.
+  static absl::StatusOr<std::shared_ptr<GraphSegment>> Load(
+      const std::string& path, int dimensions, hnsw::Metric metric);
+
+  // Writes and syncs the file, which any FAISS opens. A failure may leave a
+  // part of it.
+  absl::Status Save(const std::string& path) const;
+
   // Returns about the `width` nodes nearest to `query`, the nearest first,
   // judged by their codes: the exact order is for the owner to find out, who
   // has the vectors.
@@ -36,7 +47,12 @@ class GraphSegment {
                                     int width) const;
 
   // How wide a search for ten has to be for the recall that is wanted.
-  int width() const { return width_.load(std::memory_order_relaxed); }
+  int width() const {
+    const int measured = measured_width();
+    return measured == 0 ? kSafeWidth : measured;
+  }
+  // The same; 0 until it has been measured.
+  int measured_width() const { return width_.load(std::memory_order_relaxed); }
   void set_width(int width) { width_.store(width, std::memory_order_relaxed); }
 
   int64_t size() const { return graph_.size(); }
@@ -53,7 +69,7 @@ class GraphSegment {
 
   const hnsw::CodeTable codes_;
   const hnsw::Graph graph_;
-  std::atomic<int> width_ = kSafeWidth;
+  std::atomic<int> width_ = 0;
   mutable hnsw::ScratchPool scratches_;
 };
 

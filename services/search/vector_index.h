@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
+#include "services/search/bytes.h"
 #include "services/search/faiss_index.h"
 #include "services/search/index.h"
 #include "services/search/passage_table.h"
@@ -45,10 +46,12 @@ class VectorIndex : public Index {
   // An empty index, before the first change.
   explicit VectorIndex(IndexSpec spec, GraphPolicy policy = {});
 
-  // Reads what Save wrote to `path_stem`, as of `sequence`. `DataLoss` if the
-  // files do not fit together or do not fit `spec`.
-  static absl::StatusOr<std::unique_ptr<Index>> Load(
-      IndexSpec spec, const std::string& path_stem, int64_t sequence);
+  // Reads what Save wrote, as of `sequence`, and tells in `saved` which graph
+  // that was. `DataLoss` if the files do not fit together or do not fit `spec`.
+  static absl::StatusOr<std::unique_ptr<Index>> Load(IndexSpec spec,
+                                                     SavedIndex& saved,
+                                                     int64_t sequence,
+                                                     GraphPolicy policy = {});
 
   const IndexSpec& spec() const override { return spec_; }
   void Apply(absl::Span<const IndexChange> changes, int64_t sequence) override;
@@ -63,10 +66,19 @@ class VectorIndex : public Index {
   IndexStats Stats() const override;
   FrozenIndex Freeze() const override;
   void Optimize(const std::function<bool()>& go_on) override;
-  absl::StatusOr<std::vector<std::string>> Save(
-      const std::string& path_stem) const override;
+  absl::StatusOr<SavedIndex> Save(const std::string& path_stem,
+                                  const SavedIndex* earlier) const override;
+  bool HasGraphOf(const SavedIndex& saved) const override;
 
  private:
+  static int64_t KeyOf(int64_t row, int chunk) {
+    return row * kMaxChunks + chunk;
+  }
+  // How the graph compares.
+  static hnsw::Metric GraphMetric(Metric metric) {
+    return metric == Metric::kL2 ? hnsw::Metric::kL2 : hnsw::Metric::kDot;
+  }
+
   void ApplyOne(const IndexChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PutVectors(const IndexChange& change)
@@ -92,6 +104,9 @@ class VectorIndex : public Index {
   // Scores the vector of a slot and offers it.
   void OfferSlot(absl::Span<const float> query, int64_t slot,
                  TopRecords& top) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // What `top` holds, whose scores are larger for what is nearer.
+  SearchResult Collect(const TopRecords& top) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // A search of that width; 0 scans, none is the graph's own.
   SearchResult SearchWide(absl::Span<const float> query,
                           std::optional<int> width, int limit,
@@ -110,12 +125,24 @@ class VectorIndex : public Index {
                absl::Span<const int64_t> keys);
   // Finds out how wide searches must be.
   void Calibrate(GraphSegment& graph, const std::function<bool()>& go_on) const;
-  // What `top` holds, whose scores are larger for what is nearer.
-  SearchResult Collect(const TopRecords& top) const
+
+  // --- Of Save and Load; see vector_index_files.cc.
+
+  // Whether it has been found out how wide searches of the graph must be.
+  bool IsCalibrated() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  std::string EncodeKeys(const SlotGraph& graph) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status DecodeKeys(absl::string_view bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::string EncodeKeys() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  absl::Status DecodeVectorKeys(ByteReader& reader)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status DecodeRecords(ByteReader& reader)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status DecodePassages(ByteReader& reader)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What is in the graph that Load has read.
+  absl::Status DecodeGraphSlots(ByteReader& reader)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const IndexSpec spec_;
   const GraphPolicy policy_;

@@ -28,10 +28,6 @@ constexpr int kCalibrationQueries = 48;
 constexpr int kCalibrationLimit = 10;
 constexpr double kWantedRecall = 0.99;
 
-hnsw::Metric GraphMetric(Metric metric) {
-  return metric == Metric::kL2 ? hnsw::Metric::kL2 : hnsw::Metric::kDot;
-}
-
 // How many of `wanted` are among `found`.
 int CountFound(const SearchResult& wanted, const SearchResult& found) {
   int count = 0;
@@ -51,9 +47,22 @@ struct VectorIndex::Encoded {
 };
 
 void VectorIndex::Optimize(const std::function<bool()>& go_on) {
+  std::shared_ptr<GraphSegment> uncalibrated;
+  {
+    // Not as one who might change something: searches would wait behind it for
+    // whoever reads long, as Save does.
+    absl::ReaderMutexLock lock(&mutex_);
+    if (!WantsGraph()) {
+      uncalibrated = graph_.segment();
+      if (uncalibrated == nullptr || uncalibrated->measured_width() != 0) {
+        return;
+      }
+    }
+  }
+  // It was saved before it had been calibrated.
+  if (uncalibrated != nullptr) return Calibrate(*uncalibrated, go_on);
   {
     absl::MutexLock lock(&mutex_);
-    if (!WantsGraph()) return;
     changed_.emplace();
   }
   const absl::Cleanup ends = [this] {
@@ -162,8 +171,9 @@ void VectorIndex::Calibrate(GraphSegment& graph,
       found += CountFound(wanted[i], result);
       all += static_cast<int>(wanted[i].candidates.size());
     }
-    graph.set_width(width);
-    if (found >= kWantedRecall * all) return;
+    const bool is_last = width == *std::rbegin(kWidths);
+    // Only now: what is saved meanwhile has not been measured.
+    if (is_last || found >= kWantedRecall * all) return graph.set_width(width);
   }
 }
 
