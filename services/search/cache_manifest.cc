@@ -64,6 +64,7 @@ absl::StatusOr<CacheManifest> CacheManifest::Decode(absl::string_view text) {
   for (size_t i = 1; i < lines.size(); ++i) {
     RETURN_IF_ERROR(manifest.DecodeLine(absl::StrSplit(lines[i], ' ')));
   }
+  if (manifest.position.database.empty()) return Damaged("has no position");
   // The next save has the next number.
   if (manifest.save < 0 ||
       manifest.save == std::numeric_limits<int64_t>::max()) {
@@ -77,7 +78,9 @@ absl::Status CacheManifest::DecodeLine(const std::vector<std::string>& words) {
   int64_t generation = 0;
   FileSummary file;
   if (words.size() == 2 && words[0] == "position") {
-    ASSIGN_OR_RETURN(position, Position::Parse(words[1]));
+    const absl::StatusOr<Position> parsed = Position::Parse(words[1]);
+    if (!parsed.ok()) return Damaged(parsed.status().message());
+    position = *parsed;
   } else if (words.size() == 2 && words[0] == "collections") {
     collections_file = words[1];
   } else if (words.size() == 3 && words[0] == "expiries") {

@@ -421,6 +421,8 @@ TEST(CacheManifestTest, FilesAreNamedOnceAndLieInTheFolder) {
                 one.expiry_files["notes"] = "../x";
               }),
               StatusIs(absl::StatusCode::kDataLoss, "../x"));
+  EXPECT_THAT(with([](auto& one) { one.position = Position(); }),
+              StatusIs(absl::StatusCode::kDataLoss));
   EXPECT_THAT(with([](auto& one) { one.save = -1; }),
               StatusIs(absl::StatusCode::kDataLoss, "save -1"));
 }

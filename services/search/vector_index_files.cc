@@ -1,5 +1,6 @@
 // How a VectorIndex is saved into files and loaded from them.
 
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,10 @@ constexpr absl::string_view kKeysMagic = "engrkey3";
 
 // A width that was measured is far below.
 constexpr int32_t kMaxStoredWidth = 1 << 16;
+
+// A row's keys are numbers.
+constexpr int64_t kMaxRow =
+    std::numeric_limits<int64_t>::max() / kMaxChunks - 1;
 
 absl::Status Damaged() {
   return absl::DataLossError("the keys file is damaged");
@@ -171,7 +176,8 @@ absl::Status VectorIndex::DecodeRecords(ByteReader& reader) {
     uint16_t chunks = 0, id_size = 0;
     absl::string_view id;
     if (!reader.Read(row) || !reader.Read(chunks) || !reader.Read(id_size) ||
-        !reader.Read(id_size, id) || records_.ChunksOf(row) != 0) {
+        !reader.Read(id_size, id) || row < 0 || row > kMaxRow || chunks < 1 ||
+        chunks > kMaxChunks || records_.ChunksOf(row) != 0) {
       return Damaged();
     }
     for (int chunk = 0; chunk < chunks; ++chunk) {
@@ -183,7 +189,9 @@ absl::Status VectorIndex::DecodeRecords(ByteReader& reader) {
   if (expected_vectors != keys_.size() || !reader.Read(count)) return Damaged();
   for (; count > 0; --count) {
     int64_t row = 0, sequence = 0;
-    if (!reader.Read(row) || !reader.Read(sequence)) return Damaged();
+    if (!reader.Read(row) || !reader.Read(sequence) || sequence < 0) {
+      return Damaged();
+    }
     pending_.Await(row, sequence);
   }
   return absl::OkStatus();
