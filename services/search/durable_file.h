@@ -33,7 +33,12 @@ absl::Status WriteSynced(const std::string& path, absl::string_view content);
 // at all: temporary, sync, rename, sync directory.
 absl::Status ReplaceFile(const std::string& path, absl::string_view content);
 
-// `NotFound` if there is no such file.
+// Calls `use` with the bytes of a file, which are mapped for that time, and
+// returns what it returns. `NotFound` if there is no such file.
+absl::Status WithFile(const std::string& path,
+                      absl::FunctionRef<absl::Status(absl::string_view)> use);
+
+// Both by WithFile.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 absl::StatusOr<FileSummary> Summarize(const std::string& path);
 

@@ -318,7 +318,7 @@ void FeedFollower::SaveIfDue() {
   const std::shared_ptr<const DatabaseIndex> serving = index();
   if (serving == nullptr) return;
   const Position position = serving->position();
-  if (position == saved_) return;
+  if (position == saved_ && !cache_.LacksGraphOf(*serving)) return;
   const bool due_by_changes =
       saved_.has_value() &&
       position.sequence - saved_->sequence >= options_.save_changes;
@@ -331,7 +331,7 @@ void FeedFollower::Save() {
   last_save_ = absl::Now();
   if (serving == nullptr || options_.cache_dir.empty()) return;
   const Position position = serving->position();
-  if (position == saved_) return;
+  if (position == saved_ && !cache_.LacksGraphOf(*serving)) return;
   const absl::Status status = cache_.Save(*serving);
   if (!status.ok()) {
     // The cache only spares time: the earlier save, or none, serves as well.

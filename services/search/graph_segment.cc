@@ -7,6 +7,8 @@
 #include "libs/hnsw/encoded_query.h"
 #include "libs/hnsw/graph_builder.h"
 #include "libs/status/status_macros.h"
+#include "services/search/durable_file.h"
+#include "services/search/graph_file.h"
 
 namespace engram::search {
 
@@ -18,6 +20,23 @@ absl::StatusOr<std::shared_ptr<GraphSegment>> GraphSegment::Build(
   ASSIGN_OR_RETURN(hnsw::Graph graph, BuildGraph(codes.view(), options));
   return std::shared_ptr<GraphSegment>(
       absl::WrapUnique(new GraphSegment(std::move(codes), std::move(graph))));
+}
+
+absl::StatusOr<std::shared_ptr<GraphSegment>> GraphSegment::Load(
+    const std::string& path, int dimensions, hnsw::Metric metric) {
+  std::shared_ptr<GraphSegment> segment;
+  RETURN_IF_ERROR(WithFile(path, [&](absl::string_view bytes) -> absl::Status {
+    ASSIGN_OR_RETURN(StoredGraph stored,
+                     DecodeGraphFile(bytes, dimensions, metric));
+    segment = absl::WrapUnique(
+        new GraphSegment(std::move(stored.codes), std::move(stored.graph)));
+    return absl::OkStatus();
+  }));
+  return segment;
+}
+
+absl::Status GraphSegment::Save(const std::string& path) const {
+  return WriteGraphFile(path, graph_, codes_.view());
 }
 
 std::vector<hnsw::FoundNode> GraphSegment::Find(absl::Span<const float> query,

@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "libs/hnsw/code_table.h"
@@ -27,6 +29,15 @@ class GraphSegment {
   // `Cancelled` once `go_on`, which is asked now and then, says so.
   static absl::StatusOr<std::shared_ptr<GraphSegment>> Build(
       hnsw::CodeTable codes, int threads, const std::function<bool()>& go_on);
+
+  // Reads what Save wrote. `DataLoss` for anything but a graph of these
+  // dimensions and metric.
+  static absl::StatusOr<std::shared_ptr<GraphSegment>> Load(
+      const std::string& path, int dimensions, hnsw::Metric metric);
+
+  // Writes and syncs the file, which any FAISS opens. A failure may leave a
+  // part of it.
+  absl::Status Save(const std::string& path) const;
 
   // Returns about the `width` nodes nearest to `query`, the nearest first,
   // judged by their codes: the exact order is for the owner to find out, who

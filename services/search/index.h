@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -160,6 +161,20 @@ struct FrozenIndex {
   std::vector<FrozenVector> vectors;
 };
 
+// The files that an index was saved in.
+struct SavedIndex {
+  // Of this save.
+  std::string vectors_path;
+  std::string keys_path;
+  // Of the save that first had this graph, which does not change; empty where
+  // there is none.
+  std::string graph_path;
+  // What is in that file, to be told from another graph.
+  std::weak_ptr<const void> graph;
+  // Whether the keys' file says how wide to search it.
+  bool is_calibrated = false;
+};
+
 // The vectors of one vector field and generation, for finding the nearest.
 //
 // This is the wall: what stands above it knows neither FAISS nor how an index
@@ -218,11 +233,16 @@ class Index {
   // says no. Searches and changes go on meanwhile. By one caller at a time.
   virtual void Optimize(const std::function<bool()>& go_on) = 0;
 
-  // Writes the index into files whose paths begin with `path_stem`, syncs them,
-  // and returns their paths. A failure may leave files behind. Changes wait
-  // meanwhile, searches do not.
-  virtual absl::StatusOr<std::vector<std::string>> Save(
-      const std::string& path_stem) const = 0;
+  // Writes the index into files whose paths begin with `path_stem` and syncs
+  // them. A graph that is in a file of `earlier` (null: no earlier save) stays
+  // there. A failure may leave files behind. Changes wait meanwhile, searches
+  // do not.
+  virtual absl::StatusOr<SavedIndex> Save(const std::string& path_stem,
+                                          const SavedIndex* earlier) const = 0;
+
+  // Whether `saved` has all that is known of the graph: where it has not,
+  // another save pays even if no vector has changed.
+  virtual bool HasGraphOf(const SavedIndex& saved) const = 0;
 };
 
 }  // namespace engram::search

@@ -2,12 +2,16 @@
 #define ENGRAM_SERVICES_SEARCH_INDEX_CACHE_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "services/search/cache_manifest.h"
 #include "services/search/database_index.h"
+#include "services/search/index.h"
 
 namespace engram::search {
 
@@ -16,8 +20,9 @@ namespace engram::search {
 // A cache and nothing more: what does not match its checksums is thrown away
 // and read again from storage. A save writes new files, syncs them, and then
 // replaces the manifest, which names them together with the position they are
-// of; so a crash at any moment leaves the state of one save, whole. The layout
-// is drawn in docs/design/index_cache.md.
+// of; so a crash at any moment leaves the state of one save, whole. A graph
+// that has not changed stays in the file of the save that first had it. The
+// layout is drawn in docs/design/index_cache.md.
 //
 // Not thread-safe.
 class IndexCache {
@@ -34,25 +39,33 @@ class IndexCache {
   // error the earlier save stands.
   absl::Status Save(const DatabaseIndex& index);
 
+  // Whether one of the indexes has got a graph, or another, since it was saved:
+  // then a save pays though the position is the same.
+  bool LacksGraphOf(const DatabaseIndex& index) const;
+
   // Removes the folder.
   void Remove();
 
  private:
-  struct Manifest;
+  // By generation.
+  using SavedIndexes = std::map<int64_t, SavedIndex>;
 
   absl::StatusOr<std::shared_ptr<DatabaseIndex>> TryLoad();
-  absl::StatusOr<Manifest> ReadManifest() const;
-  absl::Status CheckFiles(const Manifest& manifest) const;
-  absl::Status LoadAttributes(const Manifest& manifest,
+  absl::Status CheckFiles(const CacheManifest& manifest) const;
+  absl::Status LoadAttributes(const CacheManifest& manifest,
                               const DatabaseIndex& index) const;
-  absl::Status WriteFiles(const DatabaseIndex& index, Manifest& manifest) const;
+  // Writes the files of a save and names them in `manifest`.
+  absl::StatusOr<SavedIndexes> WriteFiles(const DatabaseIndex& index,
+                                          CacheManifest& manifest) const;
   // Removes what `manifest` does not name: the files of earlier saves and of
   // those that a crash cut short.
-  void RemoveOthers(const Manifest& manifest) const;
+  void RemoveOthers(const CacheManifest& manifest) const;
   std::string PathOf(absl::string_view name) const;
 
   const std::string directory_;
-  int64_t last_save_ = 0;
+  // What was saved or loaded last.
+  CacheManifest last_;
+  SavedIndexes saved_;
 };
 
 }  // namespace engram::search

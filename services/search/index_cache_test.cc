@@ -15,8 +15,10 @@
 #include "absl/strings/str_format.h"
 #include "libs/status/testing/status_matchers.h"
 #include "libs/vector/checksum.h"
+#include "libs/vector/vector.h"
 #include "services/search/durable_file.h"
 #include "services/search/testing/feed_builder.h"
+#include "services/search/vector_index.h"
 
 namespace engram::search {
 namespace {
@@ -25,9 +27,11 @@ namespace fs = std::filesystem;
 using ::engram::search::testing::FeedBuilder;
 using ::engram::search::testing::KindNotes;
 using ::engram::testing::IsOk;
+using ::engram::testing::StatusIs;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
+using ::testing::IsSupersetOf;
 using ::testing::Not;
 
 class IndexCacheTest : public ::testing::Test {
@@ -40,6 +44,26 @@ class IndexCacheTest : public ::testing::Test {
     Apply();
   }
   ~IndexCacheTest() override { fs::remove_all(directory_); }
+
+  // Gives the index a graph, as one of many vectors has.
+  void BuildGraph() {
+    const auto index = std::make_shared<VectorIndex>(
+        (*database_.Find("notes", ""))->spec(), GraphPolicy{.min_bytes = 0});
+    const std::vector<float> vectors[] = {{1, 0}, {3, 0}, {2, 0}};
+    index->Apply(
+        {{.kind = IndexChange::Kind::kPutVectors,
+          .row = 1,
+          .id = "a",
+          .chunks = {vector::Pack(vectors[0]), vector::Pack(vectors[1])}},
+         {.kind = IndexChange::Kind::kPutVectors,
+          .row = 2,
+          .id = "b",
+          .chunks = {vector::Pack(vectors[2])}}},
+        database_.position().sequence);
+    index->Optimize([] { return true; });
+    ASSERT_EQ(index->Stats().graph_vectors, 3);
+    database_.SetIndex(index);
+  }
 
   // Applies what the feed holds by now.
   void Apply() { ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk()); }
@@ -55,6 +79,7 @@ class IndexCacheTest : public ::testing::Test {
     bool exists = false;
     std::vector<std::string> ids;
     int64_t sequence = 0;
+    int64_t graph_vectors = 0;
     std::shared_ptr<DatabaseIndex> database;
   };
   Loaded Load() {
@@ -63,8 +88,9 @@ class IndexCacheTest : public ::testing::Test {
     if (loaded.database == nullptr) return loaded;
     loaded.exists = true;
     loaded.sequence = loaded.database->position().sequence;
-    const SearchResult result =
-        (*loaded.database->Find("notes", ""))->Search({1, 0}, 10, AnyRow);
+    const auto index = *loaded.database->Find("notes", "");
+    loaded.graph_vectors = index->Stats().graph_vectors;
+    const SearchResult result = index->Search({1, 0}, 10, AnyRow);
     for (const Candidate& candidate : result.candidates) {
       loaded.ids.push_back(candidate.id);
     }
@@ -152,15 +178,18 @@ TEST_F(IndexCacheTest, AFlippedByteInAnyFileIsNeverTrusted) {
   feed_.Touch(1, "a", 2'000'000'000);
   feed_.ChangeCollection("notes", KindNotes()).Kind(2, "b", "rumour");
   Apply();
+  BuildGraph();
   Save();
+  EXPECT_EQ(Load().graph_vectors, 3);
   const std::set<std::string> names = Files();
-  // Manifest, collections, expiries, attributes, vectors, keys.
-  ASSERT_EQ(names.size(), 6);
+  // Manifest, collections, expiries, attributes, vectors, keys, graph.
+  ASSERT_EQ(names.size(), 7);
   const std::string good = directory_ + ".good";
   fs::copy(directory_, good, fs::copy_options::recursive);
   for (const std::string& name : names) {
     const auto size = fs::file_size(fs::path(good) / name);
-    for (uintmax_t at = 0; at < size; ++at) {
+    // Every byte of the small files, some hundred of the graph's.
+    for (uintmax_t at = 0; at < size; at += 1 + size / 400) {
       fs::remove_all(directory_);
       fs::copy(good, directory_, fs::copy_options::recursive);
       std::fstream file(fs::path(directory_) / name,
@@ -178,6 +207,7 @@ TEST_F(IndexCacheTest, AFlippedByteInAnyFileIsNeverTrusted) {
 }
 
 TEST_F(IndexCacheTest, ATruncatedOrMissingFileIsNeverTrusted) {
+  BuildGraph();
   Save();
   const std::string good = directory_ + ".good";
   fs::copy(directory_, good, fs::copy_options::recursive);
@@ -201,12 +231,15 @@ TEST_F(IndexCacheTest, ACacheOfAnotherFormatIsRebuiltNotConverted) {
   Save();
   const std::string path = fs::path(directory_) / "manifest";
   ASSERT_OK_AND_ASSIGN(std::string text, ReadFile(path));
-  // Whole, with a checksum that fits, but of a format to come.
-  text.replace(text.find("cache 4"), 7, "cache 5");
-  text.resize(text.rfind("end "));
-  absl::StrAppendFormat(&text, "end %016x\n", vector::Checksum(text));
-  ASSERT_THAT(ReplaceFile(path, text), IsOk());
-  EXPECT_FALSE(Load().exists);
+  // Whole, with a checksum that fits, but of a format before or to come.
+  for (const char* other : {"cache 4", "cache 6"}) {
+    Save();
+    text.replace(text.find("cache "), 7, other);
+    text.resize(text.rfind("end "));
+    absl::StrAppendFormat(&text, "end %016x\n", vector::Checksum(text));
+    ASSERT_THAT(ReplaceFile(path, text), IsOk());
+    EXPECT_FALSE(Load().exists);
+  }
 }
 
 // A save killed before its manifest is in place leaves files, whole or not,
@@ -238,16 +271,160 @@ TEST_F(IndexCacheTest, ASaveThatWasKilledBeforeItCleanedUpStands) {
 }
 
 TEST_F(IndexCacheTest, ASaveThatCannotBeWrittenLeavesTheEarlierOne) {
+  BuildGraph();
   Save();
+  const std::set<std::string> saved = Files();
   feed_.Delete(1, "a");
   Apply();
   IndexCache cache(directory_);
   ASSERT_NE(cache.Load(), nullptr);
-  // A folder where the vectors' file would go.
-  fs::create_directory(fs::path(directory_) / "2-1.faiss");
-  EXPECT_THAT(cache.Save(database_), Not(IsOk()));
-  fs::remove(fs::path(directory_) / "2-1.faiss");
-  EXPECT_THAT(Load().ids, ElementsAre("a", "b"));
+  for (const char* name : {"2-collections", "2-1.graph.faiss", "2-1.faiss",
+                           "2-1.keys", "manifest.tmp"}) {
+    // A full disk, and a folder where the file would go.
+    const fs::path path = fs::path(directory_) / name;
+    fs::create_symlink("/dev/full", path);
+    EXPECT_THAT(cache.Save(database_),
+                StatusIs(absl::StatusCode::kResourceExhausted))
+        << name;
+    fs::remove(path);
+    fs::create_directory(path);
+    EXPECT_THAT(cache.Save(database_), Not(IsOk())) << name;
+    fs::remove(path);
+    const Loaded loaded = Load();
+    EXPECT_THAT(loaded.ids, ElementsAre("a", "b")) << name;
+    EXPECT_EQ(loaded.graph_vectors, 3);
+    EXPECT_EQ(Files(), saved);
+  }
+  // Once there is room again it succeeds, and leaves nothing behind.
+  EXPECT_THAT(cache.Save(database_), IsOk());
+  EXPECT_THAT(Load().ids, ElementsAre("b"));
+  EXPECT_EQ(Files().size(), saved.size());
+}
+
+TEST_F(IndexCacheTest, AGraphStaysInTheFileOfTheSaveThatFirstHadIt) {
+  BuildGraph();
+  Save();
+  EXPECT_THAT(Files(), Contains("1-1.graph.faiss"));
+  // After a start, with changes, and again.
+  IndexCache cache(directory_);
+  const std::shared_ptr<DatabaseIndex> database = cache.Load();
+  ASSERT_NE(database, nullptr);
+  const fs::path graph = fs::path(directory_) / "1-1.graph.faiss";
+  const auto written = fs::last_write_time(graph);
+  feed_.Delete(1, "a");
+  ASSERT_THAT(database->ApplyChanges(feed_.changes()), IsOk());
+  for (const char* vectors : {"2-1.faiss", "3-1.faiss"}) {
+    ASSERT_THAT(cache.Save(*database), IsOk());
+    EXPECT_THAT(Files(), IsSupersetOf({vectors, "1-1.graph.faiss"}));
+    EXPECT_EQ(fs::last_write_time(graph), written);
+    EXPECT_THAT(Load().ids, ElementsAre("b"));
+    EXPECT_EQ(Load().graph_vectors, 1);
+  }
+  // It is written again if it is not there.
+  fs::remove(graph);
+  ASSERT_THAT(cache.Save(*database), IsOk());
+  EXPECT_THAT(Files(), Contains("4-1.graph.faiss"));
+  EXPECT_EQ(Load().graph_vectors, 1);
+}
+
+// A graph may come, and be calibrated, while nothing is written any more.
+TEST_F(IndexCacheTest, ItIsKnownWhetherAGraphIsSaved) {
+  IndexCache cache(directory_);
+  EXPECT_FALSE(cache.LacksGraphOf(database_)) << "there is no save yet";
+  ASSERT_THAT(cache.Save(database_), IsOk());
+  EXPECT_FALSE(cache.LacksGraphOf(database_));
+  BuildGraph();
+  EXPECT_TRUE(cache.LacksGraphOf(database_));
+  ASSERT_THAT(cache.Save(database_), IsOk());
+  EXPECT_FALSE(cache.LacksGraphOf(database_));
+  // After a start, too.
+  const std::shared_ptr<DatabaseIndex> loaded = cache.Load();
+  EXPECT_FALSE(cache.LacksGraphOf(*loaded));
+  EXPECT_TRUE(cache.LacksGraphOf(database_)) << "it is another one's";
+}
+
+// Another index of the same generation, as after a snapshot.
+TEST_F(IndexCacheTest, AnotherGraphTakesThePlaceOfTheEarlierOne) {
+  BuildGraph();
+  IndexCache cache(directory_);
+  ASSERT_THAT(cache.Save(database_), IsOk());
+  BuildGraph();
+  ASSERT_THAT(cache.Save(database_), IsOk());
+  EXPECT_THAT(Files(), Contains("2-1.graph.faiss"));
+  EXPECT_THAT(Files(), Not(Contains("1-1.graph.faiss")));
+  EXPECT_EQ(Load().graph_vectors, 3);
+}
+
+// Killed between any two files of a save: those before it are whole, the one
+// it was at is not, and no manifest names them.
+TEST_F(IndexCacheTest, AKillBetweenTheFilesOfASaveLeavesTheEarlierOne) {
+  BuildGraph();
+  Save();
+  const std::set<std::string> saved = Files();
+  const std::string before = directory_ + ".before";
+  const std::string after = directory_ + ".after";
+  fs::copy(directory_, before, fs::copy_options::recursive);
+  feed_.Delete(1, "a");
+  Apply();
+  Save();
+  fs::copy(directory_, after, fs::copy_options::recursive);
+  const std::vector<std::string> order = {"2-collections", "2-1.graph.faiss",
+                                          "2-1.faiss", "2-1.keys"};
+  for (size_t at = 0; at < order.size(); ++at) {
+    for (const bool half : {true, false}) {
+      fs::remove_all(directory_);
+      fs::copy(before, directory_, fs::copy_options::recursive);
+      for (size_t i = 0; i <= at; ++i) {
+        fs::copy(fs::path(after) / order[i], directory_);
+      }
+      const fs::path last = fs::path(directory_) / order[at];
+      if (half) fs::resize_file(last, fs::file_size(last) / 2);
+      const Loaded loaded = Load();
+      EXPECT_THAT(loaded.ids, ElementsAre("a", "b")) << last;
+      EXPECT_EQ(loaded.graph_vectors, 3);
+      EXPECT_EQ(Files(), saved);
+    }
+  }
+  fs::remove_all(before);
+  fs::remove_all(after);
+}
+
+// With checksums that fit: only a mistake of ours could write such.
+TEST(CacheManifestTest, FilesAreNamedOnceAndLieInTheFolder) {
+  CacheManifest manifest;
+  manifest.save = 3;
+  manifest.position = Position{"default", 7, 3};
+  manifest.collections_file = "3-collections";
+  manifest.indexes[1] = {.vectors = "3-1.faiss", .keys = "3-1.keys"};
+  manifest.indexes[2] = {
+      .vectors = "3-2.faiss", .keys = "3-2.keys", .graph = "1-2.graph.faiss"};
+  for (const char* name : {"3-collections", "3-1.faiss", "3-1.keys",
+                           "3-2.faiss", "3-2.keys", "1-2.graph.faiss"}) {
+    manifest.files[name] = {.size = 5, .checksum = 6};
+  }
+  ASSERT_OK_AND_ASSIGN(const CacheManifest read,
+                       CacheManifest::Decode(manifest.Encode()));
+  EXPECT_EQ(read.Encode(), manifest.Encode());
+  EXPECT_EQ(read.indexes, manifest.indexes);
+
+  const auto with = [&](auto change) {
+    CacheManifest changed = manifest;
+    change(changed);
+    return CacheManifest::Decode(changed.Encode());
+  };
+  EXPECT_THAT(with([](auto& one) { one.files.erase("1-2.graph.faiss"); }),
+              StatusIs(absl::StatusCode::kDataLoss, "1-2.graph.faiss"));
+  EXPECT_THAT(with([](auto& one) { one.files["other"] = {}; }),
+              StatusIs(absl::StatusCode::kDataLoss, "a file too many"));
+  EXPECT_THAT(with([](auto& one) {
+                one.files["../x"] = {};
+                one.expiry_files["notes"] = "../x";
+              }),
+              StatusIs(absl::StatusCode::kDataLoss, "../x"));
+  EXPECT_THAT(with([](auto& one) { one.position = Position(); }),
+              StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(with([](auto& one) { one.save = -1; }),
+              StatusIs(absl::StatusCode::kDataLoss, "save -1"));
 }
 
 TEST(IndexCacheWithoutFolderTest, KeepsNothing) {

@@ -29,6 +29,8 @@ class SlotGraph {
     return static_cast<int64_t>(slots_.size() - nodes_.size());
   }
 
+  // The node of a slot that is in the graph.
+  uint32_t NodeOf(uint32_t slot) const { return nodes_[slot]; }
   // The slot of a node, or kNoSlot.
   uint32_t SlotOf(uint32_t node) const { return slots_[node]; }
 

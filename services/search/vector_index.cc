@@ -11,8 +11,6 @@
 #include "libs/status/status_macros.h"
 #include "libs/vector/checksum.h"
 #include "libs/vector/kernels.h"
-#include "services/search/bytes.h"
-#include "services/search/durable_file.h"
 
 namespace engram::search {
 namespace {
@@ -35,19 +33,6 @@ constexpr double kSpareCandidates = 1.5;
 
 // For each candidate that a walk is asked for, it compares about so many codes.
 constexpr int64_t kCodesACandidate = 16;
-
-// Stored: the layout of the keys file, see EncodeKeys. Another layout is
-// another word.
-constexpr absl::string_view kKeysMagic = "engrkey2";
-
-std::string VectorsPath(const std::string& stem) {
-  return absl::StrCat(stem, ".faiss");
-}
-std::string KeysPath(const std::string& stem) {
-  return absl::StrCat(stem, ".keys");
-}
-
-int64_t KeyOf(int64_t row, int chunk) { return row * kMaxChunks + chunk; }
 
 // Scores are kept so that larger is better.
 float SignOf(Metric metric) { return metric == Metric::kL2 ? -1.0f : 1.0f; }
@@ -407,117 +392,6 @@ FrozenIndex VectorIndex::Freeze() const {
                               .passage = passages_.Find(row, chunk)});
   }
   return frozen;
-}
-
-absl::StatusOr<std::vector<std::string>> VectorIndex::Save(
-    const std::string& path_stem) const {
-  const std::string keys_path = KeysPath(path_stem);
-  absl::ReaderMutexLock lock(&mutex_);
-  RETURN_IF_ERROR(vectors_.Save(VectorsPath(path_stem)));
-  RETURN_IF_ERROR(WriteSynced(keys_path, EncodeKeys()));
-  return std::vector<std::string>{VectorsPath(path_stem), keys_path};
-}
-
-// The magic word, then four lists, each its length and its entries: the key of
-// each slot; row, chunks and id of each record; row and sequence of each
-// pending record; row of each record whose text is cut, with begin and end of
-// each of its chunks. Numbers are little-endian.
-std::string VectorIndex::EncodeKeys() const {
-  std::string bytes(kKeysMagic);
-  AppendNumber<uint64_t>(bytes, keys_.size());
-  for (const int64_t key : keys_) AppendNumber(bytes, key);
-  AppendNumber<uint64_t>(bytes, records_.size());
-  records_.ForEach([&](int64_t row, absl::string_view id, int chunks) {
-    AppendNumber<int64_t>(bytes, row);
-    AppendNumber<uint16_t>(bytes, chunks);
-    AppendNumber<uint16_t>(bytes, id.size());
-    bytes.append(id.data(), id.size());
-  });
-  AppendNumber<uint64_t>(bytes, pending_.size());
-  for (const auto& [row, sequence] : pending_.entries()) {
-    AppendNumber<int64_t>(bytes, row);
-    AppendNumber<int64_t>(bytes, sequence);
-  }
-  AppendNumber<uint64_t>(bytes, passages_.size());
-  passages_.ForEach([&](int64_t row, const std::vector<Passage>& passages) {
-    AppendNumber<int64_t>(bytes, row);
-    for (const Passage& passage : passages) {
-      AppendNumber<uint32_t>(bytes, passage.begin);
-      AppendNumber<uint32_t>(bytes, passage.end);
-    }
-  });
-  return bytes;
-}
-
-absl::Status VectorIndex::DecodeKeys(absl::string_view bytes) {
-  const absl::Status damaged = absl::DataLossError("the keys file is damaged");
-  ByteReader reader(bytes);
-  absl::string_view magic;
-  if (!reader.Read(kKeysMagic.size(), magic) || magic != kKeysMagic) {
-    return absl::DataLossError("the keys file is of another format");
-  }
-  // A count is checked against what is left before memory is taken for it.
-  uint64_t count = 0;
-  if (!reader.Read(count) || count != vectors_.size() ||
-      count > reader.left() / sizeof(int64_t)) {
-    return damaged;
-  }
-  keys_.resize(count);
-  for (uint64_t slot = 0; slot < count; ++slot) {
-    if (!reader.Read(keys_[slot])) return damaged;
-    if (!slots_.try_emplace(keys_[slot], static_cast<uint32_t>(slot)).second) {
-      return damaged;
-    }
-  }
-  if (!reader.Read(count)) return damaged;
-  uint64_t expected_vectors = 0;
-  for (; count > 0; --count) {
-    int64_t row = 0;
-    uint16_t chunks = 0, id_size = 0;
-    absl::string_view id;
-    if (!reader.Read(row) || !reader.Read(chunks) || !reader.Read(id_size) ||
-        !reader.Read(id_size, id) || records_.ChunksOf(row) != 0) {
-      return damaged;
-    }
-    for (int chunk = 0; chunk < chunks; ++chunk) {
-      if (!slots_.contains(KeyOf(row, chunk))) return damaged;
-    }
-    expected_vectors += chunks;
-    records_.Put(row, id, chunks);
-  }
-  if (expected_vectors != keys_.size() || !reader.Read(count)) return damaged;
-  for (; count > 0; --count) {
-    int64_t row = 0, sequence = 0;
-    if (!reader.Read(row) || !reader.Read(sequence)) return damaged;
-    pending_.Await(row, sequence);
-  }
-  if (!reader.Read(count)) return damaged;
-  for (; count > 0; --count) {
-    int64_t row = 0;
-    if (!reader.Read(row) || records_.ChunksOf(row) == 0) return damaged;
-    std::vector<Passage> passages(records_.ChunksOf(row));
-    for (Passage& passage : passages) {
-      if (!reader.Read(passage.begin) || !reader.Read(passage.end)) {
-        return damaged;
-      }
-    }
-    passages_.Put(row, std::move(passages));
-  }
-  return reader.left() == 0 ? absl::OkStatus() : damaged;
-}
-
-absl::StatusOr<std::unique_ptr<Index>> VectorIndex::Load(
-    IndexSpec spec, const std::string& path_stem, int64_t sequence) {
-  ASSIGN_OR_RETURN(
-      FaissVectors vectors,
-      FaissVectors::Load(VectorsPath(path_stem), spec.dimensions, spec.metric));
-  ASSIGN_OR_RETURN(const std::string bytes, ReadFile(KeysPath(path_stem)));
-  auto index = std::make_unique<VectorIndex>(std::move(spec));
-  absl::MutexLock lock(&index->mutex_);
-  index->vectors_ = std::move(vectors);
-  index->sequence_ = sequence;
-  RETURN_IF_ERROR(index->DecodeKeys(bytes));
-  return index;
 }
 
 }  // namespace engram::search

@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
+#include "services/search/bytes.h"
 #include "services/search/faiss_index.h"
 #include "services/search/index.h"
 #include "services/search/passage_table.h"
@@ -51,10 +52,12 @@ class VectorIndex : public Index {
   // An empty index, before the first change.
   explicit VectorIndex(IndexSpec spec, GraphPolicy policy = {});
 
-  // Reads what Save wrote to `path_stem`, as of `sequence`. `DataLoss` if the
-  // files do not fit together or do not fit `spec`.
-  static absl::StatusOr<std::unique_ptr<Index>> Load(
-      IndexSpec spec, const std::string& path_stem, int64_t sequence);
+  // Reads what Save wrote, as of `sequence`, and tells in `saved` which graph
+  // that was. `DataLoss` if the files do not fit together or do not fit `spec`.
+  static absl::StatusOr<std::unique_ptr<Index>> Load(IndexSpec spec,
+                                                     SavedIndex& saved,
+                                                     int64_t sequence,
+                                                     GraphPolicy policy = {});
 
   const IndexSpec& spec() const override { return spec_; }
   void Apply(absl::Span<const IndexChange> changes, int64_t sequence) override;
@@ -74,10 +77,19 @@ class VectorIndex : public Index {
   IndexRecall Recall() const override;
   FrozenIndex Freeze() const override;
   void Optimize(const std::function<bool()>& go_on) override;
-  absl::StatusOr<std::vector<std::string>> Save(
-      const std::string& path_stem) const override;
+  absl::StatusOr<SavedIndex> Save(const std::string& path_stem,
+                                  const SavedIndex* earlier) const override;
+  bool HasGraphOf(const SavedIndex& saved) const override;
 
  private:
+  static int64_t KeyOf(int64_t row, int chunk) {
+    return row * kMaxChunks + chunk;
+  }
+  // How the graph compares.
+  static hnsw::Metric GraphMetric(Metric metric) {
+    return metric == Metric::kL2 ? hnsw::Metric::kL2 : hnsw::Metric::kDot;
+  }
+
   void ApplyOne(const IndexChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PutVectors(const IndexChange& change)
@@ -124,7 +136,6 @@ class VectorIndex : public Index {
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Wider walks never pay.
   int64_t WidestWalk() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-
   // --- Of Optimize; see vector_index_graph.cc.
 
   // Whether so much is not in the graph, or dead in it, that another pays.
@@ -158,7 +169,8 @@ class VectorIndex : public Index {
       absl::Span<const NearRow> scanned,
       absl::Span<const std::vector<TopRecords::Entry>> searches) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  // Finds out how wide searches of the graph must be.
+  // Finds out how wide searches of the graph must be, if that is not known: it
+  // has just been built, or was saved before it was known.
   void Calibrate(const std::function<bool()>& go_on);
   // One of `of` queries to do it with; empty if there are no vectors.
   std::vector<float> CalibrationQuery(int64_t number, int64_t of) const;
@@ -168,9 +180,24 @@ class VectorIndex : public Index {
   // What `top` holds, whose scores are larger for what is nearer.
   SearchResult Collect(const TopRecords& top) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
+  // --- Of Save and Load; see vector_index_files.cc.
+
+  std::string EncodeKeys(const SlotGraph& graph) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status DecodeKeys(absl::string_view bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::string EncodeKeys() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  absl::Status DecodeVectorKeys(ByteReader& reader)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status DecodeRecords(ByteReader& reader)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status DecodePassages(ByteReader& reader)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status DecodeCurve(ByteReader& reader)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What is in the graph that Load has read.
+  absl::Status DecodeGraphSlots(ByteReader& reader)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const IndexSpec spec_;
   const GraphPolicy policy_;
@@ -184,6 +211,8 @@ class VectorIndex : public Index {
   SlotGraph graph_ ABSL_GUARDED_BY(mutex_);
   // Of the graph; until it is measured, of the one before.
   RecallCurve curve_ ABSL_GUARDED_BY(mutex_);
+  // Whether it is of the graph.
+  bool is_calibrated_ ABSL_GUARDED_BY(mutex_) = false;
   // While a graph is built: the keys that changed since it began.
   std::optional<absl::flat_hash_set<int64_t>> changed_ ABSL_GUARDED_BY(mutex_);
   RecordTable records_ ABSL_GUARDED_BY(mutex_);

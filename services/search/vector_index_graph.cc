@@ -19,10 +19,6 @@ constexpr int64_t kEncodedAtOnce = 4096;
 constexpr int64_t kScannedShare = 10;
 constexpr int64_t kDeadShare = 5;
 
-hnsw::Metric GraphMetric(Metric metric) {
-  return metric == Metric::kL2 ? hnsw::Metric::kL2 : hnsw::Metric::kDot;
-}
-
 }  // namespace
 
 struct VectorIndex::Encoded {
@@ -32,13 +28,19 @@ struct VectorIndex::Encoded {
 
 void VectorIndex::Optimize(const std::function<bool()>& go_on) {
   BuildGraph(go_on);
+  Calibrate(go_on);
   RunSample(go_on);
 }
 
 void VectorIndex::BuildGraph(const std::function<bool()>& go_on) {
   {
-    absl::MutexLock lock(&mutex_);
+    // Not as one who might change something: searches would wait behind it for
+    // whoever reads long, as Save does.
+    absl::ReaderMutexLock lock(&mutex_);
     if (!WantsGraph()) return;
+  }
+  {
+    absl::MutexLock lock(&mutex_);
     changed_.emplace();
   }
   const absl::Cleanup ends = [this] {
@@ -51,7 +53,6 @@ void VectorIndex::BuildGraph(const std::function<bool()>& go_on) {
       GraphSegment::Build(std::move(encoded->codes), policy_.threads, go_on);
   if (!graph.ok()) return;
   Install(*std::move(graph), encoded->keys);
-  Calibrate(go_on);
 }
 
 bool VectorIndex::WantsGraph() const {
@@ -107,6 +108,7 @@ void VectorIndex::Install(std::shared_ptr<GraphSegment> graph,
                           absl::Span<const int64_t> keys) {
   absl::MutexLock lock(&mutex_);
   graph_.Reset(std::move(graph));
+  is_calibrated_ = false;
   for (uint32_t node = 0; node < keys.size(); ++node) {
     const int64_t key = keys[node];
     if (changed_->contains(key)) continue;

@@ -151,6 +151,7 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
   size_t widths = 0;
   {
     absl::ReaderMutexLock lock(&mutex_);
+    if (graph_.segment() == nullptr || is_calibrated_) return;
     const int64_t bytes = vectors_.size() * spec_.dimensions *
                           static_cast<int64_t>(sizeof(float));
     queries = std::clamp(kCalibrationBytes / std::max<int64_t>(bytes, 1),
@@ -194,6 +195,7 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
   if (!curve.ok()) return;
   absl::MutexLock lock(&mutex_);
   curve_ = *std::move(curve);
+  is_calibrated_ = true;
 }
 
 void VectorIndex::RunSample(const std::function<bool()>& go_on) {

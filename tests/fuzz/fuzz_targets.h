@@ -14,6 +14,10 @@
 
 namespace engram::fuzz {
 
+// Reads the bytes as a file of search's index cache; what is accepted can be
+// used.
+int FuzzCache(const uint8_t* data, size_t size);
+
 // Cuts the bytes into chunks; these must be as they are promised.
 int FuzzChunk(const uint8_t* data, size_t size);
 

@@ -1,0 +1,254 @@
+// How a VectorIndex is saved into files and loaded from them.
+
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/status/status_macros.h"
+#include "services/search/durable_file.h"
+#include "services/search/vector_index.h"
+
+namespace engram::search {
+namespace {
+
+// Stored: the layout of the keys file, see docs/design/index_cache.md. Another
+// layout is another word.
+constexpr absl::string_view kKeysMagic = "engrkey3";
+
+// More than calibration tries.
+constexpr uint64_t kMaxPoints = 256;
+
+// A row's keys are numbers.
+constexpr int64_t kMaxRow =
+    std::numeric_limits<int64_t>::max() / kMaxChunks - 1;
+
+absl::Status Damaged() {
+  return absl::DataLossError("the keys file is damaged");
+}
+
+}  // namespace
+
+absl::StatusOr<SavedIndex> VectorIndex::Save(const std::string& path_stem,
+                                             const SavedIndex* earlier) const {
+  SavedIndex saved;
+  saved.vectors_path = absl::StrCat(path_stem, ".faiss");
+  saved.keys_path = absl::StrCat(path_stem, ".keys");
+  std::shared_ptr<GraphSegment> graph;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    graph = graph_.segment();
+  }
+  // It does not change, so changes need not wait for it.
+  if (graph != nullptr && earlier != nullptr &&
+      earlier->graph.lock() == graph) {
+    saved.graph_path = earlier->graph_path;
+  } else if (graph != nullptr) {
+    saved.graph_path = absl::StrCat(path_stem, ".graph.faiss");
+    RETURN_IF_ERROR(graph->Save(saved.graph_path));
+  }
+  absl::ReaderMutexLock lock(&mutex_);
+  // Another may have taken its place meanwhile: that is for the next save.
+  if (graph_.segment() != graph) saved.graph_path.clear();
+  const bool has_graph = !saved.graph_path.empty();
+  if (has_graph) {
+    saved.graph = graph;
+    saved.is_calibrated = is_calibrated_;
+  }
+  RETURN_IF_ERROR(vectors_.Save(saved.vectors_path));
+  const SlotGraph none;
+  RETURN_IF_ERROR(
+      WriteSynced(saved.keys_path, EncodeKeys(has_graph ? graph_ : none)));
+  return saved;
+}
+
+bool VectorIndex::HasGraphOf(const SavedIndex& saved) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const GraphSegment* const graph = graph_.segment().get();
+  return saved.graph.lock().get() == graph &&
+         (graph == nullptr || saved.is_calibrated == is_calibrated_);
+}
+
+absl::StatusOr<std::unique_ptr<Index>> VectorIndex::Load(IndexSpec spec,
+                                                         SavedIndex& saved,
+                                                         int64_t sequence,
+                                                         GraphPolicy policy) {
+  auto index = std::make_unique<VectorIndex>(std::move(spec), policy);
+  const IndexSpec& of = index->spec();
+  absl::MutexLock lock(&index->mutex_);
+  ASSIGN_OR_RETURN(
+      index->vectors_,
+      FaissVectors::Load(saved.vectors_path, of.dimensions, of.metric));
+  if (!saved.graph_path.empty()) {
+    ASSIGN_OR_RETURN(std::shared_ptr<GraphSegment> graph,
+                     GraphSegment::Load(saved.graph_path, of.dimensions,
+                                        GraphMetric(of.metric)));
+    saved.graph = graph;
+    index->graph_.Reset(std::move(graph));
+  }
+  index->sequence_ = sequence;
+  RETURN_IF_ERROR(WithFile(
+      saved.keys_path,
+      [&index](absl::string_view bytes)
+          ABSL_NO_THREAD_SAFETY_ANALYSIS { return index->DecodeKeys(bytes); }));
+  return index;
+}
+
+// The magic word, then four lists, each its length and its entries: the key of
+// each slot; row, chunks and id of each record; row and sequence of each
+// pending record; row of each record whose text is cut, with begin and end of
+// each of its chunks. At last two lists of the graph: width and recall of 10 and
+// of 100 of each point of its curve, none if it has not been measured; and the
+// nodes of the first slots. Numbers are little-endian.
+std::string VectorIndex::EncodeKeys(const SlotGraph& graph) const {
+  std::string bytes(kKeysMagic);
+  AppendNumber<uint64_t>(bytes, keys_.size());
+  for (const int64_t key : keys_) AppendNumber(bytes, key);
+  AppendNumber<uint64_t>(bytes, records_.size());
+  records_.ForEach([&](int64_t row, absl::string_view id, int chunks) {
+    AppendNumber<int64_t>(bytes, row);
+    AppendNumber<uint16_t>(bytes, chunks);
+    AppendNumber<uint16_t>(bytes, id.size());
+    bytes.append(id.data(), id.size());
+  });
+  AppendNumber<uint64_t>(bytes, pending_.size());
+  for (const auto& [row, sequence] : pending_.entries()) {
+    AppendNumber<int64_t>(bytes, row);
+    AppendNumber<int64_t>(bytes, sequence);
+  }
+  AppendNumber<uint64_t>(bytes, passages_.size());
+  passages_.ForEach([&](int64_t row, const std::vector<Passage>& passages) {
+    AppendNumber<int64_t>(bytes, row);
+    for (const Passage& passage : passages) {
+      AppendNumber<uint32_t>(bytes, passage.begin);
+      AppendNumber<uint32_t>(bytes, passage.end);
+    }
+  });
+  const RecallCurve curve =
+      graph.segment() != nullptr && is_calibrated_ ? curve_ : RecallCurve();
+  AppendNumber<uint64_t>(bytes, curve.points().size());
+  for (const RecallPoint& point : curve.points()) {
+    AppendNumber<int32_t>(bytes, point.width);
+    AppendNumber<float>(bytes, point.of_10);
+    AppendNumber<float>(bytes, point.of_100);
+  }
+  AppendNumber<uint64_t>(bytes, graph.size());
+  for (uint32_t slot = 0; slot < graph.size(); ++slot) {
+    AppendNumber<uint32_t>(bytes, graph.NodeOf(slot));
+  }
+  return bytes;
+}
+
+absl::Status VectorIndex::DecodeKeys(absl::string_view bytes) {
+  ByteReader reader(bytes);
+  absl::string_view magic;
+  if (!reader.Read(kKeysMagic.size(), magic) || magic != kKeysMagic) {
+    return absl::DataLossError("the keys file is of another format");
+  }
+  RETURN_IF_ERROR(DecodeVectorKeys(reader));
+  RETURN_IF_ERROR(DecodeRecords(reader));
+  RETURN_IF_ERROR(DecodePassages(reader));
+  RETURN_IF_ERROR(DecodeCurve(reader));
+  RETURN_IF_ERROR(DecodeGraphSlots(reader));
+  return reader.left() == 0 ? absl::OkStatus() : Damaged();
+}
+
+absl::Status VectorIndex::DecodeVectorKeys(ByteReader& reader) {
+  // A count is checked against what is left before memory is taken for it.
+  uint64_t count = 0;
+  if (!reader.Read(count) || count != vectors_.size() ||
+      count > reader.left() / sizeof(int64_t)) {
+    return Damaged();
+  }
+  keys_.resize(count);
+  slots_.reserve(count);
+  for (uint64_t slot = 0; slot < count; ++slot) {
+    if (!reader.Read(keys_[slot])) return Damaged();
+    if (!slots_.try_emplace(keys_[slot], static_cast<uint32_t>(slot)).second) {
+      return Damaged();
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VectorIndex::DecodeRecords(ByteReader& reader) {
+  uint64_t count = 0;
+  if (!reader.Read(count)) return Damaged();
+  uint64_t expected_vectors = 0;
+  for (; count > 0; --count) {
+    int64_t row = 0;
+    uint16_t chunks = 0, id_size = 0;
+    absl::string_view id;
+    if (!reader.Read(row) || !reader.Read(chunks) || !reader.Read(id_size) ||
+        !reader.Read(id_size, id) || row < 0 || row > kMaxRow || chunks < 1 ||
+        chunks > kMaxChunks || records_.ChunksOf(row) != 0) {
+      return Damaged();
+    }
+    for (int chunk = 0; chunk < chunks; ++chunk) {
+      if (!slots_.contains(KeyOf(row, chunk))) return Damaged();
+    }
+    expected_vectors += chunks;
+    records_.Put(row, id, chunks);
+  }
+  if (expected_vectors != keys_.size() || !reader.Read(count)) return Damaged();
+  for (; count > 0; --count) {
+    int64_t row = 0, sequence = 0;
+    if (!reader.Read(row) || !reader.Read(sequence) || sequence < 0) {
+      return Damaged();
+    }
+    pending_.Await(row, sequence);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VectorIndex::DecodePassages(ByteReader& reader) {
+  uint64_t count = 0;
+  if (!reader.Read(count)) return Damaged();
+  for (; count > 0; --count) {
+    int64_t row = 0;
+    if (!reader.Read(row) || records_.ChunksOf(row) == 0) return Damaged();
+    std::vector<Passage> passages(records_.ChunksOf(row));
+    for (Passage& passage : passages) {
+      if (!reader.Read(passage.begin) || !reader.Read(passage.end)) {
+        return Damaged();
+      }
+    }
+    passages_.Put(row, std::move(passages));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VectorIndex::DecodeCurve(ByteReader& reader) {
+  uint64_t count = 0;
+  if (!reader.Read(count) || count > kMaxPoints) return Damaged();
+  std::vector<RecallPoint> points(count);
+  for (RecallPoint& point : points) {
+    if (!reader.Read(point.width) || !reader.Read(point.of_10) ||
+        !reader.Read(point.of_100)) {
+      return Damaged();
+    }
+  }
+  if (points.empty()) return absl::OkStatus();
+  absl::StatusOr<RecallCurve> curve = RecallCurve::Create(std::move(points));
+  if (!curve.ok() || graph_.segment() == nullptr) return Damaged();
+  curve_ = *std::move(curve);
+  is_calibrated_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status VectorIndex::DecodeGraphSlots(ByteReader& reader) {
+  uint64_t count = 0;
+  if (!reader.Read(count) || count > keys_.size()) return Damaged();
+  const GraphSegment* const segment = graph_.segment().get();
+  if (segment == nullptr) return count == 0 ? absl::OkStatus() : Damaged();
+  for (; count > 0; --count) {
+    uint32_t node = 0;
+    if (!reader.Read(node) || node >= segment->size() ||
+        graph_.SlotOf(node) != SlotGraph::kNoSlot) {
+      return Damaged();
+    }
+    graph_.Append(node);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace engram::search

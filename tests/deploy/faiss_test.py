@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""faiss_test.py <folder of programs>: a saved graph, opened by FAISS's own package.
+
+The file that search saves of an index's graph is a FAISS IndexHNSWSQ. What the
+newest FAISS finds in it, searching as wide and scored again by the vectors
+themselves, must be as near to the truth as what search finds.
+"""
+
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+import processes
+
+processes.run_by_python_with("numpy", "faiss")
+
+import faiss  # noqa: E402  It is not in every Python.
+import numpy as np  # noqa: E402
+
+COUNT, QUERIES, DIMENSIONS = 20_000, 300, 64
+LIMIT, WIDTH = 10, 16
+
+
+def clustered(count, random, centers):
+    """Vectors that lie as those of texts do: in clusters, and off them in a few directions."""
+    noise = random.standard_normal((count, 16)) @ centers[:16] / 4
+    rows = centers[random.integers(len(centers), size=count)] + noise
+    return (rows + random.standard_normal(rows.shape) / 5).astype(np.float32)
+
+
+class FaissTest(unittest.TestCase):
+    binaries = None  # The folder of Engram's programs; set by main.
+
+    def compare(self, metric):
+        random = np.random.default_rng(7)
+        centers = random.standard_normal((100, DIMENSIONS))
+        rows, queries = (clustered(n, random, centers) for n in (COUNT, QUERIES))
+        if metric == "dot":
+            for each in (rows, queries):
+                each /= np.linalg.norm(each, axis=1, keepdims=True)
+        # The larger, the nearer.
+        scores = queries @ rows.T
+        if metric == "l2":
+            scores = 2 * scores - (rows ** 2).sum(axis=1)
+        nearest = np.argsort(-scores, axis=1)[:, :LIMIT]
+
+        def recall(found):
+            """Of the `LIMIT` best of `found`, by exact scores."""
+            self.assertEqual(found.shape, (QUERIES, WIDTH))
+            best = np.argsort(-np.take_along_axis(scores, found, axis=1), axis=1)[:, :LIMIT]
+            best = np.take_along_axis(found, best, axis=1)
+            return np.mean([len(set(a) & set(b)) / LIMIT for a, b in zip(best, nearest)])
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder)
+            rows.tofile(path / "vectors")
+            queries.tofile(path / "queries")
+            subprocess.run([f"{self.binaries}/saved_graph", metric,
+                            str(DIMENSIONS), str(WIDTH), folder], check=True)
+            ours = recall(np.fromfile(path / "found", np.uint32)
+                          .reshape(QUERIES, WIDTH).astype(np.int64))
+            index = faiss.read_index(str(path / "graph.faiss"))
+
+        self.assertIsInstance(index, faiss.IndexHNSWSQ)
+        self.assertEqual((index.ntotal, index.d), (COUNT, DIMENSIONS))
+        self.assertEqual(index.metric_type, faiss.METRIC_L2 if metric == "l2"
+                         else faiss.METRIC_INNER_PRODUCT)
+        faiss.omp_set_num_threads(1)  # For so little more cost more than they bring.
+        index.hnsw.efSearch = WIDTH
+        theirs = recall(index.search(queries, WIDTH)[1])
+        print(f"{metric}: recall@{LIMIT} of {ours:.4f} by search, "
+              f"{theirs:.4f} by faiss {faiss.__version__}")
+        # Else there would be nothing to see.
+        self.assertGreater(ours, 0.9)
+        self.assertLess(ours, 1)
+        self.assertLess(abs(ours - theirs), 0.01)
+
+    def test_cosine(self):
+        self.compare("dot")
+
+    def test_l2(self):
+        self.compare("l2")
+
+
+if __name__ == "__main__":
+    processes.main(FaissTest)
