@@ -267,7 +267,6 @@ void DatabaseIndex::Advance(const Batches& batches,
   absl::MutexLock lock(&mutex_);
   position_.sequence = last.sequence();
   checksum_ = last.checksum();
-  last_commit_time_ = TimeOf(last.commit_time());
 }
 
 absl::Status DatabaseIndex::ApplySchemaChange(
@@ -513,11 +512,6 @@ Position DatabaseIndex::position() const {
 uint64_t DatabaseIndex::checksum() const {
   absl::ReaderMutexLock lock(&mutex_);
   return checksum_;
-}
-
-absl::Time DatabaseIndex::last_commit_time() const {
-  absl::ReaderMutexLock lock(&mutex_);
-  return last_commit_time_;
 }
 
 std::vector<storage::v1::Collection> DatabaseIndex::collections() const {

@@ -4,7 +4,6 @@
 #include <set>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "libs/log/log.h"
 #include "libs/position/position.h"
 #include "libs/status/grpc_status.h"
@@ -154,16 +153,15 @@ bool DatabaseWatcher::HasCaughtUp() const {
 void DatabaseWatcher::UpdateMetrics() const {
   int64_t vectors = 0, bytes = 0, lag_changes = 0;
   absl::Duration lag_time;
-  const absl::Time now = absl::Now();
   for (const auto& follower : followers()) {
     lag_changes = std::max(lag_changes, follower->LagInChanges());
-    lag_time = std::max(lag_time, follower->LagInTime(now));
+    lag_time = std::max(lag_time, follower->Lag());
     const std::shared_ptr<const DatabaseIndex> indexes = follower->index();
     if (indexes == nullptr) continue;
     for (const std::shared_ptr<Index>& index : indexes->indexes()) {
       const IndexStats stats = index->Stats();
       vectors += stats.vectors;
-      bytes += stats.memory_bytes;
+      bytes += stats.memory.total();
     }
     for (const storage::v1::Collection& collection : indexes->collections()) {
       const auto attributes = indexes->AttributesOf(collection.name());

@@ -12,8 +12,9 @@
 namespace engram::search {
 namespace {
 
-// One check reads a whole database: one at a time, and few that wait.
-constexpr int kOperationThreads = 1;
+// An operation reads a whole database, or searches for all of its records: two
+// at a time, so that a long one does not hold up a rebuild, and few that wait.
+constexpr int kOperationThreads = 2;
 constexpr int kMaxQueuedOperations = 16;
 
 FollowerOptions FollowerOptionsOf(const SearchOptions& options) {
@@ -34,8 +35,10 @@ SearchBackend::SearchBackend(const SearchOptions& options,
                              const SearchPeers& peers, DeadlineTimer& timer,
                              SearchMetrics& metrics)
     : options(options),
+      timer(timer),
       metrics(metrics),
       records(storage::v1::RecordService::NewStub(peers.storage)),
+      vectors(storage::v1::VectorService::NewStub(peers.storage)),
       feed(storage::v1::FeedService::NewStub(peers.storage)),
       embedding(embedding::v1::EmbeddingService::NewStub(peers.embedding)),
       operations(timer, Clock::Real()),

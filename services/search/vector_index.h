@@ -61,6 +61,8 @@ class VectorIndex : public Index {
                           RowFilter filter) const override;
   int64_t SearchBytes() const override;
   IndexStats Stats() const override;
+  std::vector<int64_t> Rows() const override;
+  std::optional<RecordVectors> GetVectors(int64_t row) const override;
   FrozenIndex Freeze() const override;
   void Optimize(const std::function<bool()>& go_on) override;
   absl::StatusOr<std::vector<std::string>> Save(
