@@ -83,6 +83,9 @@ absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
     case v1::QueryRequest::kVector:
       DecodeVector(request.vector(), query, violations);
       break;
+    case v1::QueryRequest::kId:
+      violations.Add("id", "is not known here yet; send a text or a vector");
+      break;
     case v1::QueryRequest::QUERY_NOT_SET:
       violations.Add("text", "is missing, and so is vector; send one of them");
       break;
