@@ -2,6 +2,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "libs/config/flags.h"
 
 namespace engram::lifecycle {
 namespace {

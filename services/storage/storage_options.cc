@@ -1,6 +1,7 @@
 #include "services/storage/storage_options.h"
 
 #include "absl/strings/str_cat.h"
+#include "libs/config/flags.h"
 #include "libs/status/status_macros.h"
 
 namespace engram::storage {
