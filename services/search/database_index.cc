@@ -602,6 +602,17 @@ std::shared_ptr<Index> DatabaseIndex::FindGeneration(int64_t generation) const {
   return found == indexes_.end() ? nullptr : found->second;
 }
 
+int64_t DatabaseIndex::memory_bytes() const {
+  int64_t bytes = 0;
+  for (const std::shared_ptr<Index>& index : indexes()) {
+    bytes += index->Stats().memory.total();
+  }
+  for (const auto& [name, attributes] : AllAttributes()) {
+    bytes += attributes->memory_bytes();
+  }
+  return bytes;
+}
+
 PositionWaiters::Reached DatabaseIndex::Reached() const {
   // The position first: an index may be ahead of it, and must not be behind.
   const int64_t applied = position().sequence;

@@ -104,6 +104,9 @@ class DatabaseIndex {
   // By generation.
   std::vector<std::shared_ptr<Index>> indexes() const;
 
+  // Memory of all indexes and attributes.
+  int64_t memory_bytes() const;
+
   // How far each channel is.
   PositionWaiters::Reached Reached() const;
 

@@ -150,8 +150,17 @@ bool DatabaseWatcher::HasCaughtUp() const {
   return caught_up_;
 }
 
+int64_t DatabaseWatcher::MemoryBytes() const {
+  int64_t bytes = 0;
+  for (const auto& follower : followers()) {
+    const std::shared_ptr<const DatabaseIndex> indexes = follower->index();
+    if (indexes != nullptr) bytes += indexes->memory_bytes();
+  }
+  return bytes;
+}
+
 void DatabaseWatcher::UpdateMetrics() const {
-  int64_t vectors = 0, bytes = 0, lag_changes = 0;
+  int64_t vectors = 0, lag_changes = 0;
   absl::Duration lag_time;
   for (const auto& follower : followers()) {
     lag_changes = std::max(lag_changes, follower->LagInChanges());
@@ -159,17 +168,11 @@ void DatabaseWatcher::UpdateMetrics() const {
     const std::shared_ptr<const DatabaseIndex> indexes = follower->index();
     if (indexes == nullptr) continue;
     for (const std::shared_ptr<Index>& index : indexes->indexes()) {
-      const IndexStats stats = index->Stats();
-      vectors += stats.vectors;
-      bytes += stats.memory.total();
-    }
-    for (const storage::v1::Collection& collection : indexes->collections()) {
-      const auto attributes = indexes->AttributesOf(collection.name());
-      if (attributes != nullptr) bytes += attributes->memory_bytes();
+      vectors += index->Stats().vectors;
     }
   }
   metrics_.vectors.Set(static_cast<double>(vectors));
-  metrics_.index_bytes.Set(static_cast<double>(bytes));
+  metrics_.index_bytes.Set(static_cast<double>(MemoryBytes()));
   metrics_.feed_lag_changes.Set(static_cast<double>(lag_changes));
   metrics_.feed_lag_seconds.Set(absl::ToDoubleSeconds(lag_time));
 }

@@ -1,6 +1,7 @@
 #ifndef ENGRAM_SERVICES_SEARCH_DUPLICATE_GROUPS_H_
 #define ENGRAM_SERVICES_SEARCH_DUPLICATE_GROUPS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

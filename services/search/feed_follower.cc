@@ -96,11 +96,13 @@ void FeedFollower::RunOnce() {
     log::Info("a snapshot is needed",
               {{"database", database_}, {"reason", status.message()}});
     building_ = nullptr;
+    building_memory_ = nullptr;
     needs_snapshot_ = true;
     // The first one at once; a storage that never agrees is not to be hammered.
     call_.Pause(backoff_.Next());
     return;
   }
+  if (absl::IsResourceExhausted(status)) return Refuse(status);
   // An outage is logged where it begins and where it ends, not at every try.
   if (!storage_away_) {
     log::Warning("the feed was lost; trying again",
@@ -108,6 +110,16 @@ void FeedFollower::RunOnce() {
   }
   storage_away_ = true;
   call_.Pause(backoff_.Next());
+}
+
+void FeedFollower::Refuse(const absl::Status& status) {
+  log::Error("the indexes do not fit into memory; those that serve go on",
+             {{"database", database_}, {"error", status}});
+  {
+    absl::MutexLock lock(&mutex_);
+    refusal_ = std::string(status.message());
+  }
+  call_.Pause(options_.memory_backoff);
 }
 
 absl::Status FeedFollower::Follow() {
@@ -193,9 +205,10 @@ void FeedFollower::LoadCache() {
 
 absl::Status FeedFollower::ReadSnapshot() {
   building_ = nullptr;
+  building_memory_ = nullptr;
   ASSIGN_OR_RETURN(
       ReadIndexes read,
-      search::ReadSnapshot(*feed_, call_, database_,
+      search::ReadSnapshot(*feed_, call_, database_, options_.memory,
                            [this](int64_t records_read, int64_t records) {
                              absl::MutexLock lock(&mutex_);
                              snapshot_records_read_ = records_read;
@@ -203,6 +216,7 @@ absl::Status FeedFollower::ReadSnapshot() {
                            }));
   building_ = std::move(read.indexes);
   building_end_ = read.end;
+  building_memory_ = std::move(read.memory);
   needs_snapshot_ = false;
   metrics_.snapshots.Increment();
   return absl::OkStatus();
@@ -244,7 +258,10 @@ absl::Status FeedFollower::ApplyResponse(
                {"position", Target()->position().ToString()}});
   }
   backoff_.Reset();
-  if (IsBuilt()) Publish(std::exchange(building_, nullptr));
+  if (IsBuilt()) {
+    Publish(std::exchange(building_, nullptr));
+    building_memory_ = nullptr;
+  }
   {
     absl::MutexLock state_lock(&mutex_);
     lag_.Heard(std::chrono::steady_clock::now(), LagInChangesLocked() == 0);
@@ -273,6 +290,7 @@ void FeedFollower::Publish(std::shared_ptr<DatabaseIndex> indexes) {
     caught_up_ = true;
     snapshot_records_ = 0;
     snapshot_records_read_ = 0;
+    refusal_.clear();
   }
   // Tells first: who waits need not wait for the disk too.
   TellProgress();
@@ -381,6 +399,7 @@ FeedFollower::Progress FeedFollower::progress() const {
   progress.newest = newest_;
   progress.snapshot_records_read = snapshot_records_read_;
   progress.snapshot_records = snapshot_records_;
+  progress.refusal = refusal_;
   return progress;
 }
 

@@ -20,6 +20,7 @@
 #include "services/search/deadline_timer.h"
 #include "services/search/feed_lag.h"
 #include "services/search/index_cache.h"
+#include "services/search/memory_budget.h"
 #include "services/search/position_waiters.h"
 #include "services/search/search_metrics.h"
 #include "services/search/stream_call.h"
@@ -40,6 +41,10 @@ struct FollowerOptions {
   // A feed that says nothing for so long is given up and opened again; storage
   // gives a sign of life every 10 s.
   absl::Duration max_silence = absl::Seconds(30);
+  // What indexes may take; null is no limit. Must outlive the follower.
+  MemoryBudget* memory = nullptr;
+  // The pause before what did not fit is read again.
+  absl::Duration memory_backoff = absl::Minutes(1);
 };
 
 // ⑧ Keeps one database's indexes equal to storage: loads them from the cache,
@@ -64,6 +69,8 @@ class FeedFollower {
     // Of a snapshot being read.
     int64_t snapshot_records_read = 0;
     int64_t snapshot_records = 0;
+    // Why the last snapshot was given up, if it did not fit into memory.
+    std::string refusal;
   };
 
   // `timer` and `metrics` must outlive this object.
@@ -131,6 +138,9 @@ class FeedFollower {
   // Follows until the stream ends, for one reason or another, and pauses if
   // the next try should not be made at once.
   void RunOnce();
+  // Says that a snapshot does not fit, and pauses for longer: to read it costs
+  // storage much.
+  void Refuse(const absl::Status& status);
   absl::Status Follow();
   void LoadCache();
   absl::Status ReadSnapshot();
@@ -172,6 +182,7 @@ class FeedFollower {
   // The indexes that a snapshot becomes, and where they are exact.
   std::shared_ptr<DatabaseIndex> building_;
   int64_t building_end_ = 0;
+  std::unique_ptr<MemoryBudget::Claim> building_memory_;
   // Attributes are not asked for before this sequence is applied.
   int64_t fill_from_ = 0;
 
@@ -191,6 +202,7 @@ class FeedFollower {
   bool caught_up_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t snapshot_records_read_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t snapshot_records_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string refusal_ ABSL_GUARDED_BY(mutex_);
   FeedLag lag_ ABSL_GUARDED_BY(mutex_);
   // Of the rebuild under way, while there is one.
   std::weak_ptr<void> rebuild_ ABSL_GUARDED_BY(mutex_);

@@ -86,10 +86,11 @@ class IndexRebuilder::Changes {
 
 IndexRebuilder::IndexRebuilder(storage::v1::FeedService::Stub& feed,
                                DeadlineTimer& timer, SearchMetrics& metrics,
-                               FeedFollower& follower,
+                               MemoryBudget& memory, FeedFollower& follower,
                                OperationHandle& operation)
     : feed_(feed),
       metrics_(metrics),
+      memory_(memory),
       follower_(follower),
       operation_(operation),
       call_(timer, kMaxSilence) {
@@ -117,12 +118,14 @@ absl::Status IndexRebuilder::Run() {
 
 absl::Status IndexRebuilder::Rebuild() {
   ASSIGN_OR_RETURN(const ReadIndexes read,
-                   ReadSnapshot(feed_, call_, follower_.database(),
+                   ReadSnapshot(feed_, call_, follower_.database(), &memory_,
                                 [this](int64_t records_read, int64_t records) {
                                   operation_.SetProgress(records_read, records);
                                 }));
   metrics_.snapshots.Increment();
   BuildGraphs(*read.indexes);
+  RETURN_IF_ERROR(WithContext(read.memory->Set(read.indexes->memory_bytes()),
+                              "the index with its graphs"));
   Changes changes(feed_, call_, *read.indexes);
   RETURN_IF_ERROR(CatchUp(changes, read.end));
   if (operation_.IsCancelled()) return absl::CancelledError("cancelled");

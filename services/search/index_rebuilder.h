@@ -9,6 +9,7 @@
 #include "services/search/database_index.h"
 #include "services/search/deadline_timer.h"
 #include "services/search/feed_follower.h"
+#include "services/search/memory_budget.h"
 #include "services/search/operation_store.h"
 #include "services/search/search_metrics.h"
 #include "services/search/stream_call.h"
@@ -26,14 +27,16 @@ class IndexRebuilder {
  public:
   // All must outlive this object.
   IndexRebuilder(storage::v1::FeedService::Stub& feed, DeadlineTimer& timer,
-                 SearchMetrics& metrics, FeedFollower& follower,
-                 OperationHandle& operation);
+                 SearchMetrics& metrics, MemoryBudget& memory,
+                 FeedFollower& follower, OperationHandle& operation);
   // Lets the operation's cancellation go.
   ~IndexRebuilder();
 
   // Runs the rebuild. `Cancelled` when the operation is; `Aborted` when the
   // database was restored meanwhile, or the changes since the snapshot are not
-  // kept any more; `Unavailable` when storage cannot be reached.
+  // kept any more; `Unavailable` when storage cannot be reached;
+  // `ResourceExhausted` when the new indexes do not fit beside the present
+  // ones.
   absl::Status Run();
 
  private:
@@ -47,6 +50,7 @@ class IndexRebuilder {
 
   storage::v1::FeedService::Stub& feed_;
   SearchMetrics& metrics_;
+  MemoryBudget& memory_;
   FeedFollower& follower_;
   OperationHandle& operation_;
   StreamCall call_;

@@ -231,6 +231,42 @@ TEST_F(IndexRebuilderTest, ItHelpsAFollowerThatIsStuck) {
   EXPECT_EQ(CountDifferences(), 0);
 }
 
+TEST_F(IndexRebuilderTest, WhatDoesNotFitIsRefusedAndWhatServesGoesOn) {
+  StartSearch();
+  WriteAndIndex({"a", "b", "ab", "c", "bc", "abc", "d"});
+  const int64_t bytes = ListIndexes()[0].memory_bytes();
+  StopSearch();
+  options_.max_index_bytes = bytes + bytes / 2;  // Once, but not twice.
+  StartSearch();
+  const common::v1::Operation operation = Rebuild();
+  EXPECT_EQ(operation.state(), common::v1::Operation::STATE_FAILED);
+  EXPECT_EQ(operation.error().code(),
+            static_cast<int>(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(operation.error().message(),
+              HasSubstr(absl::StrCat("allows ", options_.max_index_bytes)));
+  WriteAndIndex({"cd"});
+  EXPECT_EQ(Find("cd").at(0), "cd");
+  EXPECT_EQ(CountDifferences(), 0);
+}
+
+// Without an index that serves, queries say why there is none.
+TEST_F(IndexRebuilderTest, AFirstIndexThatDoesNotFitIsRefusedWithTheNumbers) {
+  Write("a", "a");
+  EmbedPending();
+  options_.max_index_bytes = 10;
+  StartSearchSoon();
+  std::string refused;
+  WaitUntil([&] {
+    const auto found = Query(TextQuery("a"));
+    EXPECT_THAT(found, StatusIs(absl::StatusCode::kUnavailable));
+    refused = found.status().message();
+    return refused.find("does not fit") != std::string::npos;
+  });
+  EXPECT_THAT(refused, HasSubstr("the index of 1 of about 1 records: takes "));
+  EXPECT_THAT(refused, HasSubstr("--max-index-bytes allows 10 together"));
+  EXPECT_FALSE(server_->IsReady());
+}
+
 TEST_F(IndexRebuilderTest, OfAnUnknownDatabaseThereIsNone) {
   StartSearch();
   EXPECT_THAT(StartRebuild("nobody"), StatusIs(absl::StatusCode::kNotFound));

@@ -62,8 +62,8 @@ absl::Status StartRebuild(const std::shared_ptr<SearchBackend>& backend,
           [backend = backend.get(), follower, claim = std::move(claim)](
               OperationHandle& operation) -> absl::StatusOr<OperationResult> {
             RETURN_IF_ERROR(IndexRebuilder(*backend->feed, backend->timer,
-                                           backend->metrics, *follower,
-                                           operation)
+                                           backend->metrics, backend->memory,
+                                           *follower, operation)
                                 .Run());
             return OperationResult();
           }));

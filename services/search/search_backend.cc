@@ -17,11 +17,13 @@ namespace {
 constexpr int kOperationThreads = 2;
 constexpr int kMaxQueuedOperations = 16;
 
-FollowerOptions FollowerOptionsOf(const SearchOptions& options) {
+FollowerOptions FollowerOptionsOf(const SearchOptions& options,
+                                  MemoryBudget& memory) {
   FollowerOptions follower;
   follower.cache_dir = options.cache_dir;
   follower.save_interval = options.cache_save_interval;
   follower.save_changes = options.cache_save_changes;
+  follower.memory = &memory;
   return follower;
 }
 
@@ -42,7 +44,11 @@ SearchBackend::SearchBackend(const SearchOptions& options,
       feed(storage::v1::FeedService::NewStub(peers.storage)),
       embedding(embedding::v1::EmbeddingService::NewStub(peers.embedding)),
       operations(timer, Clock::Real()),
-      watcher(FollowerOptionsOf(options), peers.storage, timer, metrics),
+      memory(options.max_index_bytes > 0 ? options.max_index_bytes
+                                         : DefaultMaxIndexBytes(),
+             [this] { return watcher.MemoryBytes(); }),
+      watcher(FollowerOptionsOf(options, memory), peers.storage, timer,
+              metrics),
       optimizer(watcher),
       gate(watcher, calls, peers.storage),
       search_pool(options.search_threads, options.search_queue),
@@ -91,6 +97,10 @@ absl::Status NotReadyError(const FeedFollower& follower) {
   if (progress.snapshot_records > 0) {
     absl::StrAppend(&message, "; ", read, " of about ", total,
                     " records are read");
+  }
+  if (!progress.refusal.empty()) {
+    absl::StrAppend(&message,
+                    "; it does not fit into memory: ", progress.refusal);
   }
   return WithRetryDelay(
       MakeError(absl::StatusCode::kUnavailable,

@@ -21,6 +21,7 @@
 #include "services/search/database_watcher.h"
 #include "services/search/deadline_timer.h"
 #include "services/search/index_optimizer.h"
+#include "services/search/memory_budget.h"
 #include "services/search/operation_store.h"
 #include "services/search/outgoing_calls.h"
 #include "services/search/position_gate.h"
@@ -52,6 +53,7 @@ struct SearchBackend {
   const std::unique_ptr<storage::v1::FeedService::Stub> feed;
   const std::unique_ptr<embedding::v1::EmbeddingService::Stub> embedding;
   OperationStore operations;
+  MemoryBudget memory;
   DatabaseWatcher watcher;
   IndexOptimizer optimizer;
   OutgoingCalls calls;

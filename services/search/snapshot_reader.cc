@@ -2,8 +2,10 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "libs/position/position.h"
 #include "libs/rpc/arena_message.h"
+#include "libs/status/errors.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/status_macros.h"
 
@@ -15,7 +17,12 @@ using storage::v1::StreamSnapshotResponse;
 // Puts a snapshot together from its parts.
 class SnapshotBuilder {
  public:
-  explicit SnapshotBuilder(SnapshotProgress progress) : progress_(progress) {}
+  SnapshotBuilder(MemoryBudget* budget, SnapshotProgress progress)
+      : progress_(progress) {
+    if (budget != nullptr) {
+      read_.memory = std::make_unique<MemoryBudget::Claim>(*budget);
+    }
+  }
 
   absl::Status Add(const StreamSnapshotResponse& part) {
     if (part.has_start()) return Begin(part.start());
@@ -26,7 +33,7 @@ class SnapshotBuilder {
     RETURN_IF_ERROR(read_.indexes->ApplySnapshot(part.records()));
     records_read_ += part.records().records_size();
     progress_(records_read_, records_);
-    return absl::OkStatus();
+    return CheckFits();
   }
 
   absl::StatusOr<ReadIndexes> Take() {
@@ -55,6 +62,14 @@ class SnapshotBuilder {
     return absl::OkStatus();
   }
 
+  absl::Status CheckFits() {
+    if (read_.memory == nullptr) return absl::OkStatus();
+    const absl::Status fits = read_.memory->Set(read_.indexes->memory_bytes());
+    if (fits.ok()) return fits;
+    return WithContext(fits, absl::StrCat("the index of ", records_read_,
+                                          " of about ", records_, " records"));
+  }
+
   const SnapshotProgress progress_;
   ReadIndexes read_;
   int64_t records_ = 0;
@@ -67,13 +82,14 @@ class SnapshotBuilder {
 absl::StatusOr<ReadIndexes> ReadSnapshot(storage::v1::FeedService::Stub& feed,
                                          StreamCall& call,
                                          const std::string& database,
+                                         MemoryBudget* budget,
                                          SnapshotProgress progress) {
   storage::v1::StreamSnapshotRequest request;
   request.set_database(database);
   grpc::ClientContext context;
   StreamCall::Scope scope(call, context);
   const auto reader = feed.StreamSnapshot(&context, request);
-  SnapshotBuilder builder(progress);
+  SnapshotBuilder builder(budget, progress);
   rpc::ArenaMessage<StreamSnapshotResponse> message;
   StreamSnapshotResponse* response = message.Renew();
   absl::Status status;

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "engram/storage/v1/feed.grpc.pb.h"
 #include "services/search/database_index.h"
+#include "services/search/memory_budget.h"
 #include "services/search/stream_call.h"
 
 namespace engram::search {
@@ -19,16 +20,20 @@ struct ReadIndexes {
   std::shared_ptr<DatabaseIndex> indexes;
   // They are exact once the changes up to this sequence are applied.
   int64_t end = 0;
+  // What they take, until they serve; null without a budget.
+  std::unique_ptr<MemoryBudget::Claim> memory;
 };
 
 // Records read, and about how many there are.
 using SnapshotProgress = absl::FunctionRef<void(int64_t read, int64_t total)>;
 
 // Reads a database's snapshot from storage into indexes of its own, as a call
-// of `call`. `Unavailable` if the stream breaks.
+// of `call`. `Unavailable` if the stream breaks; `ResourceExhausted` with the
+// numbers if the indexes do not fit into `budget`, which may be null.
 absl::StatusOr<ReadIndexes> ReadSnapshot(storage::v1::FeedService::Stub& feed,
                                          StreamCall& call,
                                          const std::string& database,
+                                         MemoryBudget* budget,
                                          SnapshotProgress progress);
 
 }  // namespace engram::search
