@@ -102,7 +102,9 @@ void FeedFollower::RunOnce() {
     call_.Pause(backoff_.Next());
     return;
   }
-  if (absl::IsResourceExhausted(status)) return Refuse(status);
+  if (building_memory_ != nullptr && building_memory_->refused()) {
+    return Refuse(status);
+  }
   // An outage is logged where it begins and where it ends, not at every try.
   if (!storage_away_) {
     log::Warning("the feed was lost; trying again",
@@ -113,6 +115,7 @@ void FeedFollower::RunOnce() {
 }
 
 void FeedFollower::Refuse(const absl::Status& status) {
+  building_memory_ = nullptr;
   log::Error("the indexes do not fit into memory; those that serve go on",
              {{"database", database_}, {"error", status}});
   {
@@ -205,10 +208,13 @@ void FeedFollower::LoadCache() {
 
 absl::Status FeedFollower::ReadSnapshot() {
   building_ = nullptr;
-  building_memory_ = nullptr;
+  building_memory_ =
+      options_.memory == nullptr
+          ? nullptr
+          : std::make_unique<MemoryBudget::Claim>(*options_.memory);
   ASSIGN_OR_RETURN(
       ReadIndexes read,
-      search::ReadSnapshot(*feed_, call_, database_, options_.memory,
+      search::ReadSnapshot(*feed_, call_, database_, building_memory_.get(),
                            [this](int64_t records_read, int64_t records) {
                              absl::MutexLock lock(&mutex_);
                              snapshot_records_read_ = records_read;
@@ -216,7 +222,6 @@ absl::Status FeedFollower::ReadSnapshot() {
                            }));
   building_ = std::move(read.indexes);
   building_end_ = read.end;
-  building_memory_ = std::move(read.memory);
   needs_snapshot_ = false;
   metrics_.snapshots.Increment();
   return absl::OkStatus();

@@ -117,14 +117,15 @@ absl::Status IndexRebuilder::Run() {
 }
 
 absl::Status IndexRebuilder::Rebuild() {
+  MemoryBudget::Claim memory(memory_);
   ASSIGN_OR_RETURN(const ReadIndexes read,
-                   ReadSnapshot(feed_, call_, follower_.database(), &memory_,
+                   ReadSnapshot(feed_, call_, follower_.database(), &memory,
                                 [this](int64_t records_read, int64_t records) {
                                   operation_.SetProgress(records_read, records);
                                 }));
   metrics_.snapshots.Increment();
   BuildGraphs(*read.indexes);
-  RETURN_IF_ERROR(WithContext(read.memory->Set(read.indexes->memory_bytes()),
+  RETURN_IF_ERROR(WithContext(memory.Set(read.indexes->memory_bytes()),
                               "the index with its graphs"));
   Changes changes(feed_, call_, *read.indexes);
   RETURN_IF_ERROR(CatchUp(changes, read.end));

@@ -19,9 +19,8 @@ absl::Status MemoryBudget::Claim::Set(int64_t bytes) {
   absl::MutexLock lock(&budget_.mutex_);
   budget_.building_ += bytes - bytes_;
   bytes_ = bytes;
-  if (serving + budget_.building_ <= budget_.max_bytes_) {
-    return absl::OkStatus();
-  }
+  refused_ = serving + budget_.building_ > budget_.max_bytes_;
+  if (!refused_) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat(
       "takes ", bytes, " bytes so far; the indexes that serve take ", serving,
       ", others being built ", budget_.building_ - bytes,

@@ -35,9 +35,13 @@ class MemoryBudget {
     // not fit beside what serves and what else is being built.
     absl::Status Set(int64_t bytes);
 
+    // Whether they did not fit when that was told last.
+    bool refused() const { return refused_; }
+
    private:
     MemoryBudget& budget_;
     int64_t bytes_ = 0;
+    bool refused_ = false;
   };
 
  private:

@@ -18,13 +18,16 @@ TEST(MemoryBudgetTest, WhatIsBuiltMustFitBesideWhatServesAndWhatElseIsBuilt) {
   MemoryBudget::Claim one(budget);
   EXPECT_THAT(one.Set(300), IsOk());
   EXPECT_THAT(one.Set(500), IsOk());
+  EXPECT_FALSE(one.refused());
   EXPECT_THAT(
       one.Set(501),
       StatusIs(absl::StatusCode::kResourceExhausted,
                "takes 501 bytes so far; the indexes that serve take "
                "500, others being built 0, and --max-index-bytes allows "
                "1000 together"));
+  EXPECT_TRUE(one.refused());
   EXPECT_THAT(one.Set(300), IsOk());
+  EXPECT_FALSE(one.refused());
   std::optional<MemoryBudget::Claim> other(budget);
   EXPECT_THAT(other->Set(200), IsOk());
   EXPECT_THAT(one.Set(301), StatusIs(absl::StatusCode::kResourceExhausted,

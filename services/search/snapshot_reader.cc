@@ -17,12 +17,8 @@ using storage::v1::StreamSnapshotResponse;
 // Puts a snapshot together from its parts.
 class SnapshotBuilder {
  public:
-  SnapshotBuilder(MemoryBudget* budget, SnapshotProgress progress)
-      : progress_(progress) {
-    if (budget != nullptr) {
-      read_.memory = std::make_unique<MemoryBudget::Claim>(*budget);
-    }
-  }
+  SnapshotBuilder(MemoryBudget::Claim* memory, SnapshotProgress progress)
+      : memory_(memory), progress_(progress) {}
 
   absl::Status Add(const StreamSnapshotResponse& part) {
     if (part.has_start()) return Begin(part.start());
@@ -63,13 +59,14 @@ class SnapshotBuilder {
   }
 
   absl::Status CheckFits() {
-    if (read_.memory == nullptr) return absl::OkStatus();
-    const absl::Status fits = read_.memory->Set(read_.indexes->memory_bytes());
+    if (memory_ == nullptr) return absl::OkStatus();
+    const absl::Status fits = memory_->Set(read_.indexes->memory_bytes());
     if (fits.ok()) return fits;
     return WithContext(fits, absl::StrCat("the index of ", records_read_,
                                           " of about ", records_, " records"));
   }
 
+  MemoryBudget::Claim* const memory_;
   const SnapshotProgress progress_;
   ReadIndexes read_;
   int64_t records_ = 0;
@@ -82,14 +79,14 @@ class SnapshotBuilder {
 absl::StatusOr<ReadIndexes> ReadSnapshot(storage::v1::FeedService::Stub& feed,
                                          StreamCall& call,
                                          const std::string& database,
-                                         MemoryBudget* budget,
+                                         MemoryBudget::Claim* memory,
                                          SnapshotProgress progress) {
   storage::v1::StreamSnapshotRequest request;
   request.set_database(database);
   grpc::ClientContext context;
   StreamCall::Scope scope(call, context);
   const auto reader = feed.StreamSnapshot(&context, request);
-  SnapshotBuilder builder(budget, progress);
+  SnapshotBuilder builder(memory, progress);
   rpc::ArenaMessage<StreamSnapshotResponse> message;
   StreamSnapshotResponse* response = message.Renew();
   absl::Status status;

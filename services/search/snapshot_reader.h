@@ -20,8 +20,6 @@ struct ReadIndexes {
   std::shared_ptr<DatabaseIndex> indexes;
   // They are exact once the changes up to this sequence are applied.
   int64_t end = 0;
-  // What they take, until they serve; null without a budget.
-  std::unique_ptr<MemoryBudget::Claim> memory;
 };
 
 // Records read, and about how many there are.
@@ -29,11 +27,12 @@ using SnapshotProgress = absl::FunctionRef<void(int64_t read, int64_t total)>;
 
 // Reads a database's snapshot from storage into indexes of its own, as a call
 // of `call`. `Unavailable` if the stream breaks; `ResourceExhausted` with the
-// numbers if the indexes do not fit into `budget`, which may be null.
+// numbers if `memory`, which is told what the indexes take, refuses; null does
+// not.
 absl::StatusOr<ReadIndexes> ReadSnapshot(storage::v1::FeedService::Stub& feed,
                                          StreamCall& call,
                                          const std::string& database,
-                                         MemoryBudget* budget,
+                                         MemoryBudget::Claim* memory,
                                          SnapshotProgress progress);
 
 }  // namespace engram::search
