@@ -267,7 +267,6 @@ void DatabaseIndex::Advance(const Batches& batches,
   absl::MutexLock lock(&mutex_);
   position_.sequence = last.sequence();
   checksum_ = last.checksum();
-  last_commit_time_ = TimeOf(last.commit_time());
 }
 
 absl::Status DatabaseIndex::ApplySchemaChange(
@@ -515,11 +514,6 @@ uint64_t DatabaseIndex::checksum() const {
   return checksum_;
 }
 
-absl::Time DatabaseIndex::last_commit_time() const {
-  absl::ReaderMutexLock lock(&mutex_);
-  return last_commit_time_;
-}
-
 std::vector<storage::v1::Collection> DatabaseIndex::collections() const {
   absl::ReaderMutexLock lock(&mutex_);
   std::vector<storage::v1::Collection> collections;
@@ -606,6 +600,17 @@ std::shared_ptr<Index> DatabaseIndex::FindGeneration(int64_t generation) const {
   absl::ReaderMutexLock lock(&mutex_);
   const auto found = indexes_.find(generation);
   return found == indexes_.end() ? nullptr : found->second;
+}
+
+int64_t DatabaseIndex::memory_bytes() const {
+  int64_t bytes = 0;
+  for (const std::shared_ptr<Index>& index : indexes()) {
+    bytes += index->Stats().memory.total();
+  }
+  for (const auto& [name, attributes] : AllAttributes()) {
+    bytes += attributes->memory_bytes();
+  }
+  return bytes;
 }
 
 PositionWaiters::Reached DatabaseIndex::Reached() const {

@@ -100,12 +100,12 @@ class DatabaseIndex {
 
   Position position() const;
   uint64_t checksum() const;
-  // When the last change that was applied had been committed; InfinitePast
-  // before the first.
-  absl::Time last_commit_time() const;
   std::vector<storage::v1::Collection> collections() const;
   // By generation.
   std::vector<std::shared_ptr<Index>> indexes() const;
+
+  // Memory of all indexes and attributes.
+  int64_t memory_bytes() const;
 
   // How far each channel is.
   PositionWaiters::Reached Reached() const;
@@ -157,7 +157,6 @@ class DatabaseIndex {
   mutable absl::Mutex mutex_;
   Position position_ ABSL_GUARDED_BY(mutex_);
   uint64_t checksum_ ABSL_GUARDED_BY(mutex_);
-  absl::Time last_commit_time_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::map<std::string, storage::v1::Collection> collections_
       ABSL_GUARDED_BY(mutex_);
   std::map<int64_t, std::shared_ptr<Index>> indexes_ ABSL_GUARDED_BY(mutex_);

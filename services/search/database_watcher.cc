@@ -4,7 +4,6 @@
 #include <set>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "libs/log/log.h"
 #include "libs/position/position.h"
 #include "libs/status/grpc_status.h"
@@ -151,32 +150,34 @@ bool DatabaseWatcher::HasCaughtUp() const {
   return caught_up_;
 }
 
+int64_t DatabaseWatcher::MemoryBytes() const {
+  int64_t bytes = 0;
+  for (const auto& follower : followers()) {
+    const std::shared_ptr<const DatabaseIndex> indexes = follower->index();
+    if (indexes != nullptr) bytes += indexes->memory_bytes();
+  }
+  return bytes;
+}
+
 void DatabaseWatcher::UpdateMetrics() const {
-  int64_t vectors = 0, bytes = 0, lag_changes = 0;
+  int64_t vectors = 0, lag_changes = 0;
   std::vector<NamedRecall> recalls;
   absl::Duration lag_time;
-  const absl::Time now = absl::Now();
   for (const auto& follower : followers()) {
     lag_changes = std::max(lag_changes, follower->LagInChanges());
-    lag_time = std::max(lag_time, follower->LagInTime(now));
+    lag_time = std::max(lag_time, follower->Lag());
     const std::shared_ptr<const DatabaseIndex> indexes = follower->index();
     if (indexes == nullptr) continue;
     for (const std::shared_ptr<Index>& index : indexes->indexes()) {
-      const IndexStats stats = index->Stats();
-      vectors += stats.vectors;
-      bytes += stats.memory_bytes;
+      vectors += index->Stats().vectors;
       if (!indexes->Serves(index->spec().generation)) continue;
       IndexName name = indexes->NameOf(index->spec().generation);
       recalls.push_back({follower->database(), std::move(name.collection),
                          std::move(name.vector_field), index->Recall()});
     }
-    for (const storage::v1::Collection& collection : indexes->collections()) {
-      const auto attributes = indexes->AttributesOf(collection.name());
-      if (attributes != nullptr) bytes += attributes->memory_bytes();
-    }
   }
   metrics_.vectors.Set(static_cast<double>(vectors));
-  metrics_.index_bytes.Set(static_cast<double>(bytes));
+  metrics_.index_bytes.Set(static_cast<double>(MemoryBytes()));
   metrics_.recall.Update(std::move(recalls));
   metrics_.feed_lag_changes.Set(static_cast<double>(lag_changes));
   metrics_.feed_lag_seconds.Set(absl::ToDoubleSeconds(lag_time));

@@ -56,6 +56,9 @@ class DatabaseWatcher {
   // true: later lag and later databases do not change it.
   bool HasCaughtUp() const;
 
+  // Memory of the indexes of all databases.
+  int64_t MemoryBytes() const;
+
   // Brings the gauges up to date.
   void UpdateMetrics() const;
 

@@ -1,14 +1,15 @@
 #include "services/search/feed_follower.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <utility>
 
 #include "absl/time/clock.h"
 #include "libs/log/log.h"
-#include "libs/rpc/arena_message.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/status_macros.h"
+#include "services/search/snapshot_reader.h"
 
 namespace engram::search {
 namespace {
@@ -47,12 +48,12 @@ FeedFollower::FeedFollower(std::string database, FollowerOptions options,
       options_(std::move(options)),
       feed_(storage::v1::FeedService::NewStub(storage)),
       metrics_(metrics),
-      created_(absl::Now()),
       waiters_(database_, timer),
       call_(timer, options_.max_silence),
-      cache_(CacheDirectory(options_, database_)),
       backoff_(options_.min_backoff, options_.max_backoff),
-      last_save_(created_) {}
+      cache_(CacheDirectory(options_, database_)),
+      last_save_(absl::Now()),
+      lag_(std::chrono::steady_clock::now()) {}
 
 FeedFollower::~FeedFollower() { Stop(); }
 
@@ -61,11 +62,15 @@ void FeedFollower::Start() {
 }
 
 void FeedFollower::Stop() {
-  if (EndThread()) Save();
+  if (!EndThread()) return;
+  absl::MutexLock lock(&apply_mutex_);
+  Save();
 }
 
 void FeedFollower::Forget() {
-  if (EndThread()) cache_.Remove();
+  if (!EndThread()) return;
+  absl::MutexLock lock(&apply_mutex_);
+  cache_.Remove();
 }
 
 bool FeedFollower::EndThread() {
@@ -83,14 +88,22 @@ void FeedFollower::Run() {
 void FeedFollower::RunOnce() {
   const absl::Status status = Follow();
   if (call_.stopped()) return;
+  {
+    absl::MutexLock lock(&mutex_);
+    lag_.FallBehind(std::chrono::steady_clock::now());
+  }
   if (absl::IsOutOfRange(status)) {
     log::Info("a snapshot is needed",
               {{"database", database_}, {"reason", status.message()}});
     building_ = nullptr;
+    building_memory_ = nullptr;
     needs_snapshot_ = true;
     // The first one at once; a storage that never agrees is not to be hammered.
     call_.Pause(backoff_.Next());
     return;
+  }
+  if (building_memory_ != nullptr && building_memory_->refused()) {
+    return Refuse(status);
   }
   // An outage is logged where it begins and where it ends, not at every try.
   if (!storage_away_) {
@@ -99,6 +112,17 @@ void FeedFollower::RunOnce() {
   }
   storage_away_ = true;
   call_.Pause(backoff_.Next());
+}
+
+void FeedFollower::Refuse(const absl::Status& status) {
+  building_memory_ = nullptr;
+  log::Error("the indexes do not fit into memory; those that serve go on",
+             {{"database", database_}, {"error", status}});
+  {
+    absl::MutexLock lock(&mutex_);
+    refusal_ = std::string(status.message());
+  }
+  call_.Pause(options_.memory_backoff);
 }
 
 absl::Status FeedFollower::Follow() {
@@ -112,17 +136,20 @@ absl::Status FeedFollower::Follow() {
 }
 
 bool FeedFollower::WantsAttributes() const {
-  return Target()->position().sequence >= fill_from_ &&
-         !Target()->WantsAttributes().empty();
+  const std::shared_ptr<DatabaseIndex> target = Target();
+  return target->position().sequence >= fill_from_ &&
+         !target->WantsAttributes().empty();
 }
 
 void FeedFollower::FillAttributes() {
-  for (const auto& collection : Target()->WantsAttributes()) {
+  // All of it goes to the same indexes, whichever come to serve meanwhile.
+  const std::shared_ptr<DatabaseIndex> target = Target();
+  for (const auto& collection : target->WantsAttributes()) {
     if (call_.stopped()) return;
-    const absl::Status status = FillAttributesOf(collection);
+    const absl::Status status = FillAttributesOf(*target, collection);
     if (status.ok()) continue;
     // Of a schema that is ahead, for one.
-    fill_from_ = std::max(fill_from_, Target()->position().sequence + 1);
+    fill_from_ = std::max(fill_from_, target->position().sequence + 1);
     log::Info("attributes are not read yet; storage answers filters on them",
               {{"database", database_},
                {"collection", collection.name()},
@@ -131,7 +158,7 @@ void FeedFollower::FillAttributes() {
 }
 
 absl::Status FeedFollower::FillAttributesOf(
-    const storage::v1::Collection& collection) {
+    DatabaseIndex& target, const storage::v1::Collection& collection) {
   storage::v1::StreamSnapshotRequest request;
   request.set_database(database_);
   request.set_view(storage::v1::FEED_VIEW_ATTRIBUTES);
@@ -149,7 +176,7 @@ absl::Status FeedFollower::FillAttributesOf(
     } else if (response.has_end()) {
       end_position = response.end().position();
     } else {
-      Target()->ApplyAttributes(response.records());
+      target.ApplyAttributes(response.records());
     }
   }
   if (!status.ok()) context.TryCancel();
@@ -160,15 +187,16 @@ absl::Status FeedFollower::FillAttributesOf(
     return absl::UnavailableError("the snapshot ended early");
   }
   ASSIGN_OR_RETURN(const Position end, Position::Parse(end_position));
-  if (end.epoch != Target()->position().epoch) {
+  if (end.epoch != target.position().epoch) {
     return absl::AbortedError("the epoch is another one by now");
   }
-  Target()->CompleteAttributes(collection.name(), end.sequence);
+  target.CompleteAttributes(collection.name(), end.sequence);
   return absl::OkStatus();
 }
 
 void FeedFollower::LoadCache() {
   if (std::exchange(cache_loaded_, true)) return;
+  absl::MutexLock apply_lock(&apply_mutex_);
   std::shared_ptr<DatabaseIndex> index = cache_.Load();
   if (index == nullptr) return;
   saved_ = index->position();
@@ -179,72 +207,33 @@ void FeedFollower::LoadCache() {
 }
 
 absl::Status FeedFollower::ReadSnapshot() {
-  storage::v1::StreamSnapshotRequest request;
-  request.set_database(database_);
-  grpc::ClientContext context;
-  StreamCall::Scope scope(call_, context);
-  const auto reader = feed_->StreamSnapshot(&context, request);
   building_ = nullptr;
-  rpc::ArenaMessage<storage::v1::StreamSnapshotResponse> message;
-  storage::v1::StreamSnapshotResponse* response = message.Renew();
-  bool ended = false;
-  absl::Status status;
-  while (status.ok() && reader->Read(response)) {
-    scope.Heard();
-    ended = response->has_end();
-    status = ReadSnapshotPart(*response);
-    response = message.Renew();
-  }
-  if (!status.ok()) context.TryCancel();
-  const absl::Status finished = FromGrpcStatus(reader->Finish());
-  if (status.ok()) status = finished;
-  if (status.ok() && !ended) {
-    status = absl::UnavailableError("the snapshot ended early");
-  }
-  if (!status.ok()) {
-    building_ = nullptr;
-    return status;
-  }
+  building_memory_ =
+      options_.memory == nullptr
+          ? nullptr
+          : std::make_unique<MemoryBudget::Claim>(*options_.memory);
+  ASSIGN_OR_RETURN(
+      ReadIndexes read,
+      search::ReadSnapshot(*feed_, call_, database_, building_memory_.get(),
+                           [this](int64_t records_read, int64_t records) {
+                             absl::MutexLock lock(&mutex_);
+                             snapshot_records_read_ = records_read;
+                             snapshot_records_ = records;
+                           }));
+  building_ = std::move(read.indexes);
+  building_end_ = read.end;
   needs_snapshot_ = false;
   metrics_.snapshots.Increment();
   return absl::OkStatus();
 }
 
-absl::Status FeedFollower::ReadSnapshotPart(
-    const storage::v1::StreamSnapshotResponse& response) {
-  if (response.has_start()) {
-    ASSIGN_OR_RETURN(Position position,
-                     Position::Parse(response.start().position()));
-    building_ = std::make_shared<DatabaseIndex>(std::move(position),
-                                                response.start().checksum());
-    for (const auto& collection : response.start().collections()) {
-      RETURN_IF_ERROR(building_->AddCollection(collection));
-    }
-    absl::MutexLock lock(&mutex_);
-    snapshot_records_ = response.start().records();
-    snapshot_records_read_ = 0;
-    return absl::OkStatus();
-  }
-  if (building_ == nullptr) {
-    return absl::DataLossError("the snapshot has no start");
-  }
-  if (response.has_end()) {
-    ASSIGN_OR_RETURN(const Position end,
-                     Position::Parse(response.end().position()));
-    building_end_ = end.sequence;
-    building_->CompleteAttributes("", end.sequence);
-    return absl::OkStatus();
-  }
-  RETURN_IF_ERROR(building_->ApplySnapshot(response.records()));
-  absl::MutexLock lock(&mutex_);
-  snapshot_records_read_ += response.records().records_size();
-  return absl::OkStatus();
-}
-
 absl::Status FeedFollower::WatchChanges() {
   storage::v1::WatchChangesRequest request;
-  request.set_after_position(Target()->position().ToString());
-  request.set_checksum(Target()->checksum());
+  {
+    const std::shared_ptr<DatabaseIndex> target = Target();
+    request.set_after_position(target->position().ToString());
+    request.set_checksum(target->checksum());
+  }
   grpc::ClientContext context;
   StreamCall::Scope scope(call_, context);
   const auto reader = feed_->WatchChanges(&context, request);
@@ -266,6 +255,7 @@ absl::Status FeedFollower::ApplyResponse(
   ASSIGN_OR_RETURN(const Position newest,
                    Position::Parse(response.newest_position()));
   HearOf(newest);
+  absl::MutexLock lock(&apply_mutex_);
   RETURN_IF_ERROR(Target()->ApplyChanges(response.changes()));
   if (std::exchange(storage_away_, false)) {
     log::Info("the feed goes on",
@@ -273,29 +263,72 @@ absl::Status FeedFollower::ApplyResponse(
                {"position", Target()->position().ToString()}});
   }
   backoff_.Reset();
-  if (building_ != nullptr && building_->position().sequence >= building_end_) {
-    Publish();
+  if (IsBuilt()) {
+    Publish(std::exchange(building_, nullptr));
+    building_memory_ = nullptr;
+  }
+  {
+    absl::MutexLock state_lock(&mutex_);
+    lag_.Heard(std::chrono::steady_clock::now(), LagInChangesLocked() == 0);
   }
   TellProgress();
   SaveIfDue();
   return absl::OkStatus();
 }
 
-void FeedFollower::Publish() {
-  log::Info("indexes built from a snapshot",
-            {{"database", database_},
-             {"position", building_->position().ToString()}});
+bool FeedFollower::IsBuilt() const {
+  if (building_ == nullptr) return false;
+  const Position built = building_->position();
+  if (built.sequence < building_end_) return false;
+  const std::shared_ptr<DatabaseIndex> before = serving();
+  return before == nullptr || before->position().epoch != built.epoch ||
+         before->position().sequence <= built.sequence;
+}
+
+void FeedFollower::Publish(std::shared_ptr<DatabaseIndex> indexes) {
+  log::Info(
+      "indexes built from a snapshot",
+      {{"database", database_}, {"position", indexes->position().ToString()}});
   {
     absl::MutexLock lock(&mutex_);
-    serving_ = std::move(building_);
+    serving_ = std::move(indexes);
     caught_up_ = true;
     snapshot_records_ = 0;
     snapshot_records_read_ = 0;
+    refusal_.clear();
   }
-  building_ = nullptr;
   // Tells first: who waits need not wait for the disk too.
   TellProgress();
+  // What was saved may be of the same position, and yet not the same.
+  saved_.reset();
   Save();
+}
+
+std::shared_ptr<void> FeedFollower::ClaimRebuild() {
+  absl::MutexLock lock(&mutex_);
+  if (!rebuild_.expired()) return nullptr;
+  const auto claim = std::make_shared<bool>(true);
+  rebuild_ = claim;
+  return claim;
+}
+
+absl::Status FeedFollower::Replace(
+    std::shared_ptr<DatabaseIndex> indexes,
+    absl::FunctionRef<absl::Status(int64_t sequence)> follow_to) {
+  absl::MutexLock lock(&apply_mutex_);
+  if (call_.stopped()) return absl::UnavailableError("search is stopping");
+  const std::shared_ptr<DatabaseIndex> before = serving();
+  if (before != nullptr) {
+    const Position present = before->position();
+    if (present.epoch != indexes->position().epoch) {
+      return absl::AbortedError("the database was restored meanwhile");
+    }
+    if (indexes->position().sequence < present.sequence) {
+      RETURN_IF_ERROR(follow_to(present.sequence));
+    }
+  }
+  Publish(std::move(indexes));
+  return absl::OkStatus();
 }
 
 void FeedFollower::TellProgress() {
@@ -345,10 +378,13 @@ void FeedFollower::Save() {
   saved_ = position;
 }
 
-DatabaseIndex* FeedFollower::Target() const {
-  if (building_ != nullptr) return building_.get();
+std::shared_ptr<DatabaseIndex> FeedFollower::Target() const {
+  return building_ != nullptr ? building_ : serving();
+}
+
+std::shared_ptr<DatabaseIndex> FeedFollower::serving() const {
   absl::MutexLock lock(&mutex_);
-  return serving_.get();
+  return serving_;
 }
 
 std::shared_ptr<const DatabaseIndex> FeedFollower::index() const {
@@ -368,6 +404,7 @@ FeedFollower::Progress FeedFollower::progress() const {
   progress.newest = newest_;
   progress.snapshot_records_read = snapshot_records_read_;
   progress.snapshot_records = snapshot_records_;
+  progress.refusal = refusal_;
   return progress;
 }
 
@@ -380,6 +417,9 @@ void FeedFollower::HearOf(const Position& newest) {
   }
   if (!goal_.has_value() || goal_->epoch != newest.epoch) goal_ = newest;
   newest_ = newest;
+  if (LagInChangesLocked() > 0) {
+    lag_.FallBehind(std::chrono::steady_clock::now());
+  }
 }
 
 bool FeedFollower::KnowsEpoch(uint64_t epoch) const {
@@ -390,6 +430,10 @@ bool FeedFollower::KnowsEpoch(uint64_t epoch) const {
 
 int64_t FeedFollower::LagInChanges() const {
   absl::MutexLock lock(&mutex_);
+  return LagInChangesLocked();
+}
+
+int64_t FeedFollower::LagInChangesLocked() const {
   if (!newest_.has_value()) return 0;
   if (serving_ == nullptr) return newest_->sequence;
   const Position position = serving_->position();
@@ -397,15 +441,9 @@ int64_t FeedFollower::LagInChanges() const {
   return std::max<int64_t>(0, newest_->sequence - position.sequence);
 }
 
-absl::Duration FeedFollower::LagInTime(absl::Time now) const {
-  if (LagInChanges() == 0) return absl::ZeroDuration();
-  const std::shared_ptr<const DatabaseIndex> serving = index();
-  const absl::Time committed =
-      serving == nullptr ? absl::InfinitePast() : serving->last_commit_time();
-  // Before the first change since the start, the start is what is known.
-  return std::max(
-      absl::ZeroDuration(),
-      now - (committed == absl::InfinitePast() ? created_ : committed));
+absl::Duration FeedFollower::Lag() const {
+  absl::MutexLock lock(&mutex_);
+  return lag_.At(std::chrono::steady_clock::now());
 }
 
 }  // namespace engram::search

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -17,7 +18,9 @@
 #include "libs/position/position.h"
 #include "services/search/database_index.h"
 #include "services/search/deadline_timer.h"
+#include "services/search/feed_lag.h"
 #include "services/search/index_cache.h"
+#include "services/search/memory_budget.h"
 #include "services/search/position_waiters.h"
 #include "services/search/search_metrics.h"
 #include "services/search/stream_call.h"
@@ -38,6 +41,10 @@ struct FollowerOptions {
   // A feed that says nothing for so long is given up and opened again; storage
   // gives a sign of life every 10 s.
   absl::Duration max_silence = absl::Seconds(30);
+  // What indexes may take; null is no limit. Must outlive the follower.
+  MemoryBudget* memory = nullptr;
+  // The pause before what did not fit is read again.
+  absl::Duration memory_backoff = absl::Minutes(1);
 };
 
 // ⑧ Keeps one database's indexes equal to storage: loads them from the cache,
@@ -62,6 +69,8 @@ class FeedFollower {
     // Of a snapshot being read.
     int64_t snapshot_records_read = 0;
     int64_t snapshot_records = 0;
+    // Why the last snapshot was given up, if it did not fit into memory.
+    std::string refusal;
   };
 
   // `timer` and `metrics` must outlive this object.
@@ -103,8 +112,24 @@ class FeedFollower {
 
   // Changes that storage has and the indexes do not.
   int64_t LagInChanges() const;
-  // Age of the newest change applied, while there is a lag; else 0.
-  absl::Duration LagInTime(absl::Time now) const;
+  // How long ago the indexes that serve were last known to have everything; 0
+  // while they do. It grows while changes wait and while nothing is heard.
+  absl::Duration Lag() const;
+
+  // Claims the rebuild that may be under way: null while another one is. The
+  // claim ends with what is returned.
+  std::shared_ptr<void> ClaimRebuild();
+
+  // Puts `indexes`, which are exact at their position, in the place of those
+  // that serve, at once, and goes on with them. Changes wait meanwhile: where
+  // the indexes are behind those that serve, `follow_to` must bring them to the
+  // sequence that it is told. Then the cache is saved. An error leaves what
+  // serves as it is: that of `follow_to`, `Aborted` if the two are of different
+  // epochs, `Unavailable` once stopped.
+  absl::Status Replace(
+      std::shared_ptr<DatabaseIndex> indexes,
+      absl::FunctionRef<absl::Status(int64_t sequence)> follow_to)
+      ABSL_LOCKS_EXCLUDED(apply_mutex_);
 
  private:
   void Run();
@@ -113,37 +138,43 @@ class FeedFollower {
   // Follows until the stream ends, for one reason or another, and pauses if
   // the next try should not be made at once.
   void RunOnce();
+  // Says that a snapshot does not fit, and pauses for longer: to read it costs
+  // storage much.
+  void Refuse(const absl::Status& status);
   absl::Status Follow();
   void LoadCache();
   absl::Status ReadSnapshot();
-  absl::Status ReadSnapshotPart(
-      const storage::v1::StreamSnapshotResponse& response);
   // Returns when the stream ends, or when attributes are wanted.
   absl::Status WatchChanges();
   // Reads the attributes that a change of schema made incomplete. What fails is
   // tried again after further changes: until then storage answers for them.
   void FillAttributes();
-  absl::Status FillAttributesOf(const storage::v1::Collection& collection);
+  absl::Status FillAttributesOf(DatabaseIndex& target,
+                                const storage::v1::Collection& collection);
   bool WantsAttributes() const;
   absl::Status ApplyResponse(const storage::v1::WatchChangesResponse& response);
-  // Puts the finished snapshot in the place of what served.
-  void Publish();
-  void TellProgress();
-  void SaveIfDue();
-  void Save();
-  // The indexes that changes go to.
-  DatabaseIndex* Target() const;
+  // Whether the indexes that a snapshot became are exact, and as new as those
+  // that serve.
+  bool IsBuilt() const;
+  // Puts `indexes` in the place of what served, and saves them.
+  void Publish(std::shared_ptr<DatabaseIndex> indexes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mutex_);
+  void TellProgress() ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mutex_);
+  void SaveIfDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mutex_);
+  void Save() ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mutex_);
+  // The indexes that changes go to; null before there are any.
+  std::shared_ptr<DatabaseIndex> Target() const;
+  std::shared_ptr<DatabaseIndex> serving() const;
+  int64_t LagInChangesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::string database_;
   const FollowerOptions options_;
   const std::unique_ptr<storage::v1::FeedService::Stub> feed_;
   SearchMetrics& metrics_;
-  const absl::Time created_;
   PositionWaiters waiters_;
   StreamCall call_;
 
-  // Used by the follower's thread only, and by Stop once that has ended.
-  IndexCache cache_;
+  // Used by the follower's thread only.
   Backoff backoff_;
   bool cache_loaded_ = false;
   bool storage_away_ = false;
@@ -151,11 +182,17 @@ class FeedFollower {
   // The indexes that a snapshot becomes, and where they are exact.
   std::shared_ptr<DatabaseIndex> building_;
   int64_t building_end_ = 0;
+  std::unique_ptr<MemoryBudget::Claim> building_memory_;
   // Attributes are not asked for before this sequence is applied.
   int64_t fill_from_ = 0;
+
+  // Held while changes are applied, so that nothing is applied to what serves
+  // while other indexes take its place.
+  mutable absl::Mutex apply_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  IndexCache cache_ ABSL_GUARDED_BY(apply_mutex_);
   // What the cache holds.
-  std::optional<Position> saved_;
-  absl::Time last_save_;
+  std::optional<Position> saved_ ABSL_GUARDED_BY(apply_mutex_);
+  absl::Time last_save_ ABSL_GUARDED_BY(apply_mutex_);
 
   mutable absl::Mutex mutex_;
   std::shared_ptr<DatabaseIndex> serving_ ABSL_GUARDED_BY(mutex_);
@@ -165,6 +202,10 @@ class FeedFollower {
   bool caught_up_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t snapshot_records_read_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t snapshot_records_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string refusal_ ABSL_GUARDED_BY(mutex_);
+  FeedLag lag_ ABSL_GUARDED_BY(mutex_);
+  // Of the rebuild under way, while there is one.
+  std::weak_ptr<void> rebuild_ ABSL_GUARDED_BY(mutex_);
 
   std::thread thread_;
 };

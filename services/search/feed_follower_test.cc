@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -162,6 +163,43 @@ TEST_F(FeedFollowerTest, UntilItHasCaughtUpQueriesAreRefusedWithTheProgress) {
   EXPECT_FALSE(server_->IsReady());
   proxy_.ReleaseFeed();
   WaitUntilReady();
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b"));
+}
+
+TEST_F(FeedFollowerTest, AnswersTellHowLongAgoEverythingWasKnown) {
+  StartSearch();
+  WriteAndIndex({"a"});
+  const auto lag_of_answer = [this] {
+    const auto found = Query(TextQuery("a"));
+    EXPECT_OK(found);
+    return found.ok() ? absl::Seconds(found->lag().seconds()) +
+                            absl::Nanoseconds(found->lag().nanos())
+                      : absl::ZeroDuration();
+  };
+  const auto wait_until = [](const std::function<bool()>& condition) {
+    const absl::Time give_up = absl::Now() + absl::Seconds(20);
+    while (!condition()) {
+      ASSERT_LT(absl::Now(), give_up);
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+  };
+  EXPECT_EQ(lag_of_answer(), absl::ZeroDuration());
+  EXPECT_EQ(ListIndexes()[0].lag().nanos(), 0);
+
+  proxy_.GoAway();
+  const absl::Time away = absl::Now();
+  Write("b", "b");
+  EmbedPending();
+  wait_until([&] { return lag_of_answer() > absl::Milliseconds(20); });
+  const absl::Duration before = lag_of_answer();
+  EXPECT_GT(lag_of_answer(), before);
+  EXPECT_LT(lag_of_answer(), absl::Now() - away + absl::Seconds(10));
+  EXPECT_GT(ListIndexes()[0].lag().nanos(), 0);
+  EXPECT_THAT(Indexed(), ElementsAre("a"));
+
+  proxy_.ComeBack();
+  WaitUntilIndexed();
+  wait_until([&] { return lag_of_answer() == absl::ZeroDuration(); });
   EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b"));
 }
 

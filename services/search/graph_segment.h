@@ -49,6 +49,8 @@ class GraphSegment {
   int64_t memory_bytes() const {
     return codes_.memory_bytes() + graph_.memory_bytes();
   }
+  // Of that, what the codes take.
+  int64_t code_bytes() const { return codes_.memory_bytes(); }
 
  private:
   GraphSegment(hnsw::CodeTable codes, hnsw::Graph graph)

@@ -77,6 +77,7 @@ struct IndexChange {
 
 // A record that was found.
 struct Candidate {
+  int64_t row = 0;
   std::string id;
   // In the unit of the metric.
   float score = 0;
@@ -112,6 +113,20 @@ struct SearchResult {
   int64_t sequence = 0;
 };
 
+// What an index's memory holds, in bytes.
+struct IndexMemory {
+  int64_t vectors = 0;
+  // How the graph's nodes are linked, and which vectors they are.
+  int64_t graph = 0;
+  // What the graph compares by.
+  int64_t codes = 0;
+  // Which records there are, and where their vectors.
+  int64_t records = 0;
+  int64_t passages = 0;
+
+  int64_t total() const { return vectors + graph + codes + records + passages; }
+};
+
 // Numbers about an index, all of one moment.
 struct IndexStats {
   int64_t records = 0;
@@ -125,7 +140,7 @@ struct IndexStats {
   // Everything written up to here can be found: at most `sequence`, and before
   // the oldest write whose vectors are awaited.
   int64_t findable_sequence = 0;
-  int64_t memory_bytes = 0;
+  IndexMemory memory;
 };
 
 // What an index knows of how much its searches find.
@@ -173,6 +188,13 @@ struct SavedIndex {
   std::weak_ptr<const void> graph;
   // Whether the keys' file says how wide to search it.
   bool is_calibrated = false;
+};
+
+// What an index holds of one record.
+struct RecordVectors {
+  std::string id;
+  // Its vectors, one a chunk, one after the other; of unit length for cosine.
+  std::vector<float> values;
 };
 
 // The vectors of one vector field and generation, for finding the nearest.
@@ -224,6 +246,12 @@ class Index {
 
   virtual IndexStats Stats() const = 0;
   virtual IndexRecall Recall() const = 0;
+
+  // The rows of all records, in no order.
+  virtual std::vector<int64_t> Rows() const = 0;
+
+  // Copies what it holds of one record; nothing if there is none of this row.
+  virtual std::optional<RecordVectors> GetVectors(int64_t row) const = 0;
 
   // Copies checksums and ids of all vectors. Changes wait meanwhile.
   virtual FrozenIndex Freeze() const = 0;

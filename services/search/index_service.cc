@@ -5,58 +5,20 @@
 #include <string>
 #include <utility>
 
+#include "absl/functional/any_invocable.h"
+#include "absl/strings/str_cat.h"
 #include "libs/rpc/reactors.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
+#include "services/search/index_rebuilder.h"
 #include "services/search/index_verifier.h"
+#include "services/search/index_view.h"
 #include "services/search/operation_codec.h"
+#include "services/search/operation_starter.h"
 #include "services/search/query_decoder.h"
 
 namespace engram::search {
 namespace {
-
-void EncodeIndex(const FeedFollower& follower, const DatabaseIndex& database,
-                 const Index& index, v1::Index& encoded) {
-  const IndexSpec& spec = index.spec();
-  const IndexName name = database.NameOf(spec.generation);
-  const IndexStats stats = index.Stats();
-  Position position = database.position();
-  position.sequence = stats.sequence;
-  encoded.set_database(follower.database());
-  encoded.set_collection(name.collection);
-  encoded.set_vector_field(name.vector_field);
-  encoded.set_generation(spec.generation);
-  encoded.set_fingerprint(spec.fingerprint);
-  encoded.set_dimensions(spec.dimensions);
-  encoded.set_metric(EncodeMetric(spec.metric));
-  encoded.set_state(!follower.HasCaughtUp() ? v1::Index::STATE_LOADING
-                    : database.Serves(spec.generation)
-                        ? v1::Index::STATE_SERVING
-                        : v1::Index::STATE_STANDBY);
-  encoded.set_records(stats.records);
-  encoded.set_vectors(stats.vectors);
-  encoded.set_pending(stats.pending);
-  encoded.set_position(position.ToString());
-  const std::optional<Position> newest = follower.progress().newest;
-  if (newest.has_value()) encoded.set_newest_position(newest->ToString());
-  encoded.set_memory_bytes(stats.memory_bytes);
-  encoded.set_graph_vectors(stats.graph_vectors);
-  const std::shared_ptr<const AttributeColumns> attributes =
-      database.AttributesOf(name.collection);
-  if (attributes != nullptr) {
-    encoded.set_attribute_bytes(attributes->memory_bytes());
-  }
-}
-
-// Runs the check in the operation's thread, and ends the operation with it.
-void Verify(SearchBackend& backend, FeedFollower& follower,
-            const std::string& collection, const IndexSpec& spec,
-            OperationHandle& operation) {
-  absl::StatusOr<v1::VerifyIndexResult> result =
-      IndexVerifier(*backend.feed, follower, collection, spec, operation).Run();
-  if (!result.ok()) return operation.Finish(result.status());
-  operation.Finish(EncodeResult(*result));
-}
 
 absl::Status StartVerify(const std::shared_ptr<SearchBackend>& backend,
                          const std::shared_ptr<FeedFollower>& follower,
@@ -65,20 +27,91 @@ absl::Status StartVerify(const std::shared_ptr<SearchBackend>& backend,
   ASSIGN_OR_RETURN(
       const ReadyIndex ready,
       FindReadyIndex(*follower, request.collection(), request.vector_field()));
-  const std::shared_ptr<OperationHandle> operation =
-      backend->operations.Start("verify-index", "records");
-  const absl::Status queued = backend->operation_pool.Submit(
-      [backend = backend.get(), follower, collection = request.collection(),
-       spec = ready.index->spec(), operation] {
-        Verify(*backend, *follower, collection, spec, *operation);
-      });
-  if (!queued.ok()) {
-    operation->Finish(queued);
-    return queued;
-  }
-  *response.mutable_operation() =
-      EncodeOperation(*backend->operations.Get(operation->name()));
+  ASSIGN_OR_RETURN(
+      *response.mutable_operation(),
+      StartOperation(
+          *backend, "verify-index", "records",
+          [backend = backend.get(), follower, collection = request.collection(),
+           spec = ready.index->spec()](
+              OperationHandle& operation) -> absl::StatusOr<OperationResult> {
+            ASSIGN_OR_RETURN(const v1::VerifyIndexResult result,
+                             IndexVerifier(*backend->feed, *follower,
+                                           collection, spec, operation)
+                                 .Run());
+            return EncodeResult(result);
+          }));
   return absl::OkStatus();
+}
+
+absl::Status StartRebuild(const std::shared_ptr<SearchBackend>& backend,
+                          const std::shared_ptr<FeedFollower>& follower,
+                          v1::RebuildIndexResponse& response) {
+  // Before there are any, the first ones are being read.
+  if (follower->index() == nullptr) return NotReadyError(*follower);
+  std::shared_ptr<void> claim = follower->ClaimRebuild();
+  if (claim == nullptr) {
+    return absl::AbortedError(
+        absl::StrCat("the indexes of database \"", follower->database(),
+                     "\" are being rebuilt already; wait for that operation, "
+                     "or cancel it"));
+  }
+  ASSIGN_OR_RETURN(
+      *response.mutable_operation(),
+      StartOperation(
+          *backend, "rebuild-index", "records",
+          [backend = backend.get(), follower, claim = std::move(claim)](
+              OperationHandle& operation) -> absl::StatusOr<OperationResult> {
+            RETURN_IF_ERROR(IndexRebuilder(*backend->feed, backend->timer,
+                                           backend->metrics, backend->memory,
+                                           *follower, operation)
+                                .Run());
+            return OperationResult();
+          }));
+  return absl::OkStatus();
+}
+
+// Answers what is known here, and then asks storage how many records there are.
+void GetIndexOf(const std::shared_ptr<SearchBackend>& backend,
+                const FeedFollower& follower, absl::Time deadline,
+                const v1::GetIndexRequest& request,
+                v1::GetIndexResponse& response,
+                absl::AnyInvocable<void(const absl::Status&)> done) {
+  const absl::StatusOr<ReadyIndex> ready = FindIndex(follower, request);
+  if (!ready.ok()) return done(ready.status());
+  v1::Index& index = *response.mutable_index();
+  const IndexStats stats = ready->index->Stats();
+  EncodeIndex(follower, *ready->database, ready->index->spec(), stats, index);
+  EncodeMemory(stats.memory, index.attribute_bytes(),
+               *response.mutable_memory());
+  if (index.state() != v1::Index::STATE_SERVING) return done(absl::OkStatus());
+  storage::v1::GetCoverageRequest asked;
+  asked.set_database(follower.database());
+  asked.set_collection(index.collection());
+  backend->calls.Run<storage::v1::GetCoverageResponse>(
+      deadline, std::move(asked),
+      [&](auto&&... arguments) {
+        backend->vectors->async()->GetCoverage(
+            std::forward<decltype(arguments)>(arguments)...);
+      },
+      // Keeps the backend until then.
+      [backend, &response, done = std::move(done)](
+          const absl::StatusOr<storage::v1::GetCoverageResponse>&
+              coverage) mutable {
+        if (absl::IsUnavailable(coverage.status())) {
+          return done(absl::OkStatus());
+        }
+        if (!coverage.ok()) {
+          return done(WithContext(coverage.status(), "count the records"));
+        }
+        *response.mutable_coverage() =
+            EncodeCoverage(*coverage, response.index().vector_field(),
+                           response.index().records());
+        done(absl::OkStatus());
+      });
+}
+
+std::string NameOrDefault(const std::string& database) {
+  return database.empty() ? std::string(kDefaultDatabase) : database;
 }
 
 }  // namespace
@@ -100,10 +133,36 @@ grpc::ServerUnaryReactor* IndexService::ListIndexes(
     const std::shared_ptr<const DatabaseIndex> database = follower->index();
     if (database == nullptr) continue;
     for (const std::shared_ptr<Index>& index : database->indexes()) {
-      EncodeIndex(*follower, *database, *index, *response->add_indexes());
+      EncodeIndex(*follower, *database, index->spec(), index->Stats(),
+                  *response->add_indexes());
     }
   }
   rpc::Finish(reactor, absl::OkStatus());
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* IndexService::GetIndex(
+    grpc::CallbackServerContext* context, const v1::GetIndexRequest* request,
+    v1::GetIndexResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const std::shared_ptr<SearchBackend> backend = slot_.Borrow();
+  if (backend == nullptr || request->collection().empty()) {
+    rpc::Finish(reactor, backend == nullptr
+                             ? NotServingError()
+                             : InvalidField("collection",
+                                            "is empty; name the collection"));
+    return reactor;
+  }
+  const absl::Time deadline = backend->DeadlineOf(*context);
+  backend->gate.FindDatabase(
+      NameOrDefault(request->database()), deadline,
+      [=](absl::StatusOr<std::shared_ptr<FeedFollower>> follower) {
+        if (!follower.ok()) return rpc::Finish(reactor, follower.status());
+        GetIndexOf(backend, **follower, deadline, *request, *response,
+                   [reactor](const absl::Status& status) {
+                     rpc::Finish(reactor, status);
+                   });
+      });
   return reactor;
 }
 
@@ -150,15 +209,32 @@ grpc::ServerUnaryReactor* IndexService::VerifyIndex(
                                             "is empty; name the collection"));
     return reactor;
   }
-  const std::string database = request->database().empty()
-                                   ? std::string(kDefaultDatabase)
-                                   : request->database();
   backend->gate.FindDatabase(
-      database, backend->DeadlineOf(*context),
+      NameOrDefault(request->database()), backend->DeadlineOf(*context),
       [=](absl::StatusOr<std::shared_ptr<FeedFollower>> follower) {
         rpc::Finish(reactor, follower.ok() ? StartVerify(backend, *follower,
                                                          *request, *response)
                                            : follower.status());
+      });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* IndexService::RebuildIndex(
+    grpc::CallbackServerContext* context,
+    const v1::RebuildIndexRequest* request,
+    v1::RebuildIndexResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const std::shared_ptr<SearchBackend> backend = slot_.Borrow();
+  if (backend == nullptr) {
+    rpc::Finish(reactor, NotServingError());
+    return reactor;
+  }
+  backend->gate.FindDatabase(
+      NameOrDefault(request->database()), backend->DeadlineOf(*context),
+      [=](absl::StatusOr<std::shared_ptr<FeedFollower>> follower) {
+        rpc::Finish(reactor, follower.ok()
+                                 ? StartRebuild(backend, *follower, *response)
+                                 : follower.status());
       });
   return reactor;
 }

@@ -6,7 +6,7 @@
 
 namespace engram::search {
 
-// The RPC edge that shows and checks indexes.
+// The RPC edge that shows, checks and rebuilds indexes.
 class IndexService : public v1::IndexService::CallbackService {
  public:
   // `slot` must outlive this object.
@@ -17,6 +17,10 @@ class IndexService : public v1::IndexService::CallbackService {
       const v1::ListIndexesRequest* request,
       v1::ListIndexesResponse* response) override;
 
+  grpc::ServerUnaryReactor* GetIndex(grpc::CallbackServerContext* context,
+                                     const v1::GetIndexRequest* request,
+                                     v1::GetIndexResponse* response) override;
+
   grpc::ServerUnaryReactor* WaitForPosition(
       grpc::CallbackServerContext* context,
       const v1::WaitForPositionRequest* request,
@@ -26,6 +30,11 @@ class IndexService : public v1::IndexService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::VerifyIndexRequest* request,
       v1::VerifyIndexResponse* response) override;
+
+  grpc::ServerUnaryReactor* RebuildIndex(
+      grpc::CallbackServerContext* context,
+      const v1::RebuildIndexRequest* request,
+      v1::RebuildIndexResponse* response) override;
 
  private:
   const BackendSlot& slot_;

@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <limits>
 #include <map>
 #include <string>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "libs/status/errors.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/testing/status_matchers.h"
@@ -22,6 +24,7 @@ using ::engram::testing::IsOk;
 using ::engram::testing::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::Pair;
+using ::testing::SizeIs;
 
 class IndexServiceTest : public SearchTest {
  protected:
@@ -35,6 +38,27 @@ class IndexServiceTest : public SearchTest {
         indexes_->VerifyIndex(&context, request, &response);
     if (!status.ok()) return FromGrpcStatus(status);
     return response.operation();
+  }
+
+  // Of the notes, unless it is told.
+  absl::StatusOr<v1::GetIndexResponse> GetIndex(v1::GetIndexRequest request) {
+    if (request.collection().empty()) request.set_collection("notes");
+    grpc::ClientContext context;
+    v1::GetIndexResponse response;
+    const grpc::Status status =
+        indexes_->GetIndex(&context, request, &response);
+    if (!status.ok()) return FromGrpcStatus(status);
+    return response;
+  }
+
+  // Waits until all changes are applied, though vectors are still to come.
+  void WaitUntilApplied() {
+    const std::string newest = Newest();
+    const absl::Time give_up = absl::Now() + absl::Seconds(20);
+    while (ListIndexes().at(0).position() != newest) {
+      ASSERT_LT(absl::Now(), give_up);
+      absl::SleepFor(absl::Milliseconds(1));
+    }
   }
 
   common::v1::Operation Cancel(const std::string& name) {
@@ -190,6 +214,62 @@ TEST_F(IndexServiceTest, VerifyOfAnUnknownCollectionStartsNothing) {
   EXPECT_THAT(StartVerify("nots"), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(StartVerify(""),
               StatusIs(absl::StatusCode::kInvalidArgument, "collection"));
+}
+
+TEST_F(IndexServiceTest, AnIndexTellsItsMemoryAndWhatItCovers) {
+  StartSearch();
+  WriteAndIndex({"a", "b"});
+  Write("c", "c");  // Not embedded.
+  Write("nothing", "");
+  WaitUntilApplied();
+  ASSERT_OK_AND_ASSIGN(auto found, GetIndex({}));
+  EXPECT_EQ(found.index().collection(), "notes");
+  EXPECT_EQ(found.index().state(), v1::Index::STATE_SERVING);
+  EXPECT_EQ(found.coverage().records(), 4);
+  EXPECT_EQ(found.coverage().indexed(), 2);
+  EXPECT_EQ(found.coverage().pending(), 1);
+  EXPECT_EQ(found.coverage().failed(), 0);
+  EXPECT_EQ(found.coverage().without_text(), 1);
+
+  int64_t total = 0;
+  std::map<std::string, int64_t> parts;
+  int64_t last = std::numeric_limits<int64_t>::max();
+  for (const v1::MemoryPart& part : found.memory()) {
+    parts[part.name()] = part.bytes();
+    total += part.bytes();
+    EXPECT_LE(part.bytes(), last);
+    last = part.bytes();
+  }
+  EXPECT_EQ(total,
+            found.index().memory_bytes() + found.index().attribute_bytes());
+  EXPECT_THAT(parts, SizeIs(6));
+  EXPECT_GE(parts["vectors"], 2 * 4 * sizeof(float));
+  EXPECT_GT(parts["records"], 0);
+  EXPECT_EQ(parts["graph"], 0);
+  EXPECT_EQ(parts["codes"], 0);
+
+  // Of its own it knows without storage, too.
+  proxy_.GoAway();
+  ASSERT_OK_AND_ASSIGN(found, GetIndex({}));
+  EXPECT_FALSE(found.has_coverage());
+  EXPECT_EQ(found.index().records(), 2);
+}
+
+TEST_F(IndexServiceTest, AnIndexIsAskedForByGeneration) {
+  StartSearch();
+  WriteAndIndex({"a"});
+  v1::GetIndexRequest request;
+  request.set_vector_field("body");
+  ASSERT_OK_AND_ASSIGN(const auto serving, GetIndex(request));
+  request.set_generation(serving.index().generation());
+  ASSERT_OK_AND_ASSIGN(const auto same, GetIndex(request));
+  EXPECT_EQ(same.index().generation(), serving.index().generation());
+  request.set_generation(serving.index().generation() + 1);
+  const absl::Status unknown = GetIndex(request).status();
+  EXPECT_THAT(unknown, StatusIs(absl::StatusCode::kNotFound, "no generation"));
+  EXPECT_EQ(ReasonOf(unknown), common::v1::ERROR_REASON_GENERATION_UNKNOWN);
+  request.set_collection("nots");
+  EXPECT_THAT(GetIndex(request), StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(IndexServiceTest, WaitForPositionNeedsAPosition) {

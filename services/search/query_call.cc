@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "google/protobuf/util/time_util.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "libs/vector/vector.h"
@@ -263,6 +264,9 @@ void QueryCall::Search() {
     position_.sequence = result->sequence;
     response_->set_position(position_.ToString());
     response_->set_metric(EncodeMetric(index_->spec().metric));
+    *response_->mutable_lag() =
+        google::protobuf::util::TimeUtil::NanosecondsToDuration(
+            absl::ToInt64Nanoseconds(follower_->Lag()));
   }
   found_all_wanted_ = result->candidates.size() == wanted_;
   for (Candidate& candidate : result->candidates) {

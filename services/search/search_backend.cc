@@ -12,15 +12,18 @@
 namespace engram::search {
 namespace {
 
-// One check reads a whole database: one at a time, and few that wait.
-constexpr int kOperationThreads = 1;
+// An operation reads a whole database, or searches for all of its records: two
+// at a time, so that a long one does not hold up a rebuild, and few that wait.
+constexpr int kOperationThreads = 2;
 constexpr int kMaxQueuedOperations = 16;
 
-FollowerOptions FollowerOptionsOf(const SearchOptions& options) {
+FollowerOptions FollowerOptionsOf(const SearchOptions& options,
+                                  MemoryBudget& memory) {
   FollowerOptions follower;
   follower.cache_dir = options.cache_dir;
   follower.save_interval = options.cache_save_interval;
   follower.save_changes = options.cache_save_changes;
+  follower.memory = &memory;
   return follower;
 }
 
@@ -34,12 +37,18 @@ SearchBackend::SearchBackend(const SearchOptions& options,
                              const SearchPeers& peers, DeadlineTimer& timer,
                              SearchMetrics& metrics)
     : options(options),
+      timer(timer),
       metrics(metrics),
       records(storage::v1::RecordService::NewStub(peers.storage)),
+      vectors(storage::v1::VectorService::NewStub(peers.storage)),
       feed(storage::v1::FeedService::NewStub(peers.storage)),
       embedding(embedding::v1::EmbeddingService::NewStub(peers.embedding)),
       operations(timer, Clock::Real()),
-      watcher(FollowerOptionsOf(options), peers.storage, timer, metrics),
+      memory(options.max_index_bytes > 0 ? options.max_index_bytes
+                                         : DefaultMaxIndexBytes(),
+             [this] { return watcher.MemoryBytes(); }),
+      watcher(FollowerOptionsOf(options, memory), peers.storage, timer,
+              metrics),
       optimizer(watcher),
       gate(watcher, calls, peers.storage),
       search_pool(options.search_threads, options.search_queue),
@@ -88,6 +97,10 @@ absl::Status NotReadyError(const FeedFollower& follower) {
   if (progress.snapshot_records > 0) {
     absl::StrAppend(&message, "; ", read, " of about ", total,
                     " records are read");
+  }
+  if (!progress.refusal.empty()) {
+    absl::StrAppend(&message,
+                    "; it does not fit into memory: ", progress.refusal);
   }
   return WithRetryDelay(
       MakeError(absl::StatusCode::kUnavailable,

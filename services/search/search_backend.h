@@ -16,10 +16,12 @@
 #include "engram/embedding/v1/embedding.grpc.pb.h"
 #include "engram/storage/v1/feed.grpc.pb.h"
 #include "engram/storage/v1/record.grpc.pb.h"
+#include "engram/storage/v1/vector.grpc.pb.h"
 #include "libs/rpc/thread_pool.h"
 #include "services/search/database_watcher.h"
 #include "services/search/deadline_timer.h"
 #include "services/search/index_optimizer.h"
+#include "services/search/memory_budget.h"
 #include "services/search/operation_store.h"
 #include "services/search/outgoing_calls.h"
 #include "services/search/position_gate.h"
@@ -44,11 +46,14 @@ struct SearchBackend {
   absl::Time DeadlineOf(const grpc::CallbackServerContext& context) const;
 
   const SearchOptions options;
+  DeadlineTimer& timer;
   SearchMetrics& metrics;
   const std::unique_ptr<storage::v1::RecordService::Stub> records;
+  const std::unique_ptr<storage::v1::VectorService::Stub> vectors;
   const std::unique_ptr<storage::v1::FeedService::Stub> feed;
   const std::unique_ptr<embedding::v1::EmbeddingService::Stub> embedding;
   OperationStore operations;
+  MemoryBudget memory;
   DatabaseWatcher watcher;
   IndexOptimizer optimizer;
   OutgoingCalls calls;

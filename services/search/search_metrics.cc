@@ -43,8 +43,8 @@ SearchMetrics::SearchMetrics(prometheus::Registry& registry)
           Gauge(registry, "engram_search_feed_lag_changes",
                 "Changes not applied yet; the database furthest behind")),
       feed_lag_seconds(Gauge(registry, "engram_search_feed_lag_seconds",
-                             "Age of the newest change applied where changes "
-                             "wait, else 0; the database furthest behind")),
+                             "How long ago everything was known to be applied, "
+                             "0 while it is; the database furthest behind")),
       text_query_seconds(QuerySeconds(registry, "text")),
       vector_query_seconds(QuerySeconds(registry, "vector")),
       cache_saves(Counter(registry, "engram_search_cache_saves_total",

@@ -23,7 +23,7 @@ struct SearchMetrics {
   prometheus::Gauge& index_bytes;
   // Changes that the database furthest behind has not applied yet.
   prometheus::Gauge& feed_lag_changes;
-  // Age of the newest change applied where changes wait; the worst database.
+  // FeedFollower::Lag of the database furthest behind.
   prometheus::Gauge& feed_lag_seconds;
   // Time of whole queries, waits included.
   prometheus::Histogram& text_query_seconds;

@@ -31,6 +31,9 @@ void SearchOptions::Declare(config::Flags& flags) {
             "How long a change may be missing from the cache");
   flags.Add("cache-save-changes", &cache_save_changes,
             "How many changes may be missing from the cache");
+  flags.Add("max-index-bytes", &max_index_bytes,
+            "Memory that the indexes may take together, in bytes; 0 is four "
+            "fifths of what this process may have");
   flags.Add("search-threads", &search_threads,
             "Threads for searches that take long; more than the cores gain "
             "nothing");
@@ -46,6 +49,8 @@ absl::Status SearchOptions::Validate() const {
                              absl::Seconds(1), absl::Hours(24)));
   RETURN_IF_ERROR(CheckRange<int64_t>("cache-save-changes", cache_save_changes,
                                       1000, 1'000'000'000'000));
+  RETURN_IF_ERROR(CheckRange<int64_t>("max-index-bytes", max_index_bytes, 0,
+                                      int64_t{1} << 50));
   RETURN_IF_ERROR(CheckRange("search-threads", search_threads, 1, 256));
   RETURN_IF_ERROR(CheckRange("search-queue", search_queue, 1, 100'000));
   return CheckRange("search-timeout", search_timeout, absl::Milliseconds(10),

@@ -27,6 +27,12 @@ struct SearchOptions {
   // Nor may more changes than this be missing from it, at least 1000.
   int64_t cache_save_changes = 100'000;
 
+  // What the indexes may take of memory together, in bytes; 0 is four fifths of
+  // what the machine or the control group allows. What is read from storage and
+  // would be more is refused, what serves goes on. Raised beyond what there is,
+  // the kernel may end the process.
+  int64_t max_index_bytes = 0;
+
   // How many threads run searches that take long, 1 to 256. One fills the
   // memory bus, so more than the cores gain nothing.
   int search_threads = 2;

@@ -1,9 +1,12 @@
 #include "services/search/search_service.h"
 
 #include <memory>
+#include <string>
 
 #include "libs/rpc/reactors.h"
+#include "services/search/duplicate_search.h"
 #include "services/search/query_call.h"
+#include "services/search/query_decoder.h"
 
 namespace engram::search {
 
@@ -21,6 +24,31 @@ grpc::ServerUnaryReactor* SearchService::Query(
       std::move(backend), deadline, response,
       [reactor](const absl::Status& status) { rpc::Finish(reactor, status); })
       ->Start(*request);
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SearchService::FindDuplicates(
+    grpc::CallbackServerContext* context,
+    const v1::FindDuplicatesRequest* request,
+    v1::FindDuplicatesResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const std::shared_ptr<SearchBackend> backend = slot_.Borrow();
+  const absl::Status checked = CheckDuplicatesRequest(*request);
+  if (backend == nullptr || !checked.ok()) {
+    rpc::Finish(reactor, backend == nullptr ? NotServingError() : checked);
+    return reactor;
+  }
+  const std::string database = request->database().empty()
+                                   ? std::string(kDefaultDatabase)
+                                   : request->database();
+  backend->gate.FindDatabase(
+      database, backend->DeadlineOf(*context),
+      [=](absl::StatusOr<std::shared_ptr<FeedFollower>> follower) {
+        rpc::Finish(reactor, follower.ok()
+                                 ? StartFindDuplicates(backend, **follower,
+                                                       *request, *response)
+                                 : follower.status());
+      });
   return reactor;
 }
 

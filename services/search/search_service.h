@@ -19,6 +19,11 @@ class SearchService : public v1::SearchService::CallbackService {
                                   const v1::QueryRequest* request,
                                   v1::QueryResponse* response) override;
 
+  grpc::ServerUnaryReactor* FindDuplicates(
+      grpc::CallbackServerContext* context,
+      const v1::FindDuplicatesRequest* request,
+      v1::FindDuplicatesResponse* response) override;
+
  private:
   const BackendSlot& slot_;
 };

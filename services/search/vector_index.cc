@@ -323,7 +323,8 @@ SearchResult VectorIndex::Collect(const TopRecords& top) const {
   SearchResult result;
   for (const TopRecords::Entry& entry : top.Sorted()) {
     result.candidates.push_back(
-        {.id = std::string(entry.id),
+        {.row = entry.row,
+         .id = std::string(entry.id),
          .score = sign * entry.score,
          .chunk = entry.chunk,
          .passage = passages_.Find(entry.row, entry.chunk)});
@@ -354,11 +355,16 @@ IndexStats VectorIndex::Stats() const {
   stats.pending = pending_.size();
   stats.sequence = sequence_;
   stats.findable_sequence = std::min(sequence_, pending_.oldest() - 1);
-  stats.memory_bytes = static_cast<int64_t>(
-      vectors_.memory_bytes() + keys_.capacity() * sizeof(int64_t) +
-      slots_.capacity() * kSlotBytes + graph_.memory_bytes() +
-      records_.memory_bytes() + passages_.memory_bytes() +
-      pending_.memory_bytes());
+  stats.memory.vectors = vectors_.memory_bytes();
+  stats.memory.graph = graph_.memory_bytes();
+  if (graph_.segment() != nullptr) {
+    stats.memory.codes = graph_.segment()->code_bytes();
+    stats.memory.graph -= stats.memory.codes;
+  }
+  stats.memory.records = static_cast<int64_t>(
+      keys_.capacity() * sizeof(int64_t) + slots_.capacity() * kSlotBytes +
+      records_.memory_bytes() + pending_.memory_bytes());
+  stats.memory.passages = passages_.memory_bytes();
   return stats;
 }
 
@@ -373,6 +379,31 @@ IndexRecall VectorIndex::Recall() const {
   recall.calibration = curve_.points();
   recall.width = static_cast<int>(WidthFor(kDefaultTargetRecall, 10));
   return recall;
+}
+
+std::vector<int64_t> VectorIndex::Rows() const {
+  std::vector<int64_t> rows;
+  absl::ReaderMutexLock lock(&mutex_);
+  rows.reserve(records_.size());
+  records_.ForEach(
+      [&](int64_t row, absl::string_view, int) { rows.push_back(row); });
+  return rows;
+}
+
+std::optional<RecordVectors> VectorIndex::GetVectors(int64_t row) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const int chunks = records_.ChunksOf(row);
+  if (chunks == 0) return std::nullopt;
+  RecordVectors vectors{.id = std::string(records_.IdOf(row))};
+  vectors.values.reserve(chunks * spec_.dimensions);
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    const float* const values =
+        vectors_.data() +
+        int64_t{slots_.at(KeyOf(row, chunk))} * spec_.dimensions;
+    vectors.values.insert(vectors.values.end(), values,
+                          values + spec_.dimensions);
+  }
+  return vectors;
 }
 
 FrozenIndex VectorIndex::Freeze() const {

@@ -75,6 +75,8 @@ class VectorIndex : public Index {
   int64_t SearchBytes(int limit, const SearchEffort& effort) const override;
   IndexStats Stats() const override;
   IndexRecall Recall() const override;
+  std::vector<int64_t> Rows() const override;
+  std::optional<RecordVectors> GetVectors(int64_t row) const override;
   FrozenIndex Freeze() const override;
   void Optimize(const std::function<bool()>& go_on) override;
   absl::StatusOr<SavedIndex> Save(const std::string& path_stem,

@@ -46,7 +46,7 @@ void BM_Search(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() *
                           index.SearchBytes(10, SearchEffort()));
   state.counters["bytes_a_vector"] =
-      static_cast<double>(index.Stats().memory_bytes) /
+      static_cast<double>(index.Stats().memory.total()) /
       static_cast<double>(std::max<int64_t>(1, state.range(0)));
 }
 

@@ -294,6 +294,9 @@ class GrpcurlTest(processes.ProcessTest):
         self.assertNotIn("a", ids)
         index, = self.call("search", "IndexService/ListIndexes")["indexes"]
         self.assertEqual(index["vectors"], "2")
+        shown = self.call("search", "IndexService/GetIndex", {"collection": "notes"})
+        self.assertEqual(shown["index"]["generation"], index["generation"])
+        self.assertEqual(shown["coverage"]["indexed"], "2")
 
     def caches(self):
         missed = self.call("storage", "CacheService/Get", {"key": "rates"})
@@ -321,14 +324,18 @@ class GrpcurlTest(processes.ProcessTest):
         self.call("storage", "CacheService/Clear", {"category": "api"})
 
     def operations(self):
-        name = self.call("search", "IndexService/VerifyIndex",
-                         {"collection": "notes"})["operation"]["name"]
-        done = self.call("search", "OperationService/Wait", {"name": name, "timeout": "10s"})
-        self.assertNotIn("error", done["operation"])
+        names = []
+        for method, request in (("IndexService/VerifyIndex", {"collection": "notes"}),
+                                ("IndexService/RebuildIndex", {}),
+                                ("SearchService/FindDuplicates", {"collection": "notes"})):
+            name = self.call("search", method, request)["operation"]["name"]
+            done = self.call("search", "OperationService/Wait", {"name": name, "timeout": "10s"})
+            self.assertEqual(done["operation"]["state"], "STATE_SUCCEEDED")
+            names.insert(0, name)
         for method in ("Get", "Cancel"):
-            self.call("search", f"OperationService/{method}", {"name": name})
+            self.call("search", f"OperationService/{method}", {"name": names[0]})
         listed = self.call("search", "OperationService/List")["operations"]
-        self.assertEqual([o["name"] for o in listed], [name])
+        self.assertEqual([o["name"] for o in listed], names)
 
     def words(self):
         self.call("storage", "CatalogService/ApplySchema", {"documents": [{"yaml": """

@@ -83,6 +83,7 @@ int RunCommandLine(const std::vector<std::string>& arguments,
   AddImportCommand(app, context);
   AddExportCommand(app, context);
   AddSearchCommand(app, context);
+  AddDuplicatesCommand(app, context);
   AddReadCommands(app, context);
   AddGraphCommand(app, context);
   AddTextCommand(app, context);

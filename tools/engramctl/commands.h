@@ -15,6 +15,7 @@ namespace engram::engramctl {
 void AddCacheCommand(CLI::App& app, Context& context);
 void AddAggCommand(CLI::App& app, Context& context);
 void AddDatabaseCommand(CLI::App& app, Context& context);
+void AddDuplicatesCommand(CLI::App& app, Context& context);
 // embed status, usage, failures, retry, pause, resume; generations, switch,
 // drop; estimate, compare.
 void AddEmbedCommand(CLI::App& app, Context& context);
@@ -23,6 +24,7 @@ void AddFollowerCommand(CLI::App& app, Context& context);
 void AddGraphCommand(CLI::App& app, Context& context);
 void AddExportCommand(CLI::App& app, Context& context);
 void AddImportCommand(CLI::App& app, Context& context);
+// index list, show, verify, rebuild, wait.
 void AddIndexCommand(CLI::App& app, Context& context);
 void AddJobsCommand(CLI::App& app, Context& context);
 void AddModelCommand(CLI::App& app, Context& context);

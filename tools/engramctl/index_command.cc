@@ -2,38 +2,78 @@
 #include <ostream>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "engram/search/v1/index.grpc.pb.h"
-#include "engram/search/v1/operation.grpc.pb.h"
-#include "google/rpc/status.pb.h"
-#include "libs/status/errors.h"
+#include "libs/position/position.h"
 #include "libs/status/status_macros.h"
 #include "tools/engramctl/commands.h"
 #include "tools/engramctl/json_object.h"
 #include "tools/engramctl/listing.h"
-#include "tools/engramctl/progress.h"
+#include "tools/engramctl/operation_wait.h"
 #include "tools/engramctl/table.h"
+#include "tools/engramctl/waiting.h"
 
 namespace engram::engramctl {
 namespace {
 
 using common::v1::Operation;
+using search::v1::GetIndexRequest;
+using search::v1::GetIndexResponse;
 using search::v1::Index;
 using search::v1::IndexDifference;
 using search::v1::IndexService;
-using search::v1::OperationService;
-using search::v1::OperationServiceWaitRequest;
 using search::v1::VerifyIndexRequest;
 using search::v1::VerifyIndexResult;
-
-// How long one call waits before the progress is shown anew.
-constexpr int kStepNanos = 500'000'000;
-constexpr int kBarCells = 20;
 
 struct VerifyOptions {
   std::string collection;
   std::string vector_field;
 };
+
+struct ShowOptions {
+  std::string collection;
+  std::string vector_field;
+  int64_t generation = 0;
+};
+
+absl::string_view StateName(Index::State state) {
+  switch (state) {
+    case Index::STATE_SERVING:
+      return "serving";
+    case Index::STATE_STANDBY:
+      return "standby";
+    default:
+      return "loading";
+  }
+}
+
+// Lag, to the millisecond.
+std::string LagText(const Index& index) {
+  const absl::Duration lag = absl::Seconds(index.lag().seconds()) +
+                             absl::Nanoseconds(index.lag().nanos());
+  return absl::FormatDuration(absl::Trunc(lag, absl::Milliseconds(1)));
+}
+
+JsonObject IndexObject(const Index& index) {
+  return JsonObject()
+      .Text("database", index.database())
+      .Text("collection", index.collection())
+      .Text("vector_field", index.vector_field())
+      .Int("generation", index.generation())
+      .Text("fingerprint", index.fingerprint())
+      .Text("state", StateName(index.state()))
+      .Int("records", index.records())
+      .Int("vectors", index.vectors())
+      .Int("dimensions", index.dimensions())
+      .Int("pending", index.pending())
+      .Int("graph_vectors", index.graph_vectors())
+      .Int("memory_bytes", index.memory_bytes())
+      .Int("attribute_bytes", index.attribute_bytes())
+      .Text("position", index.position())
+      .Text("newest_position", index.newest_position())
+      .Number("lag_seconds",
+              index.lag().seconds() + index.lag().nanos() * 1e-9);
+}
 
 absl::Status ListIndexes(Context& context) {
   search::v1::ListIndexesRequest request;
@@ -54,38 +94,15 @@ absl::Status ListIndexes(Context& context) {
                {"MEMORY", Align::kRight},
                {"POSITION"}});
   for (const Index& index : response.indexes()) {
-    const std::string state = index.state() == Index::STATE_SERVING ? "serving"
-                              : index.state() == Index::STATE_STANDBY
-                                  ? "standby"
-                                  : "loading";
     if (context.console.json) {
-      context.console.out << JsonObject()
-                                 .Text("database", index.database())
-                                 .Text("collection", index.collection())
-                                 .Text("vector_field", index.vector_field())
-                                 .Int("generation", index.generation())
-                                 .Text("fingerprint", index.fingerprint())
-                                 .Text("state", state)
-                                 .Int("records", index.records())
-                                 .Int("vectors", index.vectors())
-                                 .Int("dimensions", index.dimensions())
-                                 .Int("pending", index.pending())
-                                 .Int("graph_vectors", index.graph_vectors())
-                                 .Int("memory_bytes", index.memory_bytes())
-                                 .Int("attribute_bytes",
-                                      index.attribute_bytes())
-                                 .Text("position", index.position())
-                                 .Text("newest_position",
-                                       index.newest_position())
-                                 .ToString()
-                          << "\n";
+      context.console.out << IndexObject(index).ToString() << "\n";
       continue;
     }
     table.AddRow({index.database(), index.collection(), index.vector_field(),
-                  state, WithCommas(index.records()),
-                  WithCommas(index.vectors()), absl::StrCat(index.dimensions()),
-                  WithCommas(index.pending()), HumanBytes(index.memory_bytes()),
-                  index.position()});
+                  std::string(StateName(index.state())),
+                  WithCommas(index.records()), WithCommas(index.vectors()),
+                  absl::StrCat(index.dimensions()), WithCommas(index.pending()),
+                  HumanBytes(index.memory_bytes()), index.position()});
   }
   if (!context.console.json) PrintTable(context.console, table);
   return absl::OkStatus();
@@ -104,40 +121,6 @@ absl::string_view KindName(IndexDifference::Kind kind) {
     default:
       return "unknown";
   }
-}
-
-// Waits until the operation has ended; its own failure is returned.
-absl::StatusOr<Operation> AwaitOperation(Context& context,
-                                         Operation operation) {
-  const absl::Time deadline = context.connection().wait_deadline();
-  ProgressLine line(context.console);
-  OperationServiceWaitRequest request;
-  request.set_name(operation.name());
-  request.mutable_timeout()->set_nanos(kStepNanos);
-  while (operation.state() == Operation::STATE_RUNNING) {
-    ASSIGN_OR_RETURN(
-        auto response,
-        context.connection().Call(Role::kSearch, &OperationService::Stub::Wait,
-                                  request));
-    operation = std::move(*response.mutable_operation());
-    if (operation.state() != Operation::STATE_RUNNING) break;
-    const absl::Time now = absl::Now();
-    if (now >= deadline) {
-      return absl::DeadlineExceededError(absl::StrCat(
-          operation.name(), " still runs; give a longer --timeout"));
-    }
-    const auto& progress = operation.progress();
-    const double share =
-        progress.total() > 0
-            ? static_cast<double>(progress.done()) / progress.total()
-            : 0.0;
-    line.Update(absl::StrCat("verifying ", Bar(share, kBarCells), " ",
-                             WithCommas(progress.done()), " ", progress.unit()),
-                now);
-  }
-  if (operation.state() == Operation::STATE_SUCCEEDED) return operation;
-  return absl::Status(static_cast<absl::StatusCode>(operation.error().code()),
-                      operation.error().message());
 }
 
 void PrintResult(const Console& console, const VerifyIndexResult& result) {
@@ -180,29 +163,185 @@ absl::Status Verify(Context& context, const VerifyOptions& options) {
       context.connection().Call(Role::kSearch, &IndexService::Stub::VerifyIndex,
                                 request));
   ASSIGN_OR_RETURN(const Operation operation,
-                   AwaitOperation(context, response.operation()));
-  VerifyIndexResult result;
-  if (!operation.result().UnpackTo(&result)) {
-    return absl::InternalError("the server sent a result of another type");
-  }
+                   AwaitOperation(context, response.operation(), "verifying"));
+  ASSIGN_OR_RETURN(const auto result, ResultOf<VerifyIndexResult>(operation));
   PrintResult(context.console, result);
   if (result.difference_count() == 0) return absl::OkStatus();
   return absl::DataLossError(
-      "the index differs from storage; delete search's cache of it and restart "
-      "search, which rebuilds it");
+      "the index differs from storage; engramctl index rebuild makes it right");
+}
+
+std::string CoverageText(const GetIndexResponse& response) {
+  const std::string indexed = WithCommas(response.index().records());
+  if (!response.has_coverage()) return indexed;
+  const search::v1::IndexCoverage& coverage = response.coverage();
+  return absl::StrCat(indexed, " of ", WithCommas(coverage.records()), ": ",
+                      WithCommas(coverage.pending()), " pending, ",
+                      WithCommas(coverage.failed()), " failed, ",
+                      WithCommas(coverage.without_text()), " without text");
+}
+
+void PrintIndex(const Console& console, const GetIndexResponse& response) {
+  const Index& index = response.index();
+  if (console.json) {
+    JsonObject object = IndexObject(index);
+    JsonObject memory;
+    for (const auto& part : response.memory()) {
+      memory.Int(part.name(), part.bytes());
+    }
+    object.Object("memory", memory);
+    if (response.has_coverage()) {
+      const search::v1::IndexCoverage& coverage = response.coverage();
+      object.Object("coverage",
+                    JsonObject()
+                        .Int("records", coverage.records())
+                        .Int("indexed", coverage.indexed())
+                        .Int("pending", coverage.pending())
+                        .Int("failed", coverage.failed())
+                        .Int("without_text", coverage.without_text()));
+    }
+    console.out << object.ToString() << "\n";
+    return;
+  }
+  console.out << index.database() << "/" << index.collection() << "/"
+              << index.vector_field() << ", generation " << index.generation()
+              << ": " << StateName(index.state()) << "\n"
+              << "position  " << index.position() << ", " << LagText(index)
+              << " behind\n"
+              << "records   " << CoverageText(response) << "\n"
+              << "vectors   " << WithCommas(index.vectors()) << " of "
+              << index.dimensions() << " dimensions, "
+              << WithCommas(index.graph_vectors()) << " in a graph\n"
+              << "memory    "
+              << HumanBytes(index.memory_bytes() + index.attribute_bytes())
+              << "\n";
+  Table table({{"MEMORY OF"}, {"BYTES", Table::Align::kRight}});
+  for (const auto& part : response.memory()) {
+    table.AddRow({part.name(), WithCommas(part.bytes())});
+  }
+  PrintTable(console, table);
+}
+
+absl::Status Show(Context& context, const ShowOptions& options) {
+  GetIndexRequest request;
+  request.set_database(context.database);
+  request.set_collection(options.collection);
+  request.set_vector_field(options.vector_field);
+  request.set_generation(options.generation);
+  ASSIGN_OR_RETURN(const GetIndexResponse response,
+                   context.connection().Call(
+                       Role::kSearch, &IndexService::Stub::GetIndex, request));
+  PrintIndex(context.console, response);
+  return absl::OkStatus();
+}
+
+absl::Status Rebuild(Context& context, bool wait) {
+  search::v1::RebuildIndexRequest request;
+  request.set_database(context.database);
+  ASSIGN_OR_RETURN(
+      const search::v1::RebuildIndexResponse response,
+      context.connection().Call(Role::kSearch,
+                                &IndexService::Stub::RebuildIndex, request));
+  Operation operation = response.operation();
+  if (wait) {
+    ASSIGN_OR_RETURN(operation,
+                     AwaitOperation(context, operation, "rebuilding"));
+  }
+  if (context.console.json) {
+    context.console.out << JsonObject()
+                               .Text("operation", operation.name())
+                               .Bool("done", wait)
+                               .Int("records", operation.progress().done())
+                               .ToString()
+                        << "\n";
+  } else if (wait) {
+    context.console.out << "rebuilt from "
+                        << WithCommas(operation.progress().done())
+                        << " records\n";
+  } else {
+    context.console.out << operation.name()
+                        << " has begun; the present indexes serve until it is "
+                           "done\n";
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WaitFor(Context& context, const std::string& position) {
+  ASSIGN_OR_RETURN(const Position parsed, Position::Parse(position));
+  RETURN_IF_ERROR(WaitUntilSearchable(context, parsed.database, position));
+  if (context.console.json) {
+    context.console.out << JsonObject().Text("position", position).ToString()
+                        << "\n";
+  } else {
+    context.console.out << "everything up to " << position << " can be found\n";
+  }
+  return absl::OkStatus();
+}
+
+void AddShow(CLI::App& index, Context& context) {
+  CLI::App* show = index.add_subcommand(
+      "show", "Show one index: what it covers, and what its memory holds");
+  auto options = std::make_shared<ShowOptions>();
+  show->add_option("COLLECTION", options->collection, "The collection")
+      ->required();
+  show->add_option("--vector-field", options->vector_field,
+                   "The vector field, if there are several");
+  show->add_option("--generation", options->generation,
+                   "The generation (default: the one that serves)");
+  show->footer("Examples:\n  engramctl index show packages");
+  show->callback([&context, options] {
+    context.action = [&context, options] { return Show(context, *options); };
+  });
+}
+
+void AddRebuild(CLI::App& index, Context& context) {
+  CLI::App* rebuild = index.add_subcommand(
+      "rebuild", "Read the indexes of a database from storage anew");
+  auto wait = std::make_shared<bool>(false);
+  rebuild->add_flag("--wait", *wait, "Wait until it is done");
+  rebuild->footer(
+      R"(The present indexes serve, and follow all changes, until the new ones take
+their place. Meanwhile both are in memory.
+
+Examples:
+  engramctl index rebuild --wait
+  engramctl index rebuild --database tenant-7)");
+  rebuild->callback([&context, wait] {
+    context.action = [&context, wait] { return Rebuild(context, *wait); };
+  });
+}
+
+void AddWait(CLI::App& index, Context& context) {
+  CLI::App* wait = index.add_subcommand(
+      "wait", "Wait until everything up to a position can be found");
+  auto position = std::make_shared<std::string>();
+  wait->add_option("POSITION", *position, "As a write returned it")->required();
+  wait->footer(
+      R"(In all indexes of the position's database. --timeout ends the wait.
+
+Examples:
+  engramctl index wait default@4f1d….17 --timeout 1m)");
+  wait->callback([&context, position] {
+    context.action = [&context, position] {
+      return WaitFor(context, *position);
+    };
+  });
 }
 
 }  // namespace
 
 void AddIndexCommand(CLI::App& app, Context& context) {
-  CLI::App* index =
-      app.add_subcommand("index", "Show and check the indexes of search");
+  CLI::App* index = app.add_subcommand(
+      "index", "Show, check and rebuild the indexes of search");
   index->require_subcommand(1);
   CLI::App* list = index->add_subcommand("list", "List the indexes");
   list->footer("Examples:\n  engramctl index list");
   list->callback([&context] {
     context.action = [&context] { return ListIndexes(context); };
   });
+  AddShow(*index, context);
+  AddRebuild(*index, context);
+  AddWait(*index, context);
   CLI::App* verify = index->add_subcommand(
       "verify", "Compare an index with storage: every id and vector");
   auto options = std::make_shared<VerifyOptions>();

@@ -34,10 +34,9 @@ SearchTest::SearchTest() {
 SearchTest::~SearchTest() { StopSearch(); }
 
 void SearchTest::StartSearchSoon() {
-  SearchOptions options;
-  options.cache_dir = fs::path(cache_.path()) / "cache";
+  options_.cache_dir = fs::path(cache_.path()) / "cache";
   registry_ = std::make_unique<prometheus::Registry>();
-  ASSERT_OK_AND_ASSIGN(server_, SearchServer::Create(options, *registry_));
+  ASSERT_OK_AND_ASSIGN(server_, SearchServer::Create(options_, *registry_));
   grpc::ServerBuilder builder;
   for (grpc::Service* service : server_->services()) {
     builder.RegisterService(service);

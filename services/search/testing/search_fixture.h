@@ -16,6 +16,7 @@
 #include "engram/search/v1/operation.grpc.pb.h"
 #include "engram/search/v1/search.grpc.pb.h"
 #include "libs/sqlite/testing/temp_directory.h"
+#include "services/search/search_options.h"
 #include "services/search/testing/fake_embedding_service.h"
 #include "services/search/testing/storage_proxy.h"
 #include "services/storage/testing/storage_fixture.h"
@@ -85,6 +86,8 @@ class SearchTest : public ::testing::Test {
   StorageProxy proxy_{storage_};
   FakeEmbeddingService embedding_;
   const engram::testing::TempDirectory cache_;
+  // Of the next start.
+  SearchOptions options_;
   std::unique_ptr<prometheus::Registry> registry_;
   std::unique_ptr<SearchServer> server_;
   std::unique_ptr<grpc::Server> grpc_server_;

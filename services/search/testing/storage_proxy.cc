@@ -122,6 +122,24 @@ class StorageProxy::Records : public storage::v1::RecordService::Service {
   StorageProxy& proxy_;
 };
 
+class StorageProxy::Vectors : public storage::v1::VectorService::Service {
+ public:
+  explicit Vectors(StorageProxy& proxy) : proxy_(proxy) {}
+
+  grpc::Status GetCoverage(
+      grpc::ServerContext* context,
+      const storage::v1::GetCoverageRequest* request,
+      storage::v1::GetCoverageResponse* response) override {
+    Call call(proxy_, *context);
+    if (proxy_.IsAway()) return Away();
+    return proxy_.storage_.vectors().GetCoverage(call.context(), *request,
+                                                 response);
+  }
+
+ private:
+  StorageProxy& proxy_;
+};
+
 StorageProxy::Call::Call(StorageProxy& proxy,
                          const grpc::ServerContext& context)
     : proxy_(proxy), context_(grpc::ClientContext::FromServerContext(context)) {
@@ -139,11 +157,13 @@ StorageProxy::StorageProxy(storage::testing::TestStorage& storage)
     : storage_(storage),
       databases_(std::make_unique<Databases>(*this)),
       feed_(std::make_unique<Feed>(*this)),
-      records_(std::make_unique<Records>(*this)) {
+      records_(std::make_unique<Records>(*this)),
+      vectors_(std::make_unique<Vectors>(*this)) {
   grpc::ServerBuilder builder;
   builder.RegisterService(databases_.get());
   builder.RegisterService(feed_.get());
   builder.RegisterService(records_.get());
+  builder.RegisterService(vectors_.get());
   server_ = builder.BuildAndStart();
   channel_ = server_->InProcessChannel(grpc::ChannelArguments());
 }

@@ -12,6 +12,7 @@
 #include "engram/storage/v1/database.grpc.pb.h"
 #include "engram/storage/v1/feed.grpc.pb.h"
 #include "engram/storage/v1/record.grpc.pb.h"
+#include "engram/storage/v1/vector.grpc.pb.h"
 #include "services/storage/testing/storage_fixture.h"
 
 namespace engram::search::testing {
@@ -56,6 +57,7 @@ class StorageProxy {
   class Databases;
   class Feed;
   class Records;
+  class Vectors;
 
   // A call to the real storage that GoAway can end.
   class Call {
@@ -77,6 +79,7 @@ class StorageProxy {
   std::unique_ptr<Databases> databases_;
   std::unique_ptr<Feed> feed_;
   std::unique_ptr<Records> records_;
+  std::unique_ptr<Vectors> vectors_;
 
   mutable absl::Mutex mutex_;
   std::set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mutex_);

@@ -36,7 +36,18 @@ class FakeSearchService : public search::v1::SearchService::Service {
     return ToGrpcStatus(status);
   }
 
+  grpc::Status FindDuplicates(
+      grpc::ServerContext*, const search::v1::FindDuplicatesRequest* request,
+      search::v1::FindDuplicatesResponse* response) override {
+    last_duplicates = *request;
+    response->mutable_operation()->set_name("find-duplicates-1");
+    response->mutable_operation()->set_state(
+        common::v1::Operation::STATE_RUNNING);
+    return ToGrpcStatus(status);
+  }
+
   search::v1::QueryRequest last_request;
+  search::v1::FindDuplicatesRequest last_duplicates;
   search::v1::QueryResponse answer;
   absl::Status status;
 };
@@ -75,7 +86,28 @@ class FakeIndexService : public search::v1::IndexService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status GetIndex(grpc::ServerContext*,
+                        const search::v1::GetIndexRequest* request,
+                        search::v1::GetIndexResponse* response) override {
+    last_asked = *request;
+    *response = index;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status RebuildIndex(
+      grpc::ServerContext*, const search::v1::RebuildIndexRequest* request,
+      search::v1::RebuildIndexResponse* response) override {
+    rebuilt = request->database();
+    response->mutable_operation()->set_name("rebuild-index-1");
+    response->mutable_operation()->set_state(
+        common::v1::Operation::STATE_RUNNING);
+    return grpc::Status::OK;
+  }
+
   search::v1::ListIndexesResponse indexes;
+  search::v1::GetIndexResponse index;
+  search::v1::GetIndexRequest last_asked;
+  std::string rebuilt;
   absl::Mutex mutex;
   std::deque<absl::Status> waits ABSL_GUARDED_BY(mutex);
   std::vector<std::string> awaited ABSL_GUARDED_BY(mutex);
@@ -88,7 +120,9 @@ class FakeOperationService : public search::v1::OperationService::Service {
       grpc::ServerContext*,
       const search::v1::OperationServiceWaitRequest* request,
       search::v1::OperationServiceWaitResponse* response) override {
-    if (request->name() != "verify-index-1") {
+    if (request->name() != "verify-index-1" &&
+        request->name() != "rebuild-index-1" &&
+        request->name() != "find-duplicates-1") {
       return grpc::Status(grpc::StatusCode::NOT_FOUND, "no such operation");
     }
     *response->mutable_operation() = outcome;
