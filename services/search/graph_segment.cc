@@ -20,8 +20,8 @@ absl::StatusOr<std::shared_ptr<GraphSegment>> GraphSegment::Build(
       absl::WrapUnique(new GraphSegment(std::move(codes), std::move(graph))));
 }
 
-std::vector<hnsw::FoundNode> GraphSegment::Find(absl::Span<const float> query,
-                                                int width) const {
+hnsw::GraphSearchResult GraphSegment::Find(absl::Span<const float> query,
+                                           int width) const {
   const hnsw::CodeView codes = codes_.view();
   const hnsw::EncodedQuery encoded(query, codes.range, codes.metric);
   hnsw::GraphSearchOptions options;
@@ -30,7 +30,7 @@ std::vector<hnsw::FoundNode> GraphSegment::Find(absl::Span<const float> query,
   const auto scratch = scratches_.Take();
   hnsw::GraphSearchResult result;
   SearchGraph(graph_, codes, encoded, options, *scratch, result);
-  return std::move(result.nodes);
+  return result;
 }
 
 }  // namespace engram::search

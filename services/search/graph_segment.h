@@ -32,8 +32,7 @@ class GraphSegment {
   // Returns about the `width` nodes nearest to `query`, the nearest first,
   // judged by their codes: the exact order is for the owner to find out, who
   // has the vectors.
-  std::vector<hnsw::FoundNode> Find(absl::Span<const float> query,
-                                    int width) const;
+  hnsw::GraphSearchResult Find(absl::Span<const float> query, int width) const;
 
   // How wide a search for ten has to be for the recall that is wanted.
   int width() const { return width_.load(std::memory_order_relaxed); }

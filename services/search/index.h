@@ -76,6 +76,7 @@ struct IndexChange {
 // A record that was found.
 struct Candidate {
   std::string id;
+  int64_t row = 0;
   // In the unit of the metric.
   float score = 0;
   // Its nearest chunk, of equal ones the first, and where that lies; nothing
@@ -89,12 +90,22 @@ using RowFilter = absl::FunctionRef<bool(int64_t row)>;
 // Every record may be found.
 inline bool AnyRow(int64_t) { return true; }
 
+// What a search took.
+struct SearchCost {
+  // Computed, exact or of codes.
+  int64_t distances = 0;
+  // How many candidates the graph was asked for; 0 if all vectors, or all those
+  // of the rows, were compared with.
+  int width = 0;
+};
+
 // What a search found.
 struct SearchResult {
   // Best first; equal scores are ordered by id.
   std::vector<Candidate> candidates;
   // Of the last change applied to what was searched.
   int64_t sequence = 0;
+  SearchCost cost;
 };
 
 // Numbers about an index, all of one moment.
@@ -162,6 +173,16 @@ class Index {
   virtual SearchResult SearchRows(absl::Span<const float> query, int limit,
                                   absl::Span<const int64_t> rows,
                                   RowFilter filter) const = 0;
+
+  // Calls `visit` with each vector of the record of this id, chunk by chunk,
+  // and returns the record's row; nothing if there is no vector of it. Changes
+  // wait meanwhile.
+  virtual std::optional<int64_t> VisitVectors(
+      absl::string_view id,
+      absl::FunctionRef<void(absl::Span<const float>)> visit) const = 0;
+
+  // Returns the vector of a chunk; none if it is gone.
+  virtual std::vector<float> VectorOf(int64_t row, int chunk) const = 0;
 
   // Returns how many bytes a search reads, to tell a short one from a long one.
   virtual int64_t SearchBytes() const = 0;

@@ -162,9 +162,15 @@ SearchResult VectorIndex::SearchWide(absl::Span<const float> query,
   absl::ReaderMutexLock lock(&mutex_);
   const GraphSegment* const graph = graph_.segment().get();
   const int wide = graph == nullptr ? 0 : width.value_or(graph->width());
-  const bool walked = wide > 0 && Walk(query, wide, limit, filter, top);
-  Scan(query, walked ? graph_.size() : 0, filter, top);
-  return Collect(top);
+  SearchCost cost;
+  const bool walked = wide > 0 && Walk(query, wide, limit, filter, top, cost);
+  if (!walked) cost.width = 0;
+  const int64_t first = walked ? graph_.size() : 0;
+  Scan(query, first, filter, top);
+  cost.distances += vectors_.size() - first;
+  SearchResult result = Collect(top);
+  result.cost = cost;
+  return result;
 }
 
 void VectorIndex::Scan(absl::Span<const float> query, int64_t first,
@@ -189,7 +195,8 @@ void VectorIndex::Scan(absl::Span<const float> query, int64_t first,
 }
 
 bool VectorIndex::Walk(absl::Span<const float> query, int width, int limit,
-                       RowFilter filter, TopRecords& top) const {
+                       RowFilter filter, TopRecords& top,
+                       SearchCost& cost) const {
   const GraphSegment& graph = *graph_.segment();
   const int wanted = std::max(width, 2 * limit);
   const int64_t widest =
@@ -197,8 +204,11 @@ bool VectorIndex::Walk(absl::Span<const float> query, int width, int limit,
   int64_t wide = wanted;
   for (int walks = 0; walks < kMaxWalks; ++walks) {
     if (wide > widest) return false;
-    const std::vector<hnsw::FoundNode> nodes =
+    const hnsw::GraphSearchResult walk =
         graph.Find(query, static_cast<int>(wide));
+    const std::vector<hnsw::FoundNode>& nodes = walk.nodes;
+    cost.width = static_cast<int>(wide);
+    cost.distances += walk.distances;
     int64_t passed = 0;
     for (const hnsw::FoundNode& found : nodes) {
       const uint32_t slot = graph_.SlotOf(found.node);
@@ -208,6 +218,7 @@ bool VectorIndex::Walk(absl::Span<const float> query, int width, int limit,
       ++passed;
       OfferSlot(query, slot, top);
     }
+    cost.distances += passed;
     const bool are_enough = top.size() == limit && passed * 4 >= wanted * 3;
     if (are_enough) return true;
     // As wide as it takes at the share that passed, and a little more.
@@ -235,15 +246,45 @@ SearchResult VectorIndex::SearchRows(absl::Span<const float> query, int limit,
                                      RowFilter filter) const {
   if (limit <= 0) return SearchResult();
   TopRecords top(limit);
+  SearchCost cost;
   absl::ReaderMutexLock lock(&mutex_);
   for (const int64_t row : rows) {
     const int chunks = records_.ChunksOf(row);
     if (chunks == 0 || !filter(row)) continue;
+    cost.distances += chunks;
     for (int chunk = 0; chunk < chunks; ++chunk) {
       OfferSlot(query, slots_.at(KeyOf(row, chunk)), top);
     }
   }
-  return Collect(top);
+  SearchResult result = Collect(top);
+  result.cost = cost;
+  return result;
+}
+
+std::optional<int64_t> VectorIndex::VisitVectors(
+    absl::string_view id,
+    absl::FunctionRef<void(absl::Span<const float>)> visit) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const std::optional<int64_t> row = records_.RowOf(id);
+  if (!row.has_value()) return std::nullopt;
+  const int chunks = records_.ChunksOf(*row);
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    visit(ValuesOf(slots_.at(KeyOf(*row, chunk))));
+  }
+  return row;
+}
+
+std::vector<float> VectorIndex::VectorOf(int64_t row, int chunk) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto slot = slots_.find(KeyOf(row, chunk));
+  if (slot == slots_.end()) return {};
+  const absl::Span<const float> values = ValuesOf(slot->second);
+  return {values.begin(), values.end()};
+}
+
+absl::Span<const float> VectorIndex::ValuesOf(int64_t slot) const {
+  return absl::MakeConstSpan(vectors_.data() + slot * spec_.dimensions,
+                             spec_.dimensions);
 }
 
 SearchResult VectorIndex::Collect(const TopRecords& top) const {
@@ -252,6 +293,7 @@ SearchResult VectorIndex::Collect(const TopRecords& top) const {
   for (const TopRecords::Entry& entry : top.Sorted()) {
     result.candidates.push_back(
         {.id = std::string(entry.id),
+         .row = entry.row,
          .score = sign * entry.score,
          .chunk = entry.chunk,
          .passage = passages_.Find(entry.row, entry.chunk)});

@@ -59,6 +59,10 @@ class VectorIndex : public Index {
   SearchResult SearchRows(absl::Span<const float> query, int limit,
                           absl::Span<const int64_t> rows,
                           RowFilter filter) const override;
+  std::optional<int64_t> VisitVectors(
+      absl::string_view id,
+      absl::FunctionRef<void(absl::Span<const float>)> visit) const override;
+  std::vector<float> VectorOf(int64_t row, int chunk) const override;
   int64_t SearchBytes() const override;
   IndexStats Stats() const override;
   FrozenIndex Freeze() const override;
@@ -81,13 +85,17 @@ class VectorIndex : public Index {
   void SwapSlots(uint32_t one, uint32_t other)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  // The values of a slot's vector.
+  absl::Span<const float> ValuesOf(int64_t slot) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
   // Offers `top` what is nearest of the slots from `first` on.
   void Scan(absl::Span<const float> query, int64_t first, RowFilter filter,
             TopRecords& top) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Offers `top` what the graph finds. False if that may not be enough: most of
   // what is near does not pass the filter.
   bool Walk(absl::Span<const float> query, int width, int limit,
-            RowFilter filter, TopRecords& top) const
+            RowFilter filter, TopRecords& top, SearchCost& cost) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Scores the vector of a slot and offers it.
   void OfferSlot(absl::Span<const float> query, int64_t slot,
