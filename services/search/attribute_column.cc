@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "libs/filter/arithmetic.h"
@@ -146,6 +147,20 @@ class NumberColumn : public AttributeColumn {
     return std::nullopt;
   }
 
+  void CountValues(const SlotSet& within, Evaluation& evaluation,
+                   ValueCounter visit) const override {
+    SlotSet counted = within;
+    counted.Intersect(present_);
+    absl::flat_hash_map<T, int64_t> counts;
+    const bool all = counted.ForEach([&](uint32_t slot) {
+      // Zero is one value, whatever its sign.
+      ++counts[values_[slot] == 0 ? T{0} : values_[slot]];
+      return evaluation.Goes();
+    });
+    if (!all) return;
+    for (const auto& [value, count] : counts) visit(value, count);
+  }
+
   int64_t memory_bytes() const override {
     return static_cast<int64_t>(values_.capacity() * sizeof(T)) +
            present_.memory_bytes();
@@ -249,6 +264,16 @@ class BoolColumn : public AttributeColumn {
     return found;
   }
 
+  void CountValues(const SlotSet& within, Evaluation& /*evaluation*/,
+                   ValueCounter visit) const override {
+    for (const bool truth : {true, false}) {
+      SlotSet counted = within;
+      counted.Intersect(truth ? true_ : false_);
+      const int64_t count = counted.Count();
+      if (count > 0) visit(int64_t{truth}, count);
+    }
+  }
+
   int64_t memory_bytes() const override {
     return true_.memory_bytes() + false_.memory_bytes();
   }
@@ -297,6 +322,18 @@ class StringColumn : public AttributeColumn {
       found.Unite(Missing(within, present_));
     }
     return found;
+  }
+
+  void CountValues(const SlotSet& within, Evaluation& evaluation,
+                   ValueCounter visit) const override {
+    SlotSet counted = within;
+    counted.Intersect(present_);
+    std::vector<int64_t> counts(values_.codes());
+    const bool all = counted.ForEach([&](uint32_t slot) {
+      ++counts[codes_[slot]];
+      return evaluation.Goes();
+    });
+    if (all) values_.VisitCounts(counts, visit);
   }
 
   int64_t memory_bytes() const override {
@@ -412,6 +449,18 @@ class StringsColumn : public AttributeColumn {
     }
     found.Intersect(within);
     return found;
+  }
+
+  void CountValues(const SlotSet& within, Evaluation& evaluation,
+                   ValueCounter visit) const override {
+    SlotSet counted = within;
+    counted.Intersect(present_);
+    std::vector<int64_t> counts(elements_.codes());
+    const bool all = counted.ForEach([&](uint32_t slot) {
+      for (const uint32_t code : lists_[slot]) ++counts[code];
+      return evaluation.Goes();
+    });
+    if (all) elements_.VisitCounts(counts, visit);
   }
 
   int64_t memory_bytes() const override {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "libs/filter/filter.h"
@@ -51,6 +52,14 @@ class AttributeColumn {
   virtual std::optional<SlotSet> Find(const filter::Node& predicate,
                                       const SlotSet& within,
                                       Evaluation& evaluation) const = 0;
+
+  // Calls `visit` with each value that slots of `within` have, of a list with
+  // each of its elements, and how many of them; in no order. Not at all if the
+  // evaluation ends first.
+  using ValueCounter =
+      absl::FunctionRef<void(const schema::FieldValue& value, int64_t count)>;
+  virtual void CountValues(const SlotSet& within, Evaluation& evaluation,
+                           ValueCounter visit) const = 0;
 
   virtual int64_t memory_bytes() const = 0;
 };

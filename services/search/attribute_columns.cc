@@ -11,6 +11,7 @@
 #include "libs/status/status_macros.h"
 #include "libs/vector/checksum.h"
 #include "services/search/bytes.h"
+#include "services/search/held_field.h"
 #include "services/search/slot_filter.h"
 
 namespace engram::search {
@@ -69,6 +70,12 @@ class AllRows final : public MatchingRows {
   int64_t count() const override { return 0; }
   int64_t total() const override { return 0; }
   std::vector<int64_t> Rows() const override { return {}; }
+  // Nobody asks: a filter that asks for values is complete.
+  FieldValue ValueOf(int64_t, int) const override { return FieldValue(); }
+  absl::Status CountValues(int, absl::Span<const int64_t>,
+                           AttributeColumn::ValueCounter) const override {
+    return absl::InternalError("values that are not held are asked for");
+  }
 };
 
 class SomeRows final : public MatchingRows {
@@ -76,11 +83,14 @@ class SomeRows final : public MatchingRows {
   // All must outlive this object.
   SomeRows(const SlotSet& slots, bool is_exact,
            const absl::flat_hash_map<int64_t, uint32_t>& slot_of,
-           const std::vector<int64_t>& row_of)
+           const std::vector<int64_t>& row_of, ColumnOf column,
+           Evaluation& evaluation)
       : slots_(slots),
         is_exact_(is_exact),
         slot_of_(slot_of),
         row_of_(row_of),
+        column_(column),
+        evaluation_(evaluation),
         count_(slots.Count()) {}
 
   bool is_exact() const override { return is_exact_; }
@@ -102,11 +112,32 @@ class SomeRows final : public MatchingRows {
     return rows;
   }
 
+  FieldValue ValueOf(int64_t row, int place) const override {
+    const auto slot = slot_of_.find(row);
+    return slot == slot_of_.end() ? FieldValue()
+                                  : column_(place)->Get(slot->second);
+  }
+
+  absl::Status CountValues(int place, absl::Span<const int64_t> without,
+                           AttributeColumn::ValueCounter visit) const override {
+    SlotSet counted = slots_;
+    for (const int64_t row : without) {
+      const auto slot = slot_of_.find(row);
+      if (slot != slot_of_.end()) counted.Remove(slot->second);
+    }
+    column_(place)->CountValues(counted, evaluation_, visit);
+    if (!evaluation_.ended()) return absl::OkStatus();
+    return absl::DeadlineExceededError(
+        "to count the facets takes longer than the call may");
+  }
+
  private:
   const SlotSet& slots_;
   const bool is_exact_;
   const absl::flat_hash_map<int64_t, uint32_t>& slot_of_;
   const std::vector<int64_t>& row_of_;
+  const ColumnOf column_;
+  Evaluation& evaluation_;
   const int64_t count_;
 };
 
@@ -297,6 +328,32 @@ bool AttributeColumns::AnswersAll(const Node& condition) const {
   });
 }
 
+absl::Status AttributeColumns::CheckComplete(const ReadFilter& filter) const {
+  std::vector<int> places = filter.facets;
+  if (filter.group.has_value()) places.push_back(*filter.group);
+  if (!filter.is_complete && places.empty()) return absl::OkStatus();
+  const std::vector<int> used = filter::PlacesUsed(filter.condition);
+  places.insert(places.end(), used.begin(), used.end());
+  // By which it is known what records there are.
+  places.push_back(kCreateTimePlace);
+  for (const int place : places) {
+    const auto column = columns_.find(place);
+    if (column == columns_.end() || column->second.values == nullptr) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "search does not hold ", NameOfPlace(*schema_, place),
+          " of the records, whose values are too large (beyond 1 KiB, or 256 "
+          "MiB in all) or are not told by storage; leave out what asks for "
+          "them"));
+    }
+    if (is_ahead_ || !IsKnown(column->second)) {
+      return absl::UnavailableError(absl::StrCat("search is still reading ",
+                                                 NameOfPlace(*schema_, place),
+                                                 " of the records; retry"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status AttributeColumns::Find(
     const ReadFilter& filter, absl::Time now, absl::Time deadline,
     absl::FunctionRef<void(const MatchingRows&)> visit) const {
@@ -304,6 +361,7 @@ absl::Status AttributeColumns::Find(
   if (filter.schema != schema_) {
     return absl::AbortedError("the collection's schema has changed");
   }
+  RETURN_IF_ERROR(CheckComplete(filter));
   std::vector<const Node*> conjuncts;
   AddConjuncts(filter.condition, conjuncts);
   Node answered;
@@ -326,7 +384,7 @@ absl::Status AttributeColumns::Find(
   ASSIGN_OR_RETURN(const SlotSet slots,
                    FindSlots(answered, live_, column_of, evaluation));
   visit(SomeRows(slots, answered.operands.size() == conjuncts.size(), slots_,
-                 rows_));
+                 rows_, column_of, evaluation));
   return absl::OkStatus();
 }
 

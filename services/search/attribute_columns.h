@@ -44,10 +44,16 @@ struct AttributeChange {
   bool later_schema = false;
 };
 
-// A filter that was read by the names of one schema.
+// A filter that was read by the names of one schema, and what else a query
+// wants to know of the records.
 struct ReadFilter {
   std::shared_ptr<const CollectionSchema> schema;
   filter::Node condition;
+  // Nothing of the condition may be left to storage.
+  bool is_complete = false;
+  // Places of held fields whose values are asked for: then it is complete, too.
+  std::optional<int> group;
+  std::vector<int> facets;
 };
 
 // The records of a collection that may meet a filter. Good during the call that
@@ -65,6 +71,14 @@ class MatchingRows {
   virtual int64_t total() const = 0;
   // The rows; for a count above 0.
   virtual std::vector<int64_t> Rows() const = 0;
+
+  // The value of a field that the filter asks for; none where the row has none.
+  virtual schema::FieldValue ValueOf(int64_t row, int place) const = 0;
+  // Counts the values of a field that the filter asks for, of these rows
+  // without those of `without`. `DeadlineExceeded` if that takes too long.
+  virtual absl::Status CountValues(
+      int place, absl::Span<const int64_t> without,
+      AttributeColumn::ValueCounter visit) const = 0;
 
  protected:
   ~MatchingRows() = default;
@@ -124,7 +138,9 @@ class AttributeColumns {
   // Calls `visit` with the rows that may meet the filter; no change is applied
   // before it returns. `Aborted` if the schema is another by now than the
   // filter was read by; `DeadlineExceeded` if that takes longer than
-  // `deadline`.
+  // `deadline`. Where the filter is to be complete, `Unavailable` if a column
+  // that it takes is still being filled, `FailedPrecondition` if it was given
+  // up.
   absl::Status Find(const ReadFilter& filter, absl::Time now,
                     absl::Time deadline,
                     absl::FunctionRef<void(const MatchingRows&)> visit) const;
@@ -152,6 +168,9 @@ class AttributeColumns {
   };
 
   bool Answers(int place) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Whether all that a complete filter takes is here.
+  absl::Status CheckComplete(const ReadFilter& filter) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   bool IsKnown(const Column& column) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   bool AnswersAll(const filter::Node& condition) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);

@@ -31,6 +31,15 @@ bool ExpiryTable::IsExpired(int64_t row, absl::Time now) const {
   return found != expires_us_.end() && found->second <= absl::ToUnixMicros(now);
 }
 
+std::vector<int64_t> ExpiryTable::ExpiredRows(absl::Time now) const {
+  std::vector<int64_t> rows;
+  absl::ReaderMutexLock lock(&mutex_);
+  for (const auto& [row, expires_us] : expires_us_) {
+    if (expires_us <= absl::ToUnixMicros(now)) rows.push_back(row);
+  }
+  return rows;
+}
+
 int64_t ExpiryTable::size() const {
   absl::ReaderMutexLock lock(&mutex_);
   return static_cast<int64_t>(expires_us_.size());

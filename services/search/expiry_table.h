@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -28,6 +29,9 @@ class ExpiryTable {
   void Take(ExpiryTable& other);
 
   bool IsExpired(int64_t row, absl::Time now) const;
+
+  // The rows whose records have expired, though they are still there.
+  std::vector<int64_t> ExpiredRows(absl::Time now) const;
 
   int64_t size() const;
 

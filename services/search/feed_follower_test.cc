@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "libs/status/errors.h"
 #include "libs/status/testing/status_matchers.h"
+#include "services/search/search_server.h"
 #include "services/search/testing/search_fixture.h"
 
 namespace engram::search {

@@ -39,8 +39,8 @@ absl::Status GraphSegment::Save(const std::string& path) const {
   return WriteGraphFile(path, graph_, codes_.view());
 }
 
-std::vector<hnsw::FoundNode> GraphSegment::Find(absl::Span<const float> query,
-                                                int width) const {
+hnsw::GraphSearchResult GraphSegment::Find(absl::Span<const float> query,
+                                           int width) const {
   const hnsw::CodeView codes = codes_.view();
   const hnsw::EncodedQuery encoded(query, codes.range, codes.metric);
   hnsw::GraphSearchOptions options;
@@ -49,7 +49,7 @@ std::vector<hnsw::FoundNode> GraphSegment::Find(absl::Span<const float> query,
   const auto scratch = scratches_.Take();
   hnsw::GraphSearchResult result;
   SearchGraph(graph_, codes, encoded, options, *scratch, result);
-  return std::move(result.nodes);
+  return result;
 }
 
 }  // namespace engram::search

@@ -42,8 +42,7 @@ class GraphSegment {
   // Returns about the `width` nodes nearest to `query`, the nearest first,
   // judged by their codes: the exact order is for the owner to find out, who
   // has the vectors.
-  std::vector<hnsw::FoundNode> Find(absl::Span<const float> query,
-                                    int width) const;
+  hnsw::GraphSearchResult Find(absl::Span<const float> query, int width) const;
 
   int64_t size() const { return graph_.size(); }
   int64_t memory_bytes() const {

@@ -105,12 +105,22 @@ struct SearchEffort {
   double share = 1;
 };
 
+// What a search took.
+struct SearchCost {
+  // Computed, exact or of codes.
+  int64_t distances = 0;
+  // How many candidates the graph was asked for; 0 if all vectors, or all those
+  // of the rows, were compared with.
+  int width = 0;
+};
+
 // What a search found.
 struct SearchResult {
   // Best first; equal scores are ordered by id.
   std::vector<Candidate> candidates;
   // Of the last change applied to what was searched.
   int64_t sequence = 0;
+  SearchCost cost;
 };
 
 // What an index's memory holds, in bytes.
@@ -240,6 +250,15 @@ class Index {
   // than a Search with that effort, going by what both took lately.
   virtual bool PrefersRows(int64_t rows, int limit,
                            const SearchEffort& effort) const = 0;
+  // Calls `visit` with each vector of the record of this id, chunk by chunk,
+  // and returns the record's row; nothing if there is no vector of it. Changes
+  // wait meanwhile.
+  virtual std::optional<int64_t> VisitVectors(
+      absl::string_view id,
+      absl::FunctionRef<void(absl::Span<const float>)> visit) const = 0;
+
+  // Returns the vector of a chunk; none if it is gone.
+  virtual std::vector<float> VectorOf(int64_t row, int chunk) const = 0;
 
   // Returns how many bytes a search reads, to tell a short one from a long one.
   virtual int64_t SearchBytes(int limit, const SearchEffort& effort) const = 0;
@@ -256,9 +275,10 @@ class Index {
   // Copies checksums and ids of all vectors. Changes wait meanwhile.
   virtual FrozenIndex Freeze() const = 0;
 
-  // Does what makes later searches faster, and what tells how much they find, if
-  // there is something to do, and returns when it is done or, soon, when `go_on`
-  // says no. Searches and changes go on meanwhile. By one caller at a time.
+  // Does what makes later searches faster, and what tells how much they find,
+  // if there is something to do, and returns when it is done or, soon, when
+  // `go_on` says no. Searches and changes go on meanwhile. By one caller at a
+  // time.
   virtual void Optimize(const std::function<bool()>& go_on) = 0;
 
   // Writes the index into files whose paths begin with `path_stem` and syncs

@@ -13,6 +13,7 @@
 #include "libs/position/position.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/testing/status_matchers.h"
+#include "services/search/search_server.h"
 #include "services/search/testing/search_fixture.h"
 
 namespace engram::search {
@@ -259,7 +260,7 @@ TEST_F(IndexRebuilderTest, AFirstIndexThatDoesNotFitIsRefusedWithTheNumbers) {
   WaitUntil([&] {
     const auto found = Query(TextQuery("a"));
     EXPECT_THAT(found, StatusIs(absl::StatusCode::kUnavailable));
-    refused = found.status().message();
+    refused = std::string(found.status().message());
     return refused.find("does not fit") != std::string::npos;
   });
   EXPECT_THAT(refused, HasSubstr("the index of 1 of about 1 records: takes "));

@@ -11,6 +11,7 @@
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "libs/vector/vector.h"
+#include "services/search/result_page.h"
 
 namespace engram::search {
 namespace {
@@ -29,6 +30,12 @@ constexpr int kMaxBatch = 1000;
 // that is missing, and at least how many.
 constexpr int kCandidatesForOne = 4;
 constexpr int kMinCandidates = 64;
+
+// As much takes to make a vector of so many examples.
+constexpr size_t kMaxInlineExamples = 8;
+
+// How many candidates for each hit diverse ones are chosen from.
+constexpr int kCandidatesForDiverse = 4;
 
 // How often a filter is read again because the schema changed meanwhile.
 constexpr int kMaxReads = 5;
@@ -71,6 +78,12 @@ absl::Status EmbeddingError(const absl::Status& status, const IndexSpec& spec) {
   }
 }
 
+// How the index did it by itself.
+v1::Explanation::Strategy StrategyOf(const SearchResult& result) {
+  return result.cost.width > 0 ? v1::Explanation::STRATEGY_GRAPH
+                               : v1::Explanation::STRATEGY_SCAN;
+}
+
 }  // namespace
 
 QueryCall::QueryCall(std::shared_ptr<SearchBackend> backend,
@@ -84,11 +97,19 @@ QueryCall::QueryCall(std::shared_ptr<SearchBackend> backend,
 
 QueryCall::~QueryCall() = default;
 
-void QueryCall::Start(const v1::QueryRequest& request) {
-  absl::StatusOr<DecodedQuery> query = DecodeQuery(request);
+void QueryCall::Start(absl::StatusOr<DecodedQuery> query) {
   if (!query.ok()) return Finish(query.status());
   query_ = *std::move(query);
-  wanted_ = query_.limit;
+  wanted_ = query_.diversity > 0
+                ? std::min(kCandidatesForDiverse * needed(), kMaxLimit)
+                : needed();
+  if (query_.examples.has_value()) {
+    const Examples& examples = *query_.examples;
+    seen_.insert(examples.positive.begin(), examples.positive.end());
+    seen_.insert(examples.negative.begin(), examples.negative.end());
+    wanted_ += static_cast<int>(seen_.size());
+  }
+  if (!query_.group_by.empty()) groups_.emplace(query_.group_size);
   backend_->gate.FindDatabase(
       query_.database, deadline_,
       [self = shared_from_this()](
@@ -103,6 +124,7 @@ void QueryCall::OnDatabase(
   follower_ = *std::move(follower);
   // First until the collection is known, which tells what else to wait for.
   if (query_.min_position.has_value()) {
+    explanation_.Begin("wait");
     WaitFor(PositionWaiters::kApplied, &QueryCall::OnCollectionsKnown);
   } else {
     OnFindable();
@@ -145,11 +167,13 @@ void QueryCall::OnFindable() {
   expiries_ = ready->database->ExpiriesOf(query_.collection);
   attributes_ = ready->database->AttributesOf(query_.collection);
   position_ = ready->database->position();
-  const absl::Status read = ReadFilterOfQuery();
+  absl::Status read = ReadFilterOfQuery();
+  if (read.ok()) read = CheckMetric();
   if (!read.ok()) return Finish(read);
   if (query_.text.has_value()) {
     return index_->spec().supplied ? Finish(NoModelError()) : Embed();
   }
+  if (query_.examples.has_value()) return SearchSoon();
   vector_ = *std::move(query_.vector);
   absl::Status fits = CheckFingerprint();
   if (fits.ok()) {
@@ -160,7 +184,16 @@ void QueryCall::OnFindable() {
 }
 
 absl::Status QueryCall::ReadFilterOfQuery() {
-  if (attributes_ == nullptr) return absl::OkStatus();
+  if (attributes_ == nullptr) {
+    if (query_.group_by.empty() && query_.facets.empty() &&
+        (query_.filter.empty() || query_.diversity == 0)) {
+      return absl::OkStatus();
+    }
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the schema of collection \"", query_.collection,
+        "\" is of a newer storage than this search: update search, "
+        "or leave out group_by, facets and diversity"));
+  }
   ASSIGN_OR_RETURN(filter_, ReadQueryFilter(query_, attributes_->schema()));
   return absl::OkStatus();
 }
@@ -185,6 +218,7 @@ absl::Status QueryCall::CheckFingerprint() const {
 }
 
 void QueryCall::Embed() {
+  explanation_.Begin("embed");
   embedding::v1::EmbedRequest request;
   request.set_model(index_->spec().model);
   request.add_texts(*query_.text);
@@ -239,14 +273,25 @@ absl::Status QueryCall::TakeEmbedding(
   return PrepareVector(spec, "text", vector_);
 }
 
+bool QueryCall::IsShort() const {
+  const bool looks_at_all =
+      query_.exact || query_.diversity > 0 || !query_.facets.empty();
+  const bool has_few_examples =
+      !query_.examples.has_value() ||
+      query_.examples->positive.size() + query_.examples->negative.size() <=
+          kMaxInlineExamples;
+  const bool takes_attributes = !query_.filter.empty() || groups_.has_value();
+  return !looks_at_all && has_few_examples &&
+         index_->SearchBytes(wanted_,
+                             {.target_recall = query_.target_recall}) <=
+             kMaxInlineSearchBytes &&
+         (!takes_attributes || attributes_ == nullptr ||
+          attributes_->size() <= kMaxInlineRecords);
+}
+
 void QueryCall::SearchSoon() {
-  const bool is_short =
-      !query_.exact &&
-      index_->SearchBytes(wanted_, {.target_recall = query_.target_recall}) <=
-          kMaxInlineSearchBytes &&
-      (query_.filter.empty() || attributes_ == nullptr ||
-       attributes_->size() <= kMaxInlineRecords);
-  if (is_short) return Search();
+  explanation_.Begin("search");
+  if (IsShort()) return Search();
   const absl::Status queued = backend_->search_pool.Submit(
       [self = shared_from_this()] { self->Search(); });
   if (!queued.ok()) Finish(queued);
@@ -256,6 +301,11 @@ void QueryCall::Search() {
   if (absl::Now() >= deadline_) {
     // Nobody waits for the answer; the queue was too long.
     return Finish(absl::DeadlineExceededError("the search came too late"));
+  }
+  if (searches_ == 0) {
+    absl::Status prepared = AddFacets();
+    if (prepared.ok() && query_.examples.has_value()) prepared = TakeExamples();
+    if (!prepared.ok()) return Finish(prepared);
   }
   absl::StatusOr<SearchResult> result = SearchIndex();
   if (!result.ok()) return Finish(result.status());
@@ -269,15 +319,12 @@ void QueryCall::Search() {
             absl::ToInt64Nanoseconds(follower_->Lag()));
   }
   found_all_wanted_ = result->candidates.size() == wanted_;
-  for (Candidate& candidate : result->candidates) {
-    if (!seen_.insert(candidate.id).second) continue;
-    candidates_.push_back(std::move(candidate));
+  if (DropWorse(index_->spec().metric, query_.min_score, result->candidates)) {
+    found_all_wanted_ = false;  // All others are worse, too.
   }
+  AddCandidates(std::move(result->candidates));
   if (query_.read_mask.has_value() || asks_storage_) return AskStorage();
-  for (const Candidate& candidate : candidates_) {
-    if (missing() > 0) AddHit(candidate, nullptr);
-  }
-  Answer();
+  TakeHits();
 }
 
 SearchResult QueryCall::SearchNearest(RowFilter filter, double share) const {
@@ -291,33 +338,59 @@ absl::StatusOr<SearchResult> QueryCall::SearchIndex() {
   const auto is_current = [&](int64_t row) {
     return !expiries_->IsExpired(row, now);
   };
-  if (query_.filter.empty()) {
-    return SearchNearest(is_current, 1);
-  }
-  if (attributes_ == nullptr) {
-    WantCandidates();
-    return SearchNearest(is_current, 1);
-  }
   SearchResult result;
-  const auto search = [&](const MatchingRows& rows) {
-    if (!rows.is_exact()) WantCandidates();
-    // None are told of if nothing of the filter is answered here.
-    const bool are_known = rows.total() > 0;
-    const double share =
-        are_known ? static_cast<double>(rows.count()) / rows.total() : 1;
-    const SearchEffort effort = {query_.exact ? 1 : query_.target_recall,
-                                 share};
-    result =
-        are_known && index_->PrefersRows(rows.count(), wanted_, effort)
-            ? index_->SearchRows(vector_, wanted_, rows.Rows(), is_current)
-            : SearchNearest(
-                  [&](int64_t row) { return rows.Has(row) && is_current(row); },
-                  share);
+  const bool takes_attributes =
+      attributes_ != nullptr && (!query_.filter.empty() || groups_.has_value());
+  if (!takes_attributes) {
+    if (!query_.filter.empty()) WantCandidates();
+    result = SearchNearest(is_current, 1);
+    explanation_.AddSearch(StrategyOf(result), result.cost);
+    return result;
+  }
+  RETURN_IF_ERROR(FindRows(now, [&](const MatchingRows& rows) {
+    result = SearchMatching(rows, is_current);
+  }));
+  return result;
+}
+
+SearchResult QueryCall::SearchMatching(const MatchingRows& rows,
+                                       RowFilter is_current) {
+  if (!rows.is_exact()) WantCandidates();
+  const auto is_wanted = [&](int64_t row) {
+    return is_current(row) &&
+           (!groups_.has_value() || !groups_->is_some_full() ||
+            !groups_->IsFull(rows.ValueOf(row, *filter_.group)));
   };
+  // None are told of if nothing of the filter is answered here.
+  const bool are_known = rows.total() > 0;
+  const double share =
+      are_known ? static_cast<double>(rows.count()) / rows.total() : 1;
+  const SearchEffort effort = {query_.exact ? 1 : query_.target_recall, share};
+  const bool are_few =
+      are_known && index_->PrefersRows(rows.count(), wanted_, effort);
+  SearchResult result =
+      are_few
+          ? index_->SearchRows(vector_, wanted_, rows.Rows(), is_wanted)
+          : SearchNearest(
+                [&](int64_t row) { return rows.Has(row) && is_wanted(row); },
+                share);
+  explanation_.AddSearch(
+      are_few ? v1::Explanation::STRATEGY_SCAN_MATCHING : StrategyOf(result),
+      result.cost);
+  if (rows.is_exact()) explanation_.SetMatching(rows.count(), rows.total());
+  if (groups_.has_value()) {
+    for (const Candidate& candidate : result.candidates) {
+      groups_->Tell(candidate.row, rows.ValueOf(candidate.row, *filter_.group));
+    }
+  }
+  return result;
+}
+
+absl::Status QueryCall::FindRows(
+    absl::Time now, absl::FunctionRef<void(const MatchingRows&)> visit) {
   for (int reads = 0; reads < kMaxReads; ++reads) {
     const absl::Status found =
-        attributes_->Find(filter_, now, deadline_, search);
-    if (found.ok()) return result;
+        attributes_->Find(filter_, now, deadline_, visit);
     if (!absl::IsAborted(found)) return found;
     RETURN_IF_ERROR(ReadFilterOfQuery());
   }
@@ -339,7 +412,9 @@ int QueryCall::BatchSize() const {
 }
 
 void QueryCall::AskStorage() {
-  if (candidates_.empty()) return Answer();
+  std::vector<Candidate> asked = NextCandidates(BatchSize());
+  if (asked.empty()) return SearchFurther();
+  explanation_.Begin("hydrate");
   storage::v1::BatchGetRequest request;
   request.set_database(query_.database);
   request.set_collection(query_.collection);
@@ -350,23 +425,22 @@ void QueryCall::AskStorage() {
   }
   request.set_filter(query_.filter);
   *request.mutable_parameters() = query_.parameters;
-  const auto asked =
-      std::min(candidates_.size(), static_cast<size_t>(BatchSize()));
-  for (size_t i = 0; i < asked; ++i) request.add_ids(candidates_[i].id);
+  for (const Candidate& candidate : asked) request.add_ids(candidate.id);
   backend_->calls.Run<storage::v1::BatchGetResponse>(
       deadline_, std::move(request),
       [this](auto&&... arguments) {
         backend_->records->async()->BatchGet(
             std::forward<decltype(arguments)>(arguments)...);
       },
-      [self = shared_from_this(),
-       asked](absl::StatusOr<storage::v1::BatchGetResponse> answer) {
-        self->OnRecords(asked, std::move(answer));
+      [self = shared_from_this(), asked = std::move(asked)](
+          absl::StatusOr<storage::v1::BatchGetResponse> answer) mutable {
+        self->OnRecords(std::move(asked), std::move(answer));
       });
 }
 
 void QueryCall::OnRecords(
-    size_t asked, absl::StatusOr<storage::v1::BatchGetResponse> answer) {
+    std::vector<Candidate> asked,
+    absl::StatusOr<storage::v1::BatchGetResponse> answer) {
   if (!answer.ok()) {
     return Finish(WithContext(answer.status(), "read the records"));
   }
@@ -374,15 +448,17 @@ void QueryCall::OnRecords(
   for (storage::v1::Record& record : *answer->mutable_records()) {
     records[record.id()] = &record;
   }
-  for (size_t i = 0; i < asked; ++i) {
-    const auto found = records.find(candidates_.front().id);
-    if (found != records.end() && missing() > 0) {
-      AddHit(candidates_.front(), found->second);
-    }
-    candidates_.pop_front();
+  for (const Candidate& candidate : asked) {
+    const auto found = records.find(candidate.id);
+    const bool is_hit = found != records.end() && missing() > 0 &&
+                        AddHit(candidate, found->second);
+    if (!is_hit && groups_.has_value()) groups_->GiveBack(candidate.row);
   }
   if (missing() == 0) return Answer();
-  if (!candidates_.empty()) return AskStorage();
+  AskStorage();
+}
+
+void QueryCall::SearchFurther() {
   if (!found_all_wanted_) return Answer();
   // Ever more at once: few searches, however few of the records it is.
   const auto seen = static_cast<int>(seen_.size());
@@ -390,8 +466,13 @@ void QueryCall::OnRecords(
   SearchSoon();
 }
 
-void QueryCall::AddHit(const Candidate& candidate,
+bool QueryCall::AddHit(const Candidate& candidate,
                        storage::v1::Record* record) {
+  std::vector<float> vector;
+  if (query_.include_vector) {
+    vector = index_->VectorOf(candidate.row, candidate.chunk);
+    if (vector.empty()) return false;
+  }
   v1::Hit* hit = response_->add_hits();
   hit->set_id(candidate.id);
   hit->set_score(candidate.score);
@@ -403,19 +484,20 @@ void QueryCall::AddHit(const Candidate& candidate,
   if (record != nullptr && query_.read_mask.has_value()) {
     *hit->mutable_record() = std::move(*record);
   }
+  if (!vector.empty()) {
+    hit->mutable_vector()->set_values(std::string(vector::Pack(vector)));
+  }
+  return true;
 }
 
 void QueryCall::Answer() {
   // Hits of a later search can be better than those of an earlier one, if their
   // vectors have come in between.
-  const bool smaller_is_better = index_->spec().metric == Metric::kL2;
-  std::stable_sort(response_->mutable_hits()->begin(),
-                   response_->mutable_hits()->end(),
-                   [&](const v1::Hit& a, const v1::Hit& b) {
-                     if (a.score() == b.score()) return a.id() < b.id();
-                     return smaller_is_better ? a.score() < b.score()
-                                              : a.score() > b.score();
-                   });
+  if (query_.diversity == 0) {
+    OrderHits(index_->spec().metric, *response_->mutable_hits());
+  }
+  LeaveOut(query_.offset, *response_->mutable_hits());
+  if (query_.explain) explanation_.End(*response_->mutable_explanation());
   Finish(absl::OkStatus());
 }
 

@@ -12,6 +12,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -20,6 +21,8 @@
 #include "engram/storage/v1/record.pb.h"
 #include "services/search/feed_follower.h"
 #include "services/search/query_decoder.h"
+#include "services/search/query_explanation.h"
+#include "services/search/result_groups.h"
 #include "services/search/search_backend.h"
 
 namespace engram::search {
@@ -28,8 +31,9 @@ namespace engram::search {
 // waits for has come. Lives as long as something will still call it back.
 //
 //   database known -> min_position reached -> index, filter read -> text
-//   embedded -> searched -> (records read, or storage asked for the filter:
-//   some vanished, or do not meet it: searched for more) -> answered
+//   embedded -> facets counted -> searched -> (records read, or storage asked
+//   for the filter: some vanished, or do not meet it, or their groups are full:
+//   searched for more) -> answered
 class QueryCall : public std::enable_shared_from_this<QueryCall> {
  public:
   using Done = absl::AnyInvocable<void(const absl::Status&)>;
@@ -39,7 +43,9 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
             v1::QueryResponse* response, Done done);
   ~QueryCall();
 
-  void Start(const v1::QueryRequest& request);
+  void Start(const v1::QueryRequest& request) { Start(DecodeQuery(request)); }
+  // With what a request was decoded to.
+  void Start(absl::StatusOr<DecodedQuery> query);
 
  private:
   void OnDatabase(absl::StatusOr<std::shared_ptr<FeedFollower>> follower);
@@ -54,23 +60,47 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   void Embed();
   void OnEmbedded(absl::StatusOr<embedding::v1::EmbedResponse> answer);
   absl::Status TakeEmbedding(const embedding::v1::EmbedResponse& answer);
+  // Whether the index can do what the query asks for.
+  absl::Status CheckMetric() const;
+  // Makes the vector of the records that the query names.
+  absl::Status TakeExamples();
+  bool IsShort() const;
   void SearchSoon();
   void Search();
   // The candidates, of those that meet the filter as far as that is known here.
   absl::StatusOr<SearchResult> SearchIndex();
+  // Counts the facets.
+  absl::Status AddFacets();
+  // Calls `visit` with the records that may meet the filter.
+  absl::Status FindRows(absl::Time now,
+                        absl::FunctionRef<void(const MatchingRows&)> visit);
+  // The same as a search of those rows. `is_current` says what has not expired.
+  SearchResult SearchMatching(const MatchingRows& rows, RowFilter is_current);
   // Of the index, as exactly as the query wants it. The filter lets about that
   // share of the records through.
   SearchResult SearchNearest(RowFilter filter, double share) const;
   // From now on storage is asked which candidates meet the filter.
   void WantCandidates();
+  // Queues what was found and is new, in the order in which it is to be taken.
+  void AddCandidates(std::vector<Candidate> candidates);
+  // Takes the next of the candidates that may become hits, `most` or fewer;
+  // none if it takes another search.
+  std::vector<Candidate> NextCandidates(int most);
+  // Makes hits of them, without asking storage.
+  void TakeHits();
   // Asks storage about the next of the candidates.
   void AskStorage();
-  void OnRecords(size_t asked,
+  void OnRecords(std::vector<Candidate> asked,
                  absl::StatusOr<storage::v1::BatchGetResponse> answer);
+  // Searches for more, if there may be more, or answers.
+  void SearchFurther();
   // How many candidates to ask about at once.
   int BatchSize() const;
-  void AddHit(const Candidate& candidate, storage::v1::Record* record);
-  int missing() const { return query_.limit - response_->hits_size(); }
+  // False if the candidate is not what it was.
+  bool AddHit(const Candidate& candidate, storage::v1::Record* record);
+  // How many hits it takes, with those that `offset` leaves out.
+  int needed() const { return query_.offset + query_.limit; }
+  int missing() const { return needed() - response_->hits_size(); }
   void Answer();
   void Finish(const absl::Status& status);
 
@@ -103,8 +133,12 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   bool asks_storage_ = false;
   // Candidates that were found and storage is to be asked about, best first.
   std::deque<Candidate> candidates_;
-  // The ids of all that there were.
+  // The ids of all that there were, and of those that are not to be found.
   absl::flat_hash_set<std::string> seen_;
+  // If the query groups.
+  std::optional<ResultGroups> groups_;
+  // How it went so far.
+  QueryExplanation explanation_;
 };
 
 }  // namespace engram::search

@@ -1,5 +1,7 @@
 #include "services/search/query_decoder.h"
 
+#include <cmath>
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +11,7 @@
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "libs/vector/vector.h"
+#include "services/search/query_fields.h"
 
 namespace engram::search {
 namespace {
@@ -42,6 +45,30 @@ void DecodeMinPosition(const std::string& text, DecodedQuery& query,
                                 "\", the query of \"", query.database, "\""));
   } else {
     query.min_position = *std::move(position);
+  }
+}
+
+void DecodePage(const v1::QueryRequest& request, DecodedQuery& query,
+                FieldViolations& violations) {
+  query.limit = request.limit() == 0 ? kDefaultLimit : request.limit();
+  query.offset = request.offset();
+  if (query.limit < 0 || query.limit > kMaxLimit) {
+    violations.Add("limit",
+                   absl::StrCat("is ", query.limit, "; send 1 to ", kMaxLimit,
+                                ", or 0 for ", kDefaultLimit));
+  } else if (query.offset < 0 || query.offset > kMaxLimit - query.limit) {
+    violations.Add(
+        "offset",
+        absl::StrCat("is ", query.offset, "; with a limit of ", query.limit,
+                     " send 0 to ", kMaxLimit - query.limit,
+                     ", and narrow the query by a filter to see "
+                     "what comes later"));
+  }
+  if (!request.has_min_score()) return;
+  query.min_score = request.min_score();
+  if (!std::isfinite(*query.min_score)) {
+    violations.Add("min_score",
+                   "is not a finite number; send a score, or leave it out");
   }
 }
 
@@ -81,8 +108,8 @@ void DecodeTargetRecall(const v1::QueryRequest& request, DecodedQuery& query,
 
 }  // namespace
 
-absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
-  FieldViolations violations;
+DecodedQuery DecodeRestOfQuery(const v1::QueryRequest& request,
+                               FieldViolations& violations) {
   DecodedQuery query;
   query.database = request.database().empty() ? std::string(kDefaultDatabase)
                                               : request.database();
@@ -91,6 +118,31 @@ absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
   if (query.collection.empty()) {
     violations.Add("collection", "is empty; name the collection to search");
   }
+  query.fingerprint = request.fingerprint();
+  if (!query.fingerprint.empty() && !request.has_vector()) {
+    violations.Add("fingerprint",
+                   "says what made a vector, but the query has none; leave it "
+                   "out");
+  }
+  DecodePage(request, query, violations);
+  if (!request.min_position().empty()) {
+    DecodeMinPosition(request.min_position(), query, violations);
+  }
+  DecodeFields(request.include().fields(), query, violations);
+  query.filter = request.filter();
+  query.parameters = request.parameters();
+  query.exact = request.exact();
+  DecodeTargetRecall(request, query, violations);
+  query.include_vector = request.include().vector();
+  query.explain = request.explain();
+  DecodeFieldsAsked(request, query, violations);
+  DecodeDiversity(request, query, violations);
+  return query;
+}
+
+absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
+  FieldViolations violations;
+  DecodedQuery query = DecodeRestOfQuery(request, violations);
   switch (request.query_case()) {
     case v1::QueryRequest::kText:
       query.text = request.text();
@@ -102,32 +154,17 @@ absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
       DecodeVector(request.vector(), query, violations);
       break;
     case v1::QueryRequest::kId:
-      violations.Add("id", "is not answered yet; send text or vector");
+      query.examples = Examples{.positive = {request.id()}};
+      query.examples_field = "id";
+      if (request.id().empty()) {
+        violations.Add("id", "is empty; name the record to be near to");
+      }
       break;
     case v1::QueryRequest::QUERY_NOT_SET:
-      violations.Add("text", "is missing, and so is vector; send one of them");
+      violations.Add("text",
+                     "is missing, and so are vector and id; send one of them");
       break;
   }
-  query.fingerprint = request.fingerprint();
-  if (!query.fingerprint.empty() && !request.has_vector()) {
-    violations.Add("fingerprint",
-                   "says what made a vector, but the query has none; leave it "
-                   "out");
-  }
-  query.limit = request.limit() == 0 ? kDefaultLimit : request.limit();
-  if (query.limit < 0 || query.limit > kMaxLimit) {
-    violations.Add("limit",
-                   absl::StrCat("is ", query.limit, "; send 1 to ", kMaxLimit,
-                                ", or 0 for ", kDefaultLimit));
-  }
-  if (!request.min_position().empty()) {
-    DecodeMinPosition(request.min_position(), query, violations);
-  }
-  DecodeFields(request.include().fields(), query, violations);
-  query.filter = request.filter();
-  query.parameters = request.parameters();
-  query.exact = request.exact();
-  DecodeTargetRecall(request, query, violations);
   if (!violations.empty()) return violations.ToStatus();
   return query;
 }
@@ -150,6 +187,7 @@ absl::StatusOr<ReadFilter> ReadQueryFilter(
     }
   }
   parameters.CheckAllUsed(violations);
+  ReadFields(query, read, violations);
   RETURN_IF_ERROR(violations.ToStatus());
   return read;
 }

@@ -14,7 +14,9 @@
 #include "google/protobuf/field_mask.pb.h"
 #include "google/protobuf/struct.pb.h"
 #include "libs/position/position.h"
+#include "libs/status/errors.h"
 #include "services/search/attribute_columns.h"
+#include "services/search/example_vector.h"
 #include "services/search/index.h"
 
 namespace engram::search {
@@ -22,7 +24,8 @@ namespace engram::search {
 // The database that an empty name means.
 inline constexpr absl::string_view kDefaultDatabase = "default";
 
-// The most records that one query returns.
+// The most records that one query returns, those that `offset` leaves out
+// included.
 inline constexpr int kMaxLimit = 1000;
 
 // A QueryRequest with its defaults filled in and its rules checked, as far as
@@ -32,15 +35,24 @@ struct DecodedQuery {
   std::string collection;
   // Empty for the only one.
   std::string vector_field;
-  // One of the two is set.
+  // One of the three is set.
   std::optional<std::string> text;
   std::optional<std::vector<float>> vector;
+  std::optional<Examples> examples;
+  // Of the request, which named the examples.
+  absl::string_view examples_field;
   // Of the model that made `vector`; empty if that is not told.
   std::string fingerprint;
   int limit = 0;
+  // How many of the best to leave out.
+  int offset = 0;
+  // The worst score that is returned.
+  std::optional<float> min_score;
   std::optional<Position> min_position;
   // What to read of each record; nothing if records were not asked for.
   std::optional<google::protobuf::FieldMask> read_mask;
+  // Whether to return each hit's vector.
+  bool include_vector = false;
   // Which records, and the values of its `:name`s; see ReadQueryFilter.
   std::string filter;
   google::protobuf::Struct parameters;
@@ -48,13 +60,28 @@ struct DecodedQuery {
   bool exact = false;
   // The share of the true nearest to find.
   double target_recall = kDefaultTargetRecall;
+  // A field of which each value is had by at most `group_size` records; none if
+  // empty.
+  std::string group_by;
+  int group_size = 0;
+  // How much hits are to differ, 0 to 1.
+  float diversity = 0;
+  // The fields whose values are counted.
+  std::vector<std::string> facets;
+  bool explain = false;
 };
 
 // `InvalidArgument` lists every field at fault.
 absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request);
 
-// Reads the query's filter by the names of the collection. `InvalidArgument`
-// lists what is wrong with it, and the parameters that it does not use.
+// The same of a query that does not say what to be near to; adds the fields at
+// fault to `violations`.
+DecodedQuery DecodeRestOfQuery(const v1::QueryRequest& request,
+                               FieldViolations& violations);
+
+// Reads the query's filter, and the fields that it groups by and counts, by the
+// names of the collection. `InvalidArgument` lists what is wrong with them, and
+// the parameters that the filter does not use.
 absl::StatusOr<ReadFilter> ReadQueryFilter(
     const DecodedQuery& query, std::shared_ptr<const CollectionSchema> schema);
 

@@ -16,39 +16,55 @@ constexpr uint64_t kMinDeadBytes = 64 << 10;
 void RecordTable::Put(int64_t row, absl::string_view id, int chunks) {
   const auto [found, added] = records_.try_emplace(row);
   if (added) found->second.id_offset = AppendId(ids_, id);
-  found->second.chunks = chunks;
+  found->second.chunks = static_cast<uint64_t>(chunks);
+  // Also for a row that was there: see RowOf.
+  const auto [known, is_new] = rows_by_id_.insert(row);
+  if (is_new || *known == row) return;
+  rows_by_id_.erase(known);
+  rows_by_id_.insert(row);
 }
 
 void RecordTable::Erase(int64_t row) {
   const auto found = records_.find(row);
   if (found == records_.end()) return;
-  dead_bytes_ += sizeof(IdLength) + IdAt(found->second.id_offset).size();
+  const absl::string_view id = IdAt(found->second.id_offset);
+  const auto known = rows_by_id_.find(id);
+  if (known != rows_by_id_.end() && *known == row) rows_by_id_.erase(known);
+  dead_bytes_ += sizeof(IdLength) + id.size();
   records_.erase(found);
   if (dead_bytes_ > kMinDeadBytes && dead_bytes_ > ids_.size() / 2) Compact();
 }
 
 int RecordTable::ChunksOf(int64_t row) const {
   const auto found = records_.find(row);
-  return found == records_.end() ? 0 : found->second.chunks;
+  return found == records_.end() ? 0 : static_cast<int>(found->second.chunks);
 }
 
 absl::string_view RecordTable::IdOf(int64_t row) const {
   return IdAt(records_.at(row).id_offset);
 }
 
+std::optional<int64_t> RecordTable::RowOf(absl::string_view id) const {
+  const auto found = rows_by_id_.find(id);
+  if (found == rows_by_id_.end()) return std::nullopt;
+  return *found;
+}
+
 void RecordTable::ForEach(
     absl::FunctionRef<void(int64_t row, absl::string_view id, int chunks)>
         visit) const {
   for (const auto& [row, record] : records_) {
-    visit(row, IdAt(record.id_offset), record.chunks);
+    visit(row, IdAt(record.id_offset), static_cast<int>(record.chunks));
   }
 }
 
 int64_t RecordTable::memory_bytes() const {
   // One control byte a place beside the entry itself.
   constexpr size_t kEntryBytes = sizeof(std::pair<const int64_t, Record>) + 1;
+  constexpr size_t kRowBytes = sizeof(int64_t) + 1;
   return static_cast<int64_t>(ids_.capacity() +
-                              records_.capacity() * kEntryBytes);
+                              records_.capacity() * kEntryBytes +
+                              rows_by_id_.capacity() * kRowBytes);
 }
 
 absl::string_view RecordTable::IdAt(uint64_t offset) const {

@@ -2,10 +2,13 @@
 #define ENGRAM_SERVICES_SEARCH_RECORD_TABLE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
+#include "absl/hash/hash.h"
 #include "absl/strings/string_view.h"
 
 namespace engram::search {
@@ -18,6 +21,10 @@ class RecordTable {
   // The longest id, in bytes.
   static constexpr size_t kMaxIdBytes = 512;
 
+  RecordTable() : rows_by_id_(0, IdHash{this}, SameId{this}) {}
+  RecordTable(const RecordTable&) = delete;
+  RecordTable& operator=(const RecordTable&) = delete;
+
   // Adds the record or changes its number of chunks. A row keeps the id that it
   // was added with.
   void Put(int64_t row, absl::string_view id, int chunks);
@@ -28,6 +35,9 @@ class RecordTable {
   int ChunksOf(int64_t row) const;
   // The record must be there. Good until the next change.
   absl::string_view IdOf(int64_t row) const;
+  // Nothing if there is no such record. Of two of one id, which there are only
+  // while changes are applied again, the one that was put last.
+  std::optional<int64_t> RowOf(absl::string_view id) const;
 
   void ForEach(
       absl::FunctionRef<void(int64_t row, absl::string_view id, int chunks)>
@@ -37,10 +47,31 @@ class RecordTable {
   int64_t memory_bytes() const;
 
  private:
+  // In eight bytes: there are millions.
   struct Record {
     // Where the id's length begins in ids_.
-    uint64_t id_offset = 0;
-    int chunks = 0;
+    uint64_t id_offset : 50 = 0;
+    uint64_t chunks : 14 = 0;
+  };
+
+  // Finds a row by its id. Holds the row alone, as the table has the id.
+  struct IdHash {
+    using is_transparent = void;
+    size_t operator()(absl::string_view id) const {
+      return absl::Hash<absl::string_view>()(id);
+    }
+    size_t operator()(int64_t row) const { return (*this)(table->IdOf(row)); }
+    const RecordTable* table;
+  };
+  struct SameId {
+    using is_transparent = void;
+    bool operator()(int64_t a, int64_t b) const {
+      return a == b || table->IdOf(a) == table->IdOf(b);
+    }
+    bool operator()(int64_t row, absl::string_view id) const {
+      return table->IdOf(row) == id;
+    }
+    const RecordTable* table;
   };
 
   absl::string_view IdAt(uint64_t offset) const;
@@ -49,6 +80,7 @@ class RecordTable {
   void Compact();
 
   absl::flat_hash_map<int64_t, Record> records_;
+  absl::flat_hash_set<int64_t, IdHash, SameId> rows_by_id_;
   // Each id as its length in two bytes, then its bytes.
   std::string ids_;
   uint64_t dead_bytes_ = 0;

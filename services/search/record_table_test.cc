@@ -35,5 +35,29 @@ TEST(RecordTableTest, IdsSurviveTheRewriteThatFreesThoseOfErasedRecords) {
     EXPECT_EQ(table.IdOf(row), id_of(row));
 }
 
+TEST(RecordTableTest, ARecordIsFoundByItsId) {
+  RecordTable table;
+  for (int row = 0; row < 1000; ++row)
+    table.Put(row, absl::StrCat("r", row), 1);
+  EXPECT_EQ(table.RowOf("r7"), 7);
+  EXPECT_EQ(table.RowOf("r1000"), std::nullopt);
+  table.Erase(7);
+  EXPECT_EQ(table.RowOf("r7"), std::nullopt);
+  EXPECT_EQ(table.RowOf("r999"), 999);
+  table.Put(1000, "r7", 1);
+  EXPECT_EQ(table.RowOf("r7"), 1000);
+}
+
+// As the feed delivers it twice: a record, its end, and another of its id.
+TEST(RecordTableTest, TheRecordThatIsThereIsFoundAfterChangesAreAppliedAgain) {
+  RecordTable table;
+  table.Put(2, "a", 1);
+  table.Put(1, "a", 1);
+  EXPECT_EQ(table.RowOf("a"), 1);
+  table.Erase(1);
+  table.Put(2, "a", 1);
+  EXPECT_EQ(table.RowOf("a"), 2);
+}
+
 }  // namespace
 }  // namespace engram::search

@@ -7,6 +7,7 @@
 #include "services/search/duplicate_search.h"
 #include "services/search/query_call.h"
 #include "services/search/query_decoder.h"
+#include "services/search/recommend_decoder.h"
 
 namespace engram::search {
 
@@ -49,6 +50,25 @@ grpc::ServerUnaryReactor* SearchService::FindDuplicates(
                                                        *request, *response)
                                  : follower.status());
       });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SearchService::Recommend(
+    grpc::CallbackServerContext* context, const v1::RecommendRequest* request,
+    v1::RecommendResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  std::shared_ptr<SearchBackend> backend = slot_.Borrow();
+  if (backend == nullptr) {
+    rpc::Finish(reactor, NotServingError());
+    return reactor;
+  }
+  const absl::Time deadline = backend->DeadlineOf(*context);
+  std::make_shared<QueryCall>(std::move(backend), deadline,
+                              response->mutable_response(),
+                              [reactor](const absl::Status& status) {
+                                rpc::Finish(reactor, RecommendError(status));
+                              })
+      ->Start(DecodeRecommend(*request));
   return reactor;
 }
 

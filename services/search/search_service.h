@@ -18,6 +18,9 @@ class SearchService : public v1::SearchService::CallbackService {
   grpc::ServerUnaryReactor* Query(grpc::CallbackServerContext* context,
                                   const v1::QueryRequest* request,
                                   v1::QueryResponse* response) override;
+  grpc::ServerUnaryReactor* Recommend(grpc::CallbackServerContext* context,
+                                      const v1::RecommendRequest* request,
+                                      v1::RecommendResponse* response) override;
 
   grpc::ServerUnaryReactor* FindDuplicates(
       grpc::CallbackServerContext* context,

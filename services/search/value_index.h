@@ -44,6 +44,16 @@ class ValueIndex {
     }
   }
 
+  // All codes are below this.
+  size_t codes() const { return entries_.size(); }
+  // Calls `visit` with each value whose code counts more than 0, and the count.
+  template <typename Visit>
+  void VisitCounts(const std::vector<int64_t>& counts, Visit visit) const {
+    for (uint32_t code = 0; code < counts.size(); ++code) {
+      if (counts[code] > 0) visit(ValueOf(code), counts[code]);
+    }
+  }
+
   // Bytes of the values together.
   int64_t text_bytes() const { return text_bytes_; }
   int64_t memory_bytes() const;

@@ -153,8 +153,9 @@ SearchResult VectorIndex::Search(absl::Span<const float> query, int limit,
   SearchResult result;
   {
     absl::ReaderMutexLock lock(&mutex_);
-    const bool walked = SearchLocked(query, limit, filter, effort, top);
-    result = Collect(top);
+    SearchCost cost;
+    const bool walked = SearchLocked(query, limit, filter, effort, top, cost);
+    result = Collect(top, cost);
     if (!walked) return result;
   }
   const absl::Time now = absl::Now();
@@ -167,20 +168,23 @@ SearchResult VectorIndex::SearchAll(absl::Span<const float> query, int limit,
   if (limit <= 0) return SearchResult();
   TopRecords top(limit);
   absl::ReaderMutexLock lock(&mutex_);
-  Scan(query, 0, filter, top);
-  return Collect(top);
+  SearchCost cost;
+  Scan(query, 0, filter, top, cost);
+  return Collect(top, cost);
 }
 
 bool VectorIndex::SearchLocked(absl::Span<const float> query, int limit,
                                RowFilter filter, const SearchEffort& effort,
-                               TopRecords& top) const {
-  const bool walked = Walk(query, limit, filter, effort, top);
-  Scan(query, walked ? graph_.size() : 0, filter, top);
+                               TopRecords& top, SearchCost& cost) const {
+  const bool walked = Walk(query, limit, filter, effort, top, cost);
+  if (!walked) cost.width = 0;
+  Scan(query, walked ? graph_.size() : 0, filter, top, cost);
   return walked;
 }
 
 void VectorIndex::Scan(absl::Span<const float> query, int64_t first,
-                       RowFilter filter, TopRecords& top) const {
+                       RowFilter filter, TopRecords& top,
+                       SearchCost& cost) const {
   const absl::Time start = absl::Now();
   std::array<float, kBlockRows> scores;
   const int64_t size = vectors_.size();
@@ -197,6 +201,7 @@ void VectorIndex::Scan(absl::Span<const float> query, int64_t first,
       top.Offer(score, row, chunk, records_.IdOf(row));
     }
   }
+  cost.distances += scanned;
   costs_.scanned.Learn(scanned, absl::Now() - start);
 }
 
@@ -212,7 +217,7 @@ int64_t VectorIndex::WidestWalk() const {
 
 bool VectorIndex::Walk(absl::Span<const float> query, int limit,
                        RowFilter filter, const SearchEffort& effort,
-                       TopRecords& top) const {
+                       TopRecords& top, SearchCost& cost) const {
   // The nearest of a tenth of all are among ten times as many of all.
   const double share = std::clamp(effort.share, kLeastShare, 1.0);
   int64_t width = WidthFor(effort.target_recall, limit / share);
@@ -223,7 +228,8 @@ bool VectorIndex::Walk(absl::Span<const float> query, int limit,
   const int64_t widest = WidestWalk();
   for (int walks = 0; walks < kMaxWalks; ++walks) {
     if (width > widest) return false;
-    const double passed = WalkOnce(query, static_cast<int>(width), filter, top);
+    const double passed =
+        WalkOnce(query, static_cast<int>(width), filter, top, cost);
     const bool are_enough = static_cast<int>(top.size()) == limit;
     if (are_enough && passed >= share) return true;
     // Around the query it is another share than on the whole.
@@ -237,10 +243,11 @@ bool VectorIndex::Walk(absl::Span<const float> query, int limit,
 }
 
 double VectorIndex::WalkOnce(absl::Span<const float> query, int width,
-                             RowFilter filter, TopRecords& top) const {
+                             RowFilter filter, TopRecords& top,
+                             SearchCost& cost) const {
   const absl::Time start = absl::Now();
-  const std::vector<hnsw::FoundNode> nodes =
-      graph_.segment()->Find(query, width);
+  const hnsw::GraphSearchResult walk = graph_.segment()->Find(query, width);
+  const std::vector<hnsw::FoundNode>& nodes = walk.nodes;
   int64_t passed = 0;
   for (const hnsw::FoundNode& found : nodes) {
     const uint32_t slot = graph_.SlotOf(found.node);
@@ -250,6 +257,8 @@ double VectorIndex::WalkOnce(absl::Span<const float> query, int width,
     ++passed;
     OfferSlot(query, slot, top);
   }
+  cost.width = width;
+  cost.distances += walk.distances + passed;
   costs_.walked.Learn(width, absl::Now() - start);
   return nodes.empty()
              ? 0
@@ -285,19 +294,45 @@ SearchResult VectorIndex::SearchRows(absl::Span<const float> query, int limit,
                                      RowFilter filter) const {
   if (limit <= 0) return SearchResult();
   TopRecords top(limit);
+  SearchCost cost;
   absl::ReaderMutexLock lock(&mutex_);
   const absl::Time start = absl::Now();
-  int64_t looked_up = 0;
   for (const int64_t row : rows) {
     const int chunks = records_.ChunksOf(row);
     if (chunks == 0 || !filter(row)) continue;
-    looked_up += chunks;
+    cost.distances += chunks;
     for (int chunk = 0; chunk < chunks; ++chunk) {
       OfferSlot(query, slots_.at(KeyOf(row, chunk)), top);
     }
   }
-  costs_.looked_up.Learn(looked_up, absl::Now() - start);
-  return Collect(top);
+  costs_.looked_up.Learn(cost.distances, absl::Now() - start);
+  return Collect(top, cost);
+}
+
+std::optional<int64_t> VectorIndex::VisitVectors(
+    absl::string_view id,
+    absl::FunctionRef<void(absl::Span<const float>)> visit) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const std::optional<int64_t> row = records_.RowOf(id);
+  if (!row.has_value()) return std::nullopt;
+  const int chunks = records_.ChunksOf(*row);
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    visit(ValuesOf(slots_.at(KeyOf(*row, chunk))));
+  }
+  return row;
+}
+
+std::vector<float> VectorIndex::VectorOf(int64_t row, int chunk) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto slot = slots_.find(KeyOf(row, chunk));
+  if (slot == slots_.end()) return {};
+  const absl::Span<const float> values = ValuesOf(slot->second);
+  return {values.begin(), values.end()};
+}
+
+absl::Span<const float> VectorIndex::ValuesOf(int64_t slot) const {
+  return absl::MakeConstSpan(vectors_.data() + slot * spec_.dimensions,
+                             spec_.dimensions);
 }
 
 bool VectorIndex::PrefersRows(int64_t rows, int limit,
@@ -318,7 +353,8 @@ bool VectorIndex::PrefersRows(int64_t rows, int limit,
                                              costs_.walked.nanoseconds();
 }
 
-SearchResult VectorIndex::Collect(const TopRecords& top) const {
+SearchResult VectorIndex::Collect(const TopRecords& top,
+                                  const SearchCost& cost) const {
   const float sign = SignOf(spec_.metric);
   SearchResult result;
   for (const TopRecords::Entry& entry : top.Sorted()) {
@@ -330,6 +366,7 @@ SearchResult VectorIndex::Collect(const TopRecords& top) const {
          .passage = passages_.Find(entry.row, entry.chunk)});
   }
   result.sequence = sequence_;
+  result.cost = cost;
   return result;
 }
 

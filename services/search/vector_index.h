@@ -73,6 +73,10 @@ class VectorIndex : public Index {
   bool PrefersRows(int64_t rows, int limit,
                    const SearchEffort& effort) const override;
   int64_t SearchBytes(int limit, const SearchEffort& effort) const override;
+  std::optional<int64_t> VisitVectors(
+      absl::string_view id,
+      absl::FunctionRef<void(absl::Span<const float>)> visit) const override;
+  std::vector<float> VectorOf(int64_t row, int chunk) const override;
   IndexStats Stats() const override;
   IndexRecall Recall() const override;
   std::vector<int64_t> Rows() const override;
@@ -106,6 +110,10 @@ class VectorIndex : public Index {
   void SwapSlots(uint32_t one, uint32_t other)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  // The values of a slot's vector.
+  absl::Span<const float> ValuesOf(int64_t slot) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
   // How near the vectors of `scores.size()` slots are, from `first` on; larger
   // is nearer.
   void ScoreSlots(absl::Span<const float> query, int64_t first,
@@ -118,21 +126,23 @@ class VectorIndex : public Index {
                  TopRecords& top) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Offers `top` what is nearest of the slots from `first` on.
   void Scan(absl::Span<const float> query, int64_t first, RowFilter filter,
-            TopRecords& top) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+            TopRecords& top, SearchCost& cost) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Offers `top` what the graph finds when it is asked for `width` candidates.
   // Returns which share of these passed.
   double WalkOnce(absl::Span<const float> query, int width, RowFilter filter,
-                  TopRecords& top) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+                  TopRecords& top, SearchCost& cost) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Offers `top` what the graph finds, as wide as it takes. False if it takes
   // more than a scan: the graph's slots have to be scanned, too.
   bool Walk(absl::Span<const float> query, int limit, RowFilter filter,
-            const SearchEffort& effort, TopRecords& top) const
+            const SearchEffort& effort, TopRecords& top, SearchCost& cost) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Offers `top` what a search finds: walks where there is a graph, and scans
   // the rest. Returns whether it walked.
   bool SearchLocked(absl::Span<const float> query, int limit, RowFilter filter,
-                    const SearchEffort& effort, TopRecords& top) const
-      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+                    const SearchEffort& effort, TopRecords& top,
+                    SearchCost& cost) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // How wide a walk has to be for such a search.
   int64_t WidthFor(double target_recall, double limit) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
@@ -180,7 +190,7 @@ class VectorIndex : public Index {
   void RunSample(const std::function<bool()>& go_on);
 
   // What `top` holds, whose scores are larger for what is nearer.
-  SearchResult Collect(const TopRecords& top) const
+  SearchResult Collect(const TopRecords& top, const SearchCost& cost) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   // --- Of Save and Load; see vector_index_files.cc.

@@ -156,6 +156,22 @@ TEST_P(VectorIndexGraphTest, FindsNearlyAllThatAScanFinds) {
   EXPECT_EQ(Recall([](int64_t row) { return row == 7; }), 1);
 }
 
+TEST_P(VectorIndexGraphTest, ASearchTellsHowWideItWasAndHowManyItLookedAt) {
+  PutAll();
+  index_.Optimize(Always);
+  const std::vector<float> query = clusters_.Next();
+  const SearchCost walk = index_.Search(query, kLimit, AnyRow).cost;
+  EXPECT_GT(walk.width, 0);
+  EXPECT_GT(walk.distances, walk.width);
+  EXPECT_LT(walk.distances, kRecords);
+  EXPECT_EQ(index_.SearchAll(query, kLimit, AnyRow).cost.distances, kRecords);
+  // Nobody passes, so all were compared with after a walk in vain.
+  const SearchCost scan =
+      index_.Search(query, kLimit, [](int64_t) { return false; }).cost;
+  EXPECT_EQ(scan.width, 0);
+  EXPECT_GT(scan.distances, kRecords);
+}
+
 TEST_P(VectorIndexGraphTest, WhatChangesIsFoundAtOnceAndAsItIs) {
   PutAll();
   index_.Optimize(Always);

@@ -124,7 +124,8 @@ std::vector<float> VectorIndex::CalibrationQuery(int64_t number,
   const auto own = vector_of(number * vectors_.size() / of);
   std::vector<float> query(own.begin(), own.end());
   TopRecords top(kNeighbours);
-  WalkOnce(query, kNeighbourWidth, AnyRow, top);
+  SearchCost cost;
+  WalkOnce(query, kNeighbourWidth, AnyRow, top, cost);
   const Entries near = top.Sorted();
   if (near.size() < kNeighbours) return query;
   const auto slot_of = [&](const TopRecords::Entry& entry) {
@@ -169,8 +170,9 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
     std::vector<Entries> searches;
     for (size_t width = 0; width < widths; ++width) {
       TopRecords top(kManyNearest);
-      WalkOnce(query, kWidths[width], AnyRow, top);
-      Scan(query, graph_.size(), AnyRow, top);
+      SearchCost cost;
+      WalkOnce(query, kWidths[width], AnyRow, top, cost);
+      Scan(query, graph_.size(), AnyRow, top, cost);
       searches.push_back(top.Sorted());
     }
     const std::vector<float> nearest =
@@ -214,8 +216,9 @@ void VectorIndex::RunSample(const std::function<bool()>& go_on) {
   absl::ReaderMutexLock lock(&mutex_);
   if (graph_.segment() == nullptr) return;
   TopRecords top(sample->limit);
+  SearchCost cost;
   SearchLocked(sample->query, sample->limit, AnyRow,
-               {.target_recall = sample->target_recall}, top);
+               {.target_recall = sample->target_recall}, top, cost);
   const Entries entries = top.Sorted();
   const std::vector<float> nearest =
       NearestScores(sample->query, sample->limit, *scanned, {entries});

@@ -88,6 +88,44 @@ class Story {
   int64_t sequence_ = 0;
 };
 
+TEST(VectorIndexTest, ARecordsVectorsAreReadByItsIdAndByChunk) {
+  Story story(2, Metric::kDot);
+  story.Put(1, "a", {{1, 0}});
+  story.Put(2, "b", {{2, 0}, {2, 1}});
+  const auto vectors_of = [&](const std::string& id) {
+    Vectors vectors;
+    const auto row =
+        story.index().VisitVectors(id, [&](absl::Span<const float> values) {
+          vectors.emplace_back(values.begin(), values.end());
+        });
+    EXPECT_EQ(row.has_value(), !vectors.empty());
+    return vectors;
+  };
+  EXPECT_EQ(vectors_of("b"), (Vectors{{2, 0}, {2, 1}}));
+  EXPECT_THAT(story.index().VectorOf(2, 1), ElementsAre(2, 1));
+  story.Put(2, "b", {{3, 0}});
+  EXPECT_EQ(vectors_of("b"), (Vectors{{3, 0}}));
+  EXPECT_THAT(story.index().VectorOf(2, 1), IsEmpty());
+  story.Delete(2);
+  EXPECT_THAT(vectors_of("b"), IsEmpty());
+  EXPECT_THAT(vectors_of("c"), IsEmpty());
+  story.SaveAndLoad(TemporaryStem("by_id"));
+  EXPECT_EQ(vectors_of("a"), (Vectors{{1, 0}}));
+}
+
+TEST(VectorIndexTest, ASearchTellsWhatItTook) {
+  Story story(1, Metric::kDot);
+  for (int row = 1; row <= 300; ++row) {
+    story.Put(row, absl::StrCat("r", row), {{1.0f}, {2.0f}});
+  }
+  const SearchResult all = story.index().Search({1}, 3, AnyRow);
+  EXPECT_EQ(all.cost.distances, 600);
+  EXPECT_EQ(all.cost.width, 0);
+  EXPECT_EQ(all.candidates[0].row, 1);
+  const SearchResult few = story.index().SearchRows({1}, 3, {7, 9}, AnyRow);
+  EXPECT_EQ(few.cost.distances, 4);
+}
+
 TEST(VectorIndexTest, TheFilterDecidesWhatMayBeFound) {
   Story story(1, Metric::kDot);
   for (int row = 1; row <= 1000; ++row) {

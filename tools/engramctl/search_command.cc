@@ -1,5 +1,7 @@
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <ostream>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -10,6 +12,7 @@
 #include "tools/engramctl/listing.h"
 #include "tools/engramctl/record_view.h"
 #include "tools/engramctl/record_write.h"
+#include "tools/engramctl/search_answer_view.h"
 #include "tools/engramctl/table.h"
 
 namespace engram::engramctl {
@@ -17,6 +20,8 @@ namespace {
 
 using search::v1::QueryRequest;
 using search::v1::QueryResponse;
+using search::v1::RecommendRequest;
+using search::v1::RecommendResponse;
 using search::v1::SearchService;
 
 struct SearchOptions {
@@ -31,6 +36,16 @@ struct SearchOptions {
   float target_recall = 0;
   // Of the filter.
   ConditionFlags parameters;
+  int offset = 0;
+  std::optional<float> min_score;
+  // Records to be near to and far from, in place of words.
+  std::vector<std::string> like;
+  std::vector<std::string> unlike;
+  std::string group_by;
+  int group_size = 0;
+  float diversity = 0;
+  std::string facets;
+  bool explain = false;
 };
 
 // What a table shows beside score and id.
@@ -92,34 +107,7 @@ void PrintHits(Context& context, const QueryResponse& response,
   }
 }
 
-absl::Status Search(Context& context, const SearchOptions& options) {
-  Columns columns = {.fields = SplitNames(options.fields)};
-  if (columns.fields.empty()) {
-    columns = context.console.json ? Columns{.fields = {"*"}}
-                                   : DefaultColumns(context, options);
-  }
-  QueryRequest request;
-  request.set_database(context.database);
-  request.set_collection(options.collection);
-  request.set_vector_field(options.vector_field);
-  request.set_text(absl::StrJoin(options.words, " "));
-  request.set_limit(options.limit);
-  request.set_min_position(options.min_position);
-  request.set_filter(options.filter);
-  request.set_exact(options.exact);
-  request.set_target_recall(options.target_recall);
-  RETURN_IF_ERROR(
-      options.parameters.FillParameters(request.mutable_parameters()));
-  for (const std::string& field : columns.fields) {
-    request.mutable_include()->mutable_fields()->add_paths(field);
-  }
-  ASSIGN_OR_RETURN(const QueryResponse response,
-                   context.connection().Call(
-                       Role::kSearch, &SearchService::Stub::Query, request));
-  if (!context.console.json) {
-    PrintHits(context, response, columns);
-    return absl::OkStatus();
-  }
+void PrintHitsAsJson(Context& context, const QueryResponse& response) {
   for (const auto& hit : response.hits()) {
     JsonObject object;
     object.Text("id", hit.id()).Float("score", hit.score());
@@ -132,7 +120,108 @@ absl::Status Search(Context& context, const SearchOptions& options) {
     object.Struct("fields", hit.record().fields());
     context.console.out << object.ToString() << "\n";
   }
+}
+
+// What is asked about the records themselves.
+void FillAnswerOptions(const SearchOptions& options, QueryRequest& request) {
+  request.set_offset(options.offset);
+  if (options.min_score.has_value()) request.set_min_score(*options.min_score);
+  request.set_group_by(options.group_by);
+  request.set_group_size(options.group_size);
+  request.set_diversity(options.diversity);
+  for (const std::string& field : SplitNames(options.facets)) {
+    request.add_facets(field);
+  }
+  request.set_explain(options.explain);
+}
+
+// Asks by words, by one record, or by several.
+absl::StatusOr<QueryResponse> Ask(Context& context,
+                                  const SearchOptions& options,
+                                  QueryRequest request) {
+  if (options.like.size() < 2 && options.unlike.empty()) {
+    if (options.like.empty()) {
+      request.set_text(absl::StrJoin(options.words, " "));
+    } else {
+      request.set_id(options.like.front());
+    }
+    return context.connection().Call(Role::kSearch, &SearchService::Stub::Query,
+                                     request);
+  }
+  RecommendRequest recommend;
+  *recommend.mutable_query() = std::move(request);
+  for (const std::string& id : options.like) recommend.add_positive_ids(id);
+  for (const std::string& id : options.unlike) recommend.add_negative_ids(id);
+  ASSIGN_OR_RETURN(
+      RecommendResponse response,
+      context.connection().Call(Role::kSearch, &SearchService::Stub::Recommend,
+                                recommend));
+  return std::move(*response.mutable_response());
+}
+
+absl::Status Search(Context& context, const SearchOptions& options) {
+  Columns columns = {.fields = SplitNames(options.fields)};
+  if (columns.fields.empty()) {
+    columns = context.console.json ? Columns{.fields = {"*"}}
+                                   : DefaultColumns(context, options);
+  }
+  QueryRequest request;
+  request.set_database(context.database);
+  request.set_collection(options.collection);
+  request.set_vector_field(options.vector_field);
+  request.set_limit(options.limit);
+  request.set_min_position(options.min_position);
+  request.set_filter(options.filter);
+  request.set_exact(options.exact);
+  request.set_target_recall(options.target_recall);
+  RETURN_IF_ERROR(
+      options.parameters.FillParameters(request.mutable_parameters()));
+  for (const std::string& field : columns.fields) {
+    request.mutable_include()->mutable_fields()->add_paths(field);
+  }
+  FillAnswerOptions(options, request);
+  ASSIGN_OR_RETURN(const QueryResponse response,
+                   Ask(context, options, std::move(request)));
+  if (context.console.json) {
+    PrintHitsAsJson(context, response);
+  } else {
+    PrintHits(context, response, columns);
+  }
+  PrintFacets(context.console, response);
+  PrintExplanation(context.console, response);
   return absl::OkStatus();
+}
+
+void AddAnswerFlags(CLI::App* command, SearchOptions& options) {
+  CLI::Option* group_by = command->add_option(
+      "--group-by", options.group_by,
+      "At most one record, or --group-size, of each value of this field");
+  command
+      ->add_option("--group-size", options.group_size,
+                   "Records of each value, 1 to 100")
+      ->check(CLI::Range(1, 100))
+      ->needs(group_by);
+  command
+      ->add_option("--diversity", options.diversity,
+                   "How much the records are to differ from each other: 0, not "
+                   "at all, to 1")
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_option("--facet", options.facets,
+                      "Count the values that the records which meet the filter "
+                      "have of these fields, separated by commas");
+  command->add_flag("--explain", options.explain, "Show how it was found");
+}
+
+// Words, or records in their place.
+void CheckWhatToFind(const SearchOptions& options) {
+  if (options.words.empty() && options.like.empty()) {
+    throw CLI::ValidationError("TEXT",
+                               "say what to look for, or give --like ID");
+  }
+  if (!options.words.empty() && !options.like.empty()) {
+    throw CLI::ValidationError("--like",
+                               "stands in place of TEXT; give one of the two");
+  }
 }
 
 }  // namespace
@@ -142,10 +231,28 @@ void AddSearchCommand(CLI::App& app, Context& context) {
   auto options = std::make_shared<SearchOptions>();
   command->add_option("COLLECTION", options->collection, "The collection")
       ->required();
-  command->add_option("TEXT", options->words, "What to look for")->required();
+  command->add_option("TEXT", options->words, "What to look for");
+  CLI::Option* like =
+      command
+          ->add_option("--like", options->like,
+                       "In place of TEXT: a record to be near to, by id; "
+                       "repeat it for what several have in common")
+          ->allow_extra_args(false);
+  command
+      ->add_option("--unlike", options->unlike,
+                   "With --like: a record to be far from, by id; may be "
+                   "repeated")
+      ->allow_extra_args(false)
+      ->needs(like);
   command->add_option("--limit", options->limit, "The most records")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  command
+      ->add_option("--offset", options->offset,
+                   "How many of the best to leave out, for a further page")
+      ->check(CLI::Range(0, 999));
+  command->add_option("--min-score", options->min_score,
+                      "Leave out records whose score is worse");
   command->add_option(
       "--fields", options->fields,
       "Fields to show, separated by commas; * is all (default: the "
@@ -162,6 +269,7 @@ void AddSearchCommand(CLI::App& app, Context& context) {
                    "takes longer (default: 0.95)")
       ->check(CLI::Range(0.5, 0.999))
       ->excludes("--exact");
+  AddAnswerFlags(command, *options);
   command->add_option("--vector-field", options->vector_field,
                       "The vector field to search, if there are several");
   command->add_option("--min-position", options->min_position,
@@ -174,8 +282,11 @@ Examples:
   engramctl search packages "program to edit photographs"
   engramctl search packages monitor network traffic --limit 20 --json
   engramctl search memories "what do they eat" --filter 'kind = :k' --param k=fact
+  engramctl search memories --like n17 --group-by author --limit 5
+  engramctl search memories tea --facet kind,author --explain
   engramctl search notes "what does Ada drink" --min-position default@4f1d….17)");
   command->callback([&context, options] {
+    CheckWhatToFind(*options);
     context.action = [&context, options] { return Search(context, *options); };
   });
 }

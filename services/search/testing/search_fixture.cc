@@ -152,8 +152,22 @@ absl::StatusOr<v1::QueryResponse> SearchTest::Query(
   return response;
 }
 
+absl::StatusOr<v1::RecommendResponse> SearchTest::Recommend(
+    const v1::RecommendRequest& request) {
+  grpc::ClientContext context;
+  SetDeadline(context, absl::Seconds(20));
+  v1::RecommendResponse response;
+  RETURN_IF_ERROR(
+      FromGrpcStatus(search_->Recommend(&context, request, &response)));
+  return response;
+}
+
 std::vector<std::string> SearchTest::Find(const std::string& text) {
-  const auto found = Query(TextQuery(text));
+  return Ids(TextQuery(text));
+}
+
+std::vector<std::string> SearchTest::Ids(const v1::QueryRequest& request) {
+  const auto found = Query(request);
   if (!found.ok()) return {found.status().ToString()};
   std::vector<std::string> ids;
   for (const v1::Hit& hit : found->hits()) ids.push_back(hit.id());

@@ -66,6 +66,10 @@ class SearchTest : public ::testing::Test {
   absl::StatusOr<v1::QueryResponse> Query(
       const v1::QueryRequest& request,
       absl::Duration timeout = absl::Seconds(20));
+  absl::StatusOr<v1::RecommendResponse> Recommend(
+      const v1::RecommendRequest& request);
+  // The ids that a query finds; the error's text if it fails.
+  std::vector<std::string> Ids(const v1::QueryRequest& request);
   // The ids nearest to a text; the error's text if it fails.
   std::vector<std::string> Find(const std::string& text);
 

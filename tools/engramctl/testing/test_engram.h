@@ -46,8 +46,17 @@ class FakeSearchService : public search::v1::SearchService::Service {
     return ToGrpcStatus(status);
   }
 
+  grpc::Status Recommend(grpc::ServerContext*,
+                         const search::v1::RecommendRequest* request,
+                         search::v1::RecommendResponse* response) override {
+    last_recommend = *request;
+    *response->mutable_response() = answer;
+    return ToGrpcStatus(status);
+  }
+
   search::v1::QueryRequest last_request;
   search::v1::FindDuplicatesRequest last_duplicates;
+  search::v1::RecommendRequest last_recommend;
   search::v1::QueryResponse answer;
   absl::Status status;
 };
