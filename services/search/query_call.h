@@ -21,6 +21,7 @@
 #include "services/search/feed_follower.h"
 #include "services/search/query_decoder.h"
 #include "services/search/search_backend.h"
+#include "services/search/text_embedding.h"
 
 namespace engram::search {
 
@@ -36,10 +37,12 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
 
   // `done` is called once, with the outcome, after `response` is filled.
   QueryCall(std::shared_ptr<SearchBackend> backend, absl::Time deadline,
-            v1::QueryResponse* response, Done done);
+            v1::QueryResponse* response, Done done,
+            EmbeddingRules embedding = {});
   ~QueryCall();
 
-  void Start(const v1::QueryRequest& request);
+  // Finishes at once with the error of `query`, if it is one.
+  void Start(absl::StatusOr<DecodedQuery> query);
 
  private:
   void OnDatabase(absl::StatusOr<std::shared_ptr<FeedFollower>> follower);
@@ -75,8 +78,8 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
 
   const std::shared_ptr<SearchBackend> backend_;
   const absl::Time deadline_;
-  const absl::Time start_;
   v1::QueryResponse* const response_;
+  const EmbeddingRules embedding_;
   Done done_;
 
   DecodedQuery query_;

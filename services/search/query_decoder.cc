@@ -83,6 +83,9 @@ absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
     case v1::QueryRequest::kVector:
       DecodeVector(request.vector(), query, violations);
       break;
+    case v1::QueryRequest::kId:
+      violations.Add("id", "is not served; send a text or a vector");
+      break;
     case v1::QueryRequest::QUERY_NOT_SET:
       violations.Add("text", "is missing, and so is vector; send one of them");
       break;
@@ -106,6 +109,8 @@ absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
   query.filter = request.filter();
   query.parameters = request.parameters();
   query.exact = request.exact();
+  query.explain = request.explain();
+  query.mode = DecodeMode(request, violations);
   if (!violations.empty()) return violations.ToStatus();
   return query;
 }
@@ -130,6 +135,20 @@ absl::StatusOr<ReadFilter> ReadQueryFilter(
   parameters.CheckAllUsed(violations);
   RETURN_IF_ERROR(violations.ToStatus());
   return read;
+}
+
+storage::v1::BatchGetRequest RecordsRequestOf(const DecodedQuery& query) {
+  storage::v1::BatchGetRequest request;
+  request.set_database(query.database);
+  request.set_collection(query.collection);
+  if (query.read_mask.has_value()) {
+    *request.mutable_read_mask() = *query.read_mask;
+  } else {
+    request.mutable_read_mask()->add_paths("id");
+  }
+  request.set_filter(query.filter);
+  *request.mutable_parameters() = query.parameters;
+  return request;
 }
 
 absl::Status PrepareVector(const IndexSpec& spec, absl::string_view field,

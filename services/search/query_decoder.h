@@ -11,11 +11,13 @@
 #include "absl/strings/string_view.h"
 #include "engram/common/v1/vector.pb.h"
 #include "engram/search/v1/search.pb.h"
+#include "engram/storage/v1/record.pb.h"
 #include "google/protobuf/field_mask.pb.h"
 #include "google/protobuf/struct.pb.h"
 #include "libs/position/position.h"
 #include "services/search/attribute_columns.h"
 #include "services/search/index.h"
+#include "services/search/query_mode.h"
 
 namespace engram::search {
 
@@ -38,6 +40,8 @@ struct DecodedQuery {
   // Of the model that made `vector`; empty if that is not told.
   std::string fingerprint;
   int limit = 0;
+  // How many of the best to leave out.
+  int offset = 0;
   std::optional<Position> min_position;
   // What to read of each record; nothing if records were not asked for.
   std::optional<google::protobuf::FieldMask> read_mask;
@@ -46,6 +50,8 @@ struct DecodedQuery {
   google::protobuf::Struct parameters;
   // Whether to compare with every vector.
   bool exact = false;
+  bool explain = false;
+  ModeOptions mode;
 };
 
 // `InvalidArgument` lists every field at fault.
@@ -55,6 +61,10 @@ absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request);
 // lists what is wrong with it, and the parameters that it does not use.
 absl::StatusOr<ReadFilter> ReadQueryFilter(
     const DecodedQuery& query, std::shared_ptr<const CollectionSchema> schema);
+
+// Returns what storage is asked for when a query's hits are read; add their
+// ids. It checks the filter once more.
+storage::v1::BatchGetRequest RecordsRequestOf(const DecodedQuery& query);
 
 // Checks that a vector fits the index, and brings it to unit length for cosine.
 // `InvalidArgument` names `field`, where the vector came from.

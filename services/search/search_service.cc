@@ -1,11 +1,22 @@
 #include "services/search/search_service.h"
 
 #include <memory>
+#include <utility>
 
+#include "absl/time/clock.h"
 #include "libs/rpc/reactors.h"
-#include "services/search/query_call.h"
+#include "services/search/query_decoder.h"
+#include "services/search/query_starter.h"
 
 namespace engram::search {
+namespace {
+
+CallTimes TimesOf(const SearchBackend& backend,
+                  const grpc::CallbackServerContext& context) {
+  return {.start = absl::Now(), .deadline = backend.DeadlineOf(context)};
+}
+
+}  // namespace
 
 grpc::ServerUnaryReactor* SearchService::Query(
     grpc::CallbackServerContext* context, const v1::QueryRequest* request,
@@ -16,11 +27,11 @@ grpc::ServerUnaryReactor* SearchService::Query(
     rpc::Finish(reactor, NotServingError());
     return reactor;
   }
-  const absl::Time deadline = backend->DeadlineOf(*context);
-  std::make_shared<QueryCall>(
-      std::move(backend), deadline, response,
-      [reactor](const absl::Status& status) { rpc::Finish(reactor, status); })
-      ->Start(*request);
+  const CallTimes times = TimesOf(*backend, *context);
+  StartQuery(std::move(backend), times, DecodeQuery(*request), response,
+             /*gatherer=*/nullptr, [reactor](const absl::Status& status) {
+               rpc::Finish(reactor, status);
+             });
   return reactor;
 }
 

@@ -33,10 +33,9 @@ SearchTest::SearchTest() {
 SearchTest::~SearchTest() { StopSearch(); }
 
 void SearchTest::StartSearchSoon() {
-  SearchOptions options;
-  options.cache_dir = fs::path(cache_.path()) / "cache";
+  options_.cache_dir = fs::path(cache_.path()) / "cache";
   registry_ = std::make_unique<prometheus::Registry>();
-  ASSERT_OK_AND_ASSIGN(server_, SearchServer::Create(options, *registry_));
+  ASSERT_OK_AND_ASSIGN(server_, SearchServer::Create(options_, *registry_));
   grpc::ServerBuilder builder;
   for (grpc::Service* service : server_->services()) {
     builder.RegisterService(service);
@@ -155,8 +154,12 @@ absl::StatusOr<v1::QueryResponse> SearchTest::Query(
 std::vector<std::string> SearchTest::Find(const std::string& text) {
   const auto found = Query(TextQuery(text));
   if (!found.ok()) return {found.status().ToString()};
+  return IdsOf(*found);
+}
+
+std::vector<std::string> SearchTest::IdsOf(const v1::QueryResponse& response) {
   std::vector<std::string> ids;
-  for (const v1::Hit& hit : found->hits()) ids.push_back(hit.id());
+  for (const v1::Hit& hit : response.hits()) ids.push_back(hit.id());
   return ids;
 }
 
