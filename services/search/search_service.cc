@@ -5,6 +5,7 @@
 
 #include "absl/time/clock.h"
 #include "libs/rpc/reactors.h"
+#include "services/search/batch_query_call.h"
 #include "services/search/query_decoder.h"
 #include "services/search/query_starter.h"
 
@@ -32,6 +33,23 @@ grpc::ServerUnaryReactor* SearchService::Query(
              /*gatherer=*/nullptr, [reactor](const absl::Status& status) {
                rpc::Finish(reactor, status);
              });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SearchService::BatchQuery(
+    grpc::CallbackServerContext* context, const v1::BatchQueryRequest* request,
+    v1::BatchQueryResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  std::shared_ptr<SearchBackend> backend = slot_.Borrow();
+  if (backend == nullptr) {
+    rpc::Finish(reactor, NotServingError());
+    return reactor;
+  }
+  const CallTimes times = TimesOf(*backend, *context);
+  std::make_shared<BatchQueryCall>(
+      std::move(backend), times, *request, response,
+      [reactor](const absl::Status& status) { rpc::Finish(reactor, status); })
+      ->Start();
   return reactor;
 }
 

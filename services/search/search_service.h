@@ -19,6 +19,11 @@ class SearchService : public v1::SearchService::CallbackService {
                                   const v1::QueryRequest* request,
                                   v1::QueryResponse* response) override;
 
+  grpc::ServerUnaryReactor* BatchQuery(
+      grpc::CallbackServerContext* context,
+      const v1::BatchQueryRequest* request,
+      v1::BatchQueryResponse* response) override;
+
  private:
   const BackendSlot& slot_;
 };
