@@ -17,6 +17,10 @@ namespace {
 constexpr int kFirstLimit = 32;
 constexpr int kMaxLimit = 1024;
 
+// A pair is found unless it is missed from both sides; but one that is not may
+// be all that holds two halves of a group together.
+constexpr double kTargetRecall = 0.999;
+
 constexpr int64_t kRecordsBetweenReports = 64;
 
 // What a result may hold: it is kept, and sent in one message.
@@ -103,7 +107,8 @@ bool DuplicateFinder::AddNearest(
   };
   const SearchResult found =
       are_few_ ? index_.SearchRows(vector, limit, rows_, is_other)
-               : index_.Search(vector, limit, is_other);
+               : index_.Search(vector, limit, is_other,
+                               {.target_recall = kTargetRecall});
   for (const Candidate& candidate : found.candidates) {
     const float closeness = sign_ * candidate.score;
     if (!(closeness >= min_closeness_)) return false;

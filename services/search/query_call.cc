@@ -47,8 +47,17 @@ absl::Status NoModelError() {
                       "instead");
 }
 
-// Says what the failure of a query's embedding is to the query's caller.
-absl::Status EmbeddingError(const absl::Status& status, const IndexSpec& spec) {
+// Says what the failure of a query's embedding is to the query's caller; one
+// that `can_do_without` needs to know only that there is no vector now.
+absl::Status EmbeddingError(const absl::Status& status, const IndexSpec& spec,
+                            bool can_do_without) {
+  const absl::Status missing = MakeError(
+      absl::StatusCode::kUnavailable,
+      common::v1::ERROR_REASON_EMBEDDING_UNAVAILABLE,
+      absl::StrCat("the text cannot be embedded now, query by vector or "
+                   "retry: ",
+                   status.message()),
+      {{"model", spec.model}});
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
       // What embedding calls `texts[0]` is the query's text.
@@ -56,6 +65,8 @@ absl::Status EmbeddingError(const absl::Status& status, const IndexSpec& spec) {
                           absl::StripPrefix(status.message(), "texts[0]: "));
     case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kDeadlineExceeded:
+      if (can_do_without) return missing;
+      return WithContext(status, "embed the text");
     case absl::StatusCode::kCancelled:
       return WithContext(status, "embed the text");
     case absl::StatusCode::kNotFound:
@@ -68,13 +79,7 @@ absl::Status EmbeddingError(const absl::Status& status, const IndexSpec& spec) {
                        "configure it there, or query by vector"),
           {{"model", spec.model}});
     default:
-      return MakeError(
-          absl::StatusCode::kUnavailable,
-          common::v1::ERROR_REASON_EMBEDDING_UNAVAILABLE,
-          absl::StrCat("the text cannot be embedded now, query by vector or "
-                       "retry: ",
-                       status.message()),
-          {{"model", spec.model}});
+      return missing;
   }
 }
 
@@ -88,11 +93,11 @@ v1::Explanation::Strategy StrategyOf(const SearchResult& result) {
 
 QueryCall::QueryCall(std::shared_ptr<SearchBackend> backend,
                      absl::Time deadline, v1::QueryResponse* response,
-                     Done done)
+                     Done done, EmbeddingRules embedding)
     : backend_(std::move(backend)),
       deadline_(deadline),
-      start_(absl::Now()),
       response_(response),
+      embedding_(std::move(embedding)),
       done_(std::move(done)) {}
 
 QueryCall::~QueryCall() = default;
@@ -219,26 +224,28 @@ absl::Status QueryCall::CheckFingerprint() const {
 
 void QueryCall::Embed() {
   explanation_.Begin("embed");
-  embedding::v1::EmbedRequest request;
-  request.set_model(index_->spec().model);
-  request.add_texts(*query_.text);
-  request.set_purpose(embedding::v1::PURPOSE_QUERY);
-  backend_->calls.Run<embedding::v1::EmbedResponse>(
-      deadline_, std::move(request),
-      [this](auto&&... arguments) {
-        backend_->embedding->async()->Embed(
-            std::forward<decltype(arguments)>(arguments)...);
-      },
+  QueryText text = {
+      .model = index_->spec().model,
+      .text = *query_.text,
+      .deadline = embedding_.give_up.value_or(deadline_),
+  };
+  EmbedCallback done =
       [self = shared_from_this()](
           absl::StatusOr<embedding::v1::EmbedResponse> answer) {
         self->OnEmbedded(std::move(answer));
-      });
+      };
+  if (embedding_.gatherer != nullptr) {
+    embedding_.gatherer->Embed(std::move(text), std::move(done));
+  } else {
+    EmbedText(*backend_, std::move(text), std::move(done));
+  }
 }
 
 void QueryCall::OnEmbedded(
     absl::StatusOr<embedding::v1::EmbedResponse> answer) {
   if (!answer.ok()) {
-    return Finish(EmbeddingError(answer.status(), index_->spec()));
+    return Finish(EmbeddingError(answer.status(), index_->spec(),
+                                 embedding_.give_up.has_value()));
   }
   const absl::Status taken = TakeEmbedding(*answer);
   if (!taken.ok()) return Finish(taken);
@@ -291,7 +298,9 @@ bool QueryCall::IsShort() const {
 
 void QueryCall::SearchSoon() {
   explanation_.Begin("search");
-  if (IsShort()) return Search();
+  // One after another, many short ones would take long.
+  const bool is_alone = embedding_.gatherer == nullptr;
+  if (is_alone && IsShort()) return Search();
   const absl::Status queued = backend_->search_pool.Submit(
       [self = shared_from_this()] { self->Search(); });
   if (!queued.ok()) Finish(queued);
@@ -501,12 +510,6 @@ void QueryCall::Answer() {
   Finish(absl::OkStatus());
 }
 
-void QueryCall::Finish(const absl::Status& status) {
-  prometheus::Histogram& seconds = query_.text.has_value()
-                                       ? backend_->metrics.text_query_seconds
-                                       : backend_->metrics.vector_query_seconds;
-  seconds.Observe(absl::ToDoubleSeconds(absl::Now() - start_));
-  done_(status);
-}
+void QueryCall::Finish(const absl::Status& status) { done_(status); }
 
 }  // namespace engram::search

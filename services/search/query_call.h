@@ -24,6 +24,7 @@
 #include "services/search/query_explanation.h"
 #include "services/search/result_groups.h"
 #include "services/search/search_backend.h"
+#include "services/search/text_embedding.h"
 
 namespace engram::search {
 
@@ -40,11 +41,11 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
 
   // `done` is called once, with the outcome, after `response` is filled.
   QueryCall(std::shared_ptr<SearchBackend> backend, absl::Time deadline,
-            v1::QueryResponse* response, Done done);
+            v1::QueryResponse* response, Done done,
+            EmbeddingRules embedding = {});
   ~QueryCall();
 
-  void Start(const v1::QueryRequest& request) { Start(DecodeQuery(request)); }
-  // With what a request was decoded to.
+  // Finishes at once with the error of `query`, if it is one.
   void Start(absl::StatusOr<DecodedQuery> query);
 
  private:
@@ -106,8 +107,8 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
 
   const std::shared_ptr<SearchBackend> backend_;
   const absl::Time deadline_;
-  const absl::Time start_;
   v1::QueryResponse* const response_;
+  const EmbeddingRules embedding_;
   Done done_;
 
   DecodedQuery query_;

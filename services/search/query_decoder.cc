@@ -165,6 +165,7 @@ absl::StatusOr<DecodedQuery> DecodeQuery(const v1::QueryRequest& request) {
                      "is missing, and so are vector and id; send one of them");
       break;
   }
+  query.mode = DecodeMode(request, violations);
   if (!violations.empty()) return violations.ToStatus();
   return query;
 }
@@ -190,6 +191,20 @@ absl::StatusOr<ReadFilter> ReadQueryFilter(
   ReadFields(query, read, violations);
   RETURN_IF_ERROR(violations.ToStatus());
   return read;
+}
+
+storage::v1::BatchGetRequest RecordsRequestOf(const DecodedQuery& query) {
+  storage::v1::BatchGetRequest request;
+  request.set_database(query.database);
+  request.set_collection(query.collection);
+  if (query.read_mask.has_value()) {
+    *request.mutable_read_mask() = *query.read_mask;
+  } else {
+    request.mutable_read_mask()->add_paths("id");
+  }
+  request.set_filter(query.filter);
+  *request.mutable_parameters() = query.parameters;
+  return request;
 }
 
 absl::Status PrepareVector(const IndexSpec& spec, absl::string_view field,

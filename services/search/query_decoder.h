@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "engram/common/v1/vector.pb.h"
 #include "engram/search/v1/search.pb.h"
+#include "engram/storage/v1/record.pb.h"
 #include "google/protobuf/field_mask.pb.h"
 #include "google/protobuf/struct.pb.h"
 #include "libs/position/position.h"
@@ -18,6 +19,7 @@
 #include "services/search/attribute_columns.h"
 #include "services/search/example_vector.h"
 #include "services/search/index.h"
+#include "services/search/query_mode.h"
 
 namespace engram::search {
 
@@ -69,6 +71,7 @@ struct DecodedQuery {
   // The fields whose values are counted.
   std::vector<std::string> facets;
   bool explain = false;
+  ModeOptions mode;
 };
 
 // `InvalidArgument` lists every field at fault.
@@ -84,6 +87,10 @@ DecodedQuery DecodeRestOfQuery(const v1::QueryRequest& request,
 // the parameters that the filter does not use.
 absl::StatusOr<ReadFilter> ReadQueryFilter(
     const DecodedQuery& query, std::shared_ptr<const CollectionSchema> schema);
+
+// Returns what storage is asked for when a query's hits are read; add their
+// ids. It checks the filter once more.
+storage::v1::BatchGetRequest RecordsRequestOf(const DecodedQuery& query);
 
 // Checks that a vector fits the index, and brings it to unit length for cosine.
 // `InvalidArgument` names `field`, where the vector came from.

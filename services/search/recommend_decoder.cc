@@ -74,6 +74,12 @@ absl::StatusOr<DecodedQuery> DecodeRecommend(
     violations.Add(names[set - std::begin(is_set)],
                    "is set beside positive_ids; leave it out");
   }
+  query.mode = DecodeMode(request.query(), violations);
+  if (query.mode.mode != QueryMode::kSemantic) {
+    violations.Add("mode",
+                   "is not of use here: records are like others by what they "
+                   "mean; leave it out");
+  }
   query.examples = DecodeExamples(request, violations);
   query.examples_field = kPositive;
   if (!violations.empty()) return violations.ToStatus();

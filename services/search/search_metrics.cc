@@ -21,6 +21,7 @@ prometheus::Counter& Counter(prometheus::Registry& registry,
 }
 
 prometheus::Histogram& QuerySeconds(prometheus::Registry& registry,
+                                    const std::string& mode,
                                     const std::string& query) {
   // From a scan of a small index to a wait for a position.
   static const prometheus::Histogram::BucketBoundaries kBounds = {
@@ -28,9 +29,11 @@ prometheus::Histogram& QuerySeconds(prometheus::Registry& registry,
       0.025,  0.05,    0.1,    0.25,  0.5,    1,     5};
   return prometheus::BuildHistogram()
       .Name("engram_search_query_seconds")
-      .Help("Time of whole queries, waits included, by what they give")
+      .Help(
+          "Time of whole queries, waits included, by how they find records and "
+          "what they give")
       .Register(registry)
-      .Add({{"query", query}}, kBounds);
+      .Add({{"mode", mode}, {"query", query}}, kBounds);
 }
 
 }  // namespace
@@ -45,8 +48,13 @@ SearchMetrics::SearchMetrics(prometheus::Registry& registry)
       feed_lag_seconds(Gauge(registry, "engram_search_feed_lag_seconds",
                              "How long ago everything was known to be applied, "
                              "0 while it is; the database furthest behind")),
-      text_query_seconds(QuerySeconds(registry, "text")),
-      vector_query_seconds(QuerySeconds(registry, "vector")),
+      text_query_seconds(QuerySeconds(registry, "semantic", "text")),
+      vector_query_seconds(QuerySeconds(registry, "semantic", "vector")),
+      keyword_query_seconds(QuerySeconds(registry, "keyword", "text")),
+      hybrid_query_seconds(QuerySeconds(registry, "hybrid", "text")),
+      degraded_queries(Counter(registry, "engram_search_degraded_queries_total",
+                               "Hybrid queries answered by words alone, for "
+                               "their text could not be embedded")),
       cache_saves(Counter(registry, "engram_search_cache_saves_total",
                           "Saves of index caches that succeeded")),
       cache_save_failures(Counter(registry,

@@ -28,6 +28,10 @@ struct SearchMetrics {
   // Time of whole queries, waits included.
   prometheus::Histogram& text_query_seconds;
   prometheus::Histogram& vector_query_seconds;
+  prometheus::Histogram& keyword_query_seconds;
+  prometheus::Histogram& hybrid_query_seconds;
+  // Hybrid queries answered by words alone.
+  prometheus::Counter& degraded_queries;
   // Saves of index caches that succeeded and that failed.
   prometheus::Counter& cache_saves;
   prometheus::Counter& cache_save_failures;

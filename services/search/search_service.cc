@@ -2,14 +2,25 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "absl/time/clock.h"
 #include "libs/rpc/reactors.h"
+#include "services/search/batch_query_call.h"
 #include "services/search/duplicate_search.h"
-#include "services/search/query_call.h"
 #include "services/search/query_decoder.h"
+#include "services/search/query_starter.h"
 #include "services/search/recommend_decoder.h"
 
 namespace engram::search {
+namespace {
+
+CallTimes TimesOf(const SearchBackend& backend,
+                  const grpc::CallbackServerContext& context) {
+  return {.start = absl::Now(), .deadline = backend.DeadlineOf(context)};
+}
+
+}  // namespace
 
 grpc::ServerUnaryReactor* SearchService::Query(
     grpc::CallbackServerContext* context, const v1::QueryRequest* request,
@@ -20,11 +31,28 @@ grpc::ServerUnaryReactor* SearchService::Query(
     rpc::Finish(reactor, NotServingError());
     return reactor;
   }
-  const absl::Time deadline = backend->DeadlineOf(*context);
-  std::make_shared<QueryCall>(
-      std::move(backend), deadline, response,
+  const CallTimes times = TimesOf(*backend, *context);
+  StartQuery(std::move(backend), times, DecodeQuery(*request), response,
+             /*gatherer=*/nullptr, [reactor](const absl::Status& status) {
+               rpc::Finish(reactor, status);
+             });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SearchService::BatchQuery(
+    grpc::CallbackServerContext* context, const v1::BatchQueryRequest* request,
+    v1::BatchQueryResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  std::shared_ptr<SearchBackend> backend = slot_.Borrow();
+  if (backend == nullptr) {
+    rpc::Finish(reactor, NotServingError());
+    return reactor;
+  }
+  const CallTimes times = TimesOf(*backend, *context);
+  std::make_shared<BatchQueryCall>(
+      std::move(backend), times, *request, response,
       [reactor](const absl::Status& status) { rpc::Finish(reactor, status); })
-      ->Start(*request);
+      ->Start();
   return reactor;
 }
 
@@ -62,13 +90,12 @@ grpc::ServerUnaryReactor* SearchService::Recommend(
     rpc::Finish(reactor, NotServingError());
     return reactor;
   }
-  const absl::Time deadline = backend->DeadlineOf(*context);
-  std::make_shared<QueryCall>(std::move(backend), deadline,
-                              response->mutable_response(),
-                              [reactor](const absl::Status& status) {
-                                rpc::Finish(reactor, RecommendError(status));
-                              })
-      ->Start(DecodeRecommend(*request));
+  const CallTimes times = TimesOf(*backend, *context);
+  StartQuery(std::move(backend), times, DecodeRecommend(*request),
+             response->mutable_response(), /*gatherer=*/nullptr,
+             [reactor](const absl::Status& status) {
+               rpc::Finish(reactor, RecommendError(status));
+             });
   return reactor;
 }
 

@@ -27,6 +27,11 @@ class SearchService : public v1::SearchService::CallbackService {
       const v1::FindDuplicatesRequest* request,
       v1::FindDuplicatesResponse* response) override;
 
+  grpc::ServerUnaryReactor* BatchQuery(
+      grpc::CallbackServerContext* context,
+      const v1::BatchQueryRequest* request,
+      v1::BatchQueryResponse* response) override;
+
  private:
   const BackendSlot& slot_;
 };

@@ -90,15 +90,16 @@ absl::StatusOr<std::unique_ptr<Index>> VectorIndex::Load(IndexSpec spec,
       saved.keys_path,
       [&index](absl::string_view bytes)
           ABSL_NO_THREAD_SAFETY_ANALYSIS { return index->DecodeKeys(bytes); }));
+  saved.is_calibrated = index->is_calibrated_;
   return index;
 }
 
 // The magic word, then four lists, each its length and its entries: the key of
 // each slot; row, chunks and id of each record; row and sequence of each
 // pending record; row of each record whose text is cut, with begin and end of
-// each of its chunks. At last two lists of the graph: width and recall of 10 and
-// of 100 of each point of its curve, none if it has not been measured; and the
-// nodes of the first slots. Numbers are little-endian.
+// each of its chunks. At last two lists of the graph: width and recall of 10
+// and of 100 of each point of its curve, none if it has not been measured; and
+// the nodes of the first slots. Numbers are little-endian.
 std::string VectorIndex::EncodeKeys(const SlotGraph& graph) const {
   std::string bytes(kKeysMagic);
   AppendNumber<uint64_t>(bytes, keys_.size());

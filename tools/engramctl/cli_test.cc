@@ -29,6 +29,9 @@ TEST_F(CliTest, ACommandLineThatMakesNoSenseIsCode2) {
            {"serch"},
            {"search", "notes"},
            {"search", "notes", "x", "--limit", "0"},
+           {"search", "notes", "x", "--mode", "words"},
+           {"search", "notes", "x", "--fusion", "sum"},
+           {"search", "notes", "x", "--semantic-weight", "1.5"},
            {"schema", "plan"},
            {"schema", "apply", "a.yaml", "--plan", "p.json"},
            {"put", "notes", "{}", "--create", "--replace"},
@@ -121,6 +124,40 @@ TEST_F(CliTest, ShowsWhatSearchFound) {
   EXPECT_EQ(Engramctl({"search", "notes", "x", "--json"}), 0);
   EXPECT_THAT(output_, StartsWith(R"({"id":"n1","score":0.912,"fields")"));
   EXPECT_THAT(request.include().fields().paths(), ElementsAre("*"));
+}
+
+TEST_F(CliTest, SearchSaysHowRecordsAreToBeFound) {
+  using search::v1::Fusion;
+  using search::v1::QueryRequest;
+  CreateNotes();
+  const QueryRequest& request = engram_.search.last_request;
+  EXPECT_EQ(Engramctl({"search", "notes", "x"}), 0);
+  EXPECT_EQ(request.mode(), QueryRequest::MODE_SEMANTIC);
+  EXPECT_FALSE(request.has_fusion());
+  EXPECT_EQ(Engramctl({"search", "notes", "x", "--mode", "keyword"}), 0);
+  EXPECT_EQ(request.mode(), QueryRequest::MODE_KEYWORD);
+  Apply("collection: logs\nfields: {line: {type: text}}\nfull_text: [line]");
+  EXPECT_EQ(Engramctl({"search", "logs", "x", "--mode", "keyword"}), 0);
+  EXPECT_THAT(request.include().fields().paths(), ElementsAre("line"));
+  engram_.search.answer.add_hits()->set_id("n1");
+  engram_.search.answer.mutable_hits(0)->set_score(0.016129F);
+  EXPECT_EQ(Engramctl({"search", "notes", "x", "--mode", "hybrid", "--fusion",
+                       "weighted", "--semantic-weight", "0.25"}),
+            0);
+  EXPECT_THAT(output_, HasSubstr("0.01613  n1"));
+  EXPECT_EQ(request.mode(), QueryRequest::MODE_HYBRID);
+  EXPECT_EQ(request.fusion().method(), Fusion::METHOD_WEIGHTED);
+  EXPECT_EQ(request.fusion().semantic_weight(), 0.25);
+  EXPECT_FALSE(request.allow_degraded());
+
+  engram_.search.answer.set_degraded("no provider");
+  EXPECT_EQ(Engramctl({"search", "notes", "x", "--mode", "hybrid", "--fusion",
+                       "rank", "--allow-degraded"}),
+            0);
+  EXPECT_EQ(request.fusion().method(), Fusion::METHOD_RECIPROCAL_RANK);
+  EXPECT_FALSE(request.fusion().has_semantic_weight());
+  EXPECT_TRUE(request.allow_degraded());
+  EXPECT_THAT(errors_, HasSubstr("found by words alone: no provider\n"));
 }
 
 TEST_F(CliTest, SearchShowsThePassageThatWasFound) {

@@ -1,6 +1,9 @@
 #include <CLI/CLI.hpp>
+#include <map>
+#include <memory>
 #include <optional>
 #include <ostream>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -34,6 +37,10 @@ struct SearchOptions {
   std::string filter;
   bool exact = false;
   float target_recall = 0;
+  std::string mode = "semantic";
+  std::string fusion;
+  std::optional<float> semantic_weight;
+  bool allow_degraded = false;
   // Of the filter.
   ConditionFlags parameters;
   int offset = 0;
@@ -57,10 +64,15 @@ struct Columns {
 };
 
 // What it shows unless it is told: the field that the embedded text begins
-// with. Nothing where storage cannot be asked; ids and scores are something.
+// with, or where words are looked for. Nothing where storage cannot be asked;
+// ids and scores are something.
 Columns DefaultColumns(Context& context, const SearchOptions& options) {
   const auto spec = FetchSchema(context, options.collection);
-  if (!spec.ok() || spec->vectors.empty()) return {};
+  if (!spec.ok()) return {};
+  if (options.mode == "keyword" && spec->full_text.has_value()) {
+    return {.fields = {spec->full_text->columns.front().field}};
+  }
+  if (spec->vectors.empty()) return {};
   const schema::VectorFieldSpec* vector =
       spec->FindVector(options.vector_field);
   if (vector == nullptr) vector = &spec->vectors.front();
@@ -86,14 +98,20 @@ std::string CellText(const search::v1::Hit& hit, const std::string& field,
   return text.substr(begin, end - begin);
 }
 
+// Hybrid scores that are made of ranks differ by less than others.
+std::string ScoreText(const SearchOptions& options, float score) {
+  return options.mode == "hybrid" ? absl::StrFormat("%.5f", score)
+                                  : absl::StrFormat("%.3f", score);
+}
+
 void PrintHits(Context& context, const QueryResponse& response,
-               const Columns& shown) {
+               const SearchOptions& options, const Columns& shown) {
   std::vector<Table::Column> columns = {{"SCORE", Table::Align::kRight},
                                         {"ID"}};
   for (const std::string& field : shown.fields) columns.push_back({field});
   Table table(columns);
   for (const auto& hit : response.hits()) {
-    std::vector<std::string> cells = {absl::StrFormat("%.3f", hit.score()),
+    std::vector<std::string> cells = {ScoreText(options, hit.score()),
                                       hit.id()};
     for (const std::string& field : shown.fields) {
       cells.push_back(CellText(hit, field, shown));
@@ -105,6 +123,56 @@ void PrintHits(Context& context, const QueryResponse& response,
   } else {
     PrintTable(context.console, table);
   }
+}
+
+const std::map<std::string, QueryRequest::Mode>& Modes() {
+  static const auto* const modes =
+      new std::map<std::string, QueryRequest::Mode>{
+          {"semantic", QueryRequest::MODE_SEMANTIC},
+          {"keyword", QueryRequest::MODE_KEYWORD},
+          {"hybrid", QueryRequest::MODE_HYBRID}};
+  return *modes;
+}
+
+const std::map<std::string, search::v1::Fusion::Method>& Methods() {
+  static const auto* const methods =
+      new std::map<std::string, search::v1::Fusion::Method>{
+          {"rank", search::v1::Fusion::METHOD_RECIPROCAL_RANK},
+          {"weighted", search::v1::Fusion::METHOD_WEIGHTED}};
+  return *methods;
+}
+
+void FillMode(const SearchOptions& options, QueryRequest& request) {
+  request.set_mode(Modes().at(options.mode));
+  request.set_allow_degraded(options.allow_degraded);
+  if (!options.fusion.empty()) {
+    request.mutable_fusion()->set_method(Methods().at(options.fusion));
+  }
+  if (options.semantic_weight.has_value()) {
+    request.mutable_fusion()->set_semantic_weight(*options.semantic_weight);
+  }
+}
+
+void DeclareMode(CLI::App* command, SearchOptions& options) {
+  command
+      ->add_option("--mode", options.mode,
+                   "Find by meaning (semantic), by words (keyword) or by both "
+                   "(hybrid)")
+      ->check(CLI::IsMember(Modes()))
+      ->capture_default_str();
+  command
+      ->add_option("--semantic-weight", options.semantic_weight,
+                   "Of hybrid: the weight of meaning, words have the rest "
+                   "(default: 0.5)")
+      ->check(CLI::Range(0.0, 1.0));
+  command
+      ->add_option("--fusion", options.fusion,
+                   "Of hybrid: make one list by rank or by weighted scores "
+                   "(default: rank)")
+      ->check(CLI::IsMember(Methods()));
+  command->add_flag("--allow-degraded", options.allow_degraded,
+                    "Of hybrid: answer by words alone when the text cannot be "
+                    "embedded");
 }
 
 void PrintHitsAsJson(Context& context, const QueryResponse& response) {
@@ -174,6 +242,7 @@ absl::Status Search(Context& context, const SearchOptions& options) {
   request.set_filter(options.filter);
   request.set_exact(options.exact);
   request.set_target_recall(options.target_recall);
+  FillMode(options, request);
   RETURN_IF_ERROR(
       options.parameters.FillParameters(request.mutable_parameters()));
   for (const std::string& field : columns.fields) {
@@ -182,10 +251,14 @@ absl::Status Search(Context& context, const SearchOptions& options) {
   FillAnswerOptions(options, request);
   ASSIGN_OR_RETURN(const QueryResponse response,
                    Ask(context, options, std::move(request)));
+  if (!response.degraded().empty()) {
+    context.console.err << "found by words alone: " << response.degraded()
+                        << "\n";
+  }
   if (context.console.json) {
     PrintHitsAsJson(context, response);
   } else {
-    PrintHits(context, response, columns);
+    PrintHits(context, response, options, columns);
   }
   PrintFacets(context.console, response);
   PrintExplanation(context.console, response);
@@ -227,7 +300,8 @@ void CheckWhatToFind(const SearchOptions& options) {
 }  // namespace
 
 void AddSearchCommand(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("search", "Find records by meaning");
+  CLI::App* command =
+      app.add_subcommand("search", "Find records by meaning and by words");
   auto options = std::make_shared<SearchOptions>();
   command->add_option("COLLECTION", options->collection, "The collection")
       ->required();
@@ -270,13 +344,15 @@ void AddSearchCommand(CLI::App& app, Context& context) {
       ->check(CLI::Range(0.5, 0.999))
       ->excludes("--exact");
   AddAnswerFlags(command, *options);
+  DeclareMode(command, *options);
   command->add_option("--vector-field", options->vector_field,
                       "The vector field to search, if there are several");
   command->add_option("--min-position", options->min_position,
                       "Wait until this write, and all before it, can be found");
   command->footer(
       R"(Best first. The score is in the unit of the vector field's metric: cosine and
-dot products are better when larger, l2 distances when smaller.
+dot products are better when larger, l2 distances when smaller. With --mode
+keyword it is BM25, with hybrid what --fusion makes of both: larger is better.
 
 Examples:
   engramctl search packages "program to edit photographs"
@@ -284,6 +360,7 @@ Examples:
   engramctl search memories "what do they eat" --filter 'kind = :k' --param k=fact
   engramctl search memories --like n17 --group-by author --limit 5
   engramctl search memories tea --facet kind,author --explain
+  engramctl search memories "import ends with E4012" --mode hybrid --allow-degraded
   engramctl search notes "what does Ada drink" --min-position default@4f1d….17)");
   command->callback([&context, options] {
     CheckWhatToFind(*options);

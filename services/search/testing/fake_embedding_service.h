@@ -9,8 +9,13 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "engram/embedding/v1/embedding.grpc.pb.h"
+#include "libs/status/errors.h"
+#include "libs/status/grpc_status.h"
+#include "libs/status/rpc_status.h"
 #include "libs/vector/vector.h"
 
 namespace engram::search::testing {
@@ -43,6 +48,8 @@ class FakeEmbeddingService : public embedding::v1::EmbeddingService::Service {
   static constexpr char kFingerprint[] = "letters-1";
   static constexpr char kTurnedModel[] = "test/turned";
   static constexpr char kTurnedFingerprint[] = "turned-1";
+  // A text that neither takes.
+  static constexpr char kRefused[] = "refused";
 
   FakeEmbeddingService() {
     grpc::ServerBuilder builder;
@@ -66,17 +73,34 @@ class FakeEmbeddingService : public embedding::v1::EmbeddingService::Service {
     fingerprint_ = std::move(fingerprint);
   }
 
+  // No call ends before its client gives up.
+  void Hang() {
+    absl::MutexLock lock(&mutex_);
+    hangs_ = true;
+  }
+
+  // How many calls there have been.
+  int calls() const {
+    absl::MutexLock lock(&mutex_);
+    return calls_;
+  }
+
   // The purpose of the last call.
   embedding::v1::Purpose last_purpose() const {
     absl::MutexLock lock(&mutex_);
     return last_purpose_;
   }
 
-  grpc::Status Embed(grpc::ServerContext*,
+  grpc::Status Embed(grpc::ServerContext* context,
                      const embedding::v1::EmbedRequest* request,
                      embedding::v1::EmbedResponse* response) override {
     absl::MutexLock lock(&mutex_);
+    ++calls_;
     last_purpose_ = request->purpose();
+    while (hangs_) {
+      if (context->IsCancelled()) return grpc::Status::CANCELLED;
+      hang_.WaitWithTimeout(&mutex_, absl::Milliseconds(5));
+    }
     if (!failure_.ok()) return failure_;
     const bool is_turned = request->model() == kTurnedModel;
     if (request->model() != kModel && !is_turned) {
@@ -85,7 +109,15 @@ class FakeEmbeddingService : public embedding::v1::EmbeddingService::Service {
     response->mutable_model()->set_name(request->model());
     response->mutable_model()->set_fingerprint(is_turned ? kTurnedFingerprint
                                                          : fingerprint_);
-    for (const std::string& text : request->texts()) {
+    for (int i = 0; i < request->texts_size(); ++i) {
+      const std::string& text = request->texts(i);
+      if (text == kRefused) {
+        const absl::Status refusal =
+            InvalidField(absl::StrCat("texts[", i, "]"), "is too long");
+        if (!request->partial()) return ToGrpcStatus(refusal);
+        *response->add_embeddings()->mutable_error() = ToRpcStatus(refusal);
+        continue;
+      }
       response->add_embeddings()->mutable_vector()->set_values(std::string(
           vector::Pack(is_turned ? TurnedVector(text) : LetterVector(text))));
     }
@@ -98,6 +130,10 @@ class FakeEmbeddingService : public embedding::v1::EmbeddingService::Service {
   std::string fingerprint_ ABSL_GUARDED_BY(mutex_) = kFingerprint;
   embedding::v1::Purpose last_purpose_ ABSL_GUARDED_BY(mutex_) =
       embedding::v1::PURPOSE_UNSPECIFIED;
+
+  bool hangs_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::CondVar hang_;
+  int calls_ ABSL_GUARDED_BY(mutex_) = 0;
 
   std::unique_ptr<grpc::Server> server_;
   std::shared_ptr<grpc::Channel> channel_;

@@ -169,8 +169,12 @@ std::vector<std::string> SearchTest::Find(const std::string& text) {
 std::vector<std::string> SearchTest::Ids(const v1::QueryRequest& request) {
   const auto found = Query(request);
   if (!found.ok()) return {found.status().ToString()};
+  return IdsOf(*found);
+}
+
+std::vector<std::string> SearchTest::IdsOf(const v1::QueryResponse& response) {
   std::vector<std::string> ids;
-  for (const v1::Hit& hit : found->hits()) ids.push_back(hit.id());
+  for (const v1::Hit& hit : response.hits()) ids.push_back(hit.id());
   return ids;
 }
 

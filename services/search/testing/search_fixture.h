@@ -63,6 +63,7 @@ class SearchTest : public ::testing::Test {
   // A query for the notes nearest to a text.
   static v1::QueryRequest TextQuery(const std::string& text);
   static v1::QueryRequest VectorQuery(const std::vector<float>& values);
+  static std::vector<std::string> IdsOf(const v1::QueryResponse& response);
   absl::StatusOr<v1::QueryResponse> Query(
       const v1::QueryRequest& request,
       absl::Duration timeout = absl::Seconds(20));
@@ -90,7 +91,7 @@ class SearchTest : public ::testing::Test {
   StorageProxy proxy_{storage_};
   FakeEmbeddingService embedding_;
   const engram::testing::TempDirectory cache_;
-  // Of the next start.
+  // What the next start takes; the cache's directory is set by then.
   SearchOptions options_;
   std::unique_ptr<prometheus::Registry> registry_;
   std::unique_ptr<SearchServer> server_;

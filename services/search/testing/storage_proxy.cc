@@ -118,6 +118,21 @@ class StorageProxy::Records : public storage::v1::RecordService::Service {
                                               response);
   }
 
+  grpc::Status SearchText(grpc::ServerContext* context,
+                          const storage::v1::SearchTextRequest* request,
+                          storage::v1::SearchTextResponse* response) override {
+    Call call(proxy_, *context);
+    if (proxy_.IsAway()) return Away();
+    {
+      absl::MutexLock lock(&proxy_.mutex_);
+      if (!proxy_.search_text_failure_.ok()) {
+        return proxy_.search_text_failure_;
+      }
+    }
+    return proxy_.storage_.records().SearchText(call.context(), *request,
+                                                response);
+  }
+
  private:
   StorageProxy& proxy_;
 };
@@ -241,6 +256,11 @@ bool StorageProxy::WaitWhile(const bool& held, grpc::ServerContext& context) {
     if (context.IsCancelled()) return false;
   }
   return !away_;
+}
+
+void StorageProxy::FailSearchText(grpc::Status status) {
+  absl::MutexLock lock(&mutex_);
+  search_text_failure_ = std::move(status);
 }
 
 }  // namespace engram::search::testing

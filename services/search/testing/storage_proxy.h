@@ -50,6 +50,9 @@ class StorageProxy {
   // Changes every response of the feed; empty stops that.
   void AlterFeed(Alter alter);
 
+  // Every SearchText ends with this; OK works again.
+  void FailSearchText(grpc::Status status);
+
   // How many snapshots have begun.
   int snapshots() const;
 
@@ -90,6 +93,7 @@ class StorageProxy {
   bool twice_ ABSL_GUARDED_BY(mutex_) = false;
   int snapshots_ ABSL_GUARDED_BY(mutex_) = 0;
   Alter alter_ ABSL_GUARDED_BY(mutex_);
+  grpc::Status search_text_failure_ ABSL_GUARDED_BY(mutex_);
 
   std::unique_ptr<grpc::Server> server_;
   std::shared_ptr<grpc::Channel> channel_;

@@ -1,0 +1,19 @@
+#include "services/search/query_stage.h"
+
+#include <cstdint>
+#include <string>
+
+#include "google/protobuf/util/time_util.h"
+
+namespace engram::search {
+
+void AddStage(absl::string_view name, absl::Duration duration,
+              v1::Explanation& explanation) {
+  v1::Stage& stage = *explanation.add_stages();
+  stage.set_name(std::string(name));
+  *stage.mutable_duration() =
+      google::protobuf::util::TimeUtil::NanosecondsToDuration(
+          absl::ToInt64Nanoseconds(duration));
+}
+
+}  // namespace engram::search

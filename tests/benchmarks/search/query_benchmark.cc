@@ -1,0 +1,327 @@
+// What queries cost on top of the search itself: over gRPC, one a call and 64 a
+// call, against the library on all cores and an empty call of the same server.
+// README.md has the command and results.
+//
+//   query_benchmark [vectors] [dimensions]
+//
+// All in one process, clients too; search finds out by itself how wide to
+// search. Results go to standard output as rows of a Markdown table.
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "engram/search/v1/index.grpc.pb.h"
+#include "engram/search/v1/search.grpc.pb.h"
+#include "libs/vector/vector.h"
+#include "services/search/search_server.h"
+#include "services/search/vector_index.h"
+#include "tests/benchmarks/check.h"
+#include "tests/benchmarks/load.h"
+#include "tests/benchmarks/local_storage.h"
+#include "tests/benchmarks/report.h"
+#include "tests/benchmarks/search/search_data.h"
+
+namespace engram::benchmarks {
+namespace {
+
+constexpr int kRounds = 5;
+constexpr absl::Duration kRoundTime = absl::Seconds(2);
+constexpr int kQueries = 1000;
+constexpr int kLimit = 10;
+constexpr int kChannels = 8;
+// Calls under way at once.
+constexpr int kUnaryClients = 64;
+constexpr int kBatchClients = 8;
+constexpr int kBatch = 64;
+constexpr int kRecordsACall = 500;
+
+int Threads() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+absl::Span<const float> RowOf(const std::vector<float>& rows, int dimensions,
+                              int64_t row) {
+  return absl::MakeSpan(rows).subspan(row * dimensions, dimensions);
+}
+
+void FillStorage(LocalStorage& storage, const SearchData& data) {
+  ApplySchema(storage.clients().channel(),
+              absl::StrCat("collection: points\nfields: {}\nvectors:\n"
+                           "  v: {supplied: true, metric: cosine, dimensions: ",
+                           data.dimensions, "}\n"));
+  const auto calls =
+      static_cast<int>((data.count + kRecordsACall - 1) / kRecordsACall);
+  RunLoad(2, {.calls = calls}, [&](int call, std::function<void()> done) {
+    auto request = std::make_shared<storage::v1::WriteRequest>();
+    const int64_t begin = int64_t{call} * kRecordsACall;
+    const int64_t end = std::min(data.count, begin + kRecordsACall);
+    for (int64_t row = begin; row < end; ++row) {
+      storage::v1::WriteItem& item = *request->add_items();
+      item.set_collection("points");
+      storage::v1::Record& record = *item.mutable_create();
+      record.set_id(absl::StrCat(row));
+      storage::v1::SuppliedVectors& vectors = *record.add_vectors();
+      vectors.set_vector_field("v");
+      vectors.add_chunks()->set_values(
+          std::string(vector::Pack(RowOf(data.rows, data.dimensions, row))));
+    }
+    storage.clients().Write(call, std::move(request), std::move(done));
+  });
+}
+
+// A search server as main() makes it, that follows a storage.
+class LocalSearch {
+ public:
+  explicit LocalSearch(LocalStorage& storage) {
+    search::SearchOptions options;
+    options.cache_dir = "";
+    options.search_threads = Threads();
+    server_ = CheckOk(search::SearchServer::Create(options, registry_));
+    endpoint_ = CheckOk(lifecycle::GrpcEndpoint::Start(
+        {.listen = "127.0.0.1:0"}, registry_, server_->services()));
+    // Nothing is embedded; any channel will do.
+    CheckOk(server_->Start(
+        {storage.InProcessChannel(), storage.InProcessChannel()}));
+    const std::string address = absl::StrCat("127.0.0.1:", endpoint_->port());
+    for (int i = 0; i < kChannels; ++i) {
+      grpc::ChannelArguments arguments;
+      arguments.SetInt("engram.benchmark.connection", i);
+      channels_.push_back(grpc::CreateCustomChannel(
+          address, grpc::InsecureChannelCredentials(), arguments));
+      stubs_.push_back(search::v1::SearchService::NewStub(channels_.back()));
+      health_.push_back(grpc::health::v1::Health::NewStub(channels_.back()));
+    }
+  }
+  ~LocalSearch() {
+    server_->Stop();
+    endpoint_.reset();
+  }
+
+  // Returns when the graph has all of `count` vectors.
+  void WaitForGraph(int64_t count) {
+    const auto indexes = search::v1::IndexService::NewStub(channels_.front());
+    search::v1::ListIndexesResponse response;
+    const auto is_built = [&] {
+      return response.indexes_size() == 1 &&
+             response.indexes(0).graph_vectors() == count;
+    };
+    while (!is_built()) {
+      absl::SleepFor(absl::Milliseconds(200));
+      grpc::ClientContext context;
+      CheckOk(indexes->ListIndexes(&context, {}, &response));
+    }
+  }
+
+  void Query(int call, std::shared_ptr<search::v1::QueryRequest> request,
+             std::function<void()> done) {
+    Run<search::v1::QueryResponse>(
+        std::move(request), std::move(done), [&](auto&&... arguments) {
+          stubs_[call % kChannels]->async()->Query(
+              std::forward<decltype(arguments)>(arguments)...);
+        });
+  }
+  void BatchQuery(int call,
+                  std::shared_ptr<search::v1::BatchQueryRequest> request,
+                  std::function<void()> done) {
+    Run<search::v1::BatchQueryResponse>(
+        std::move(request), std::move(done), [&](auto&&... arguments) {
+          stubs_[call % kChannels]->async()->BatchQuery(
+              std::forward<decltype(arguments)>(arguments)...);
+        });
+  }
+  void Echo(int call, std::function<void()> done) {
+    Run<grpc::health::v1::HealthCheckResponse>(
+        std::make_shared<grpc::health::v1::HealthCheckRequest>(),
+        std::move(done), [&](auto&&... arguments) {
+          health_[call % kChannels]->async()->Check(
+              std::forward<decltype(arguments)>(arguments)...);
+        });
+  }
+
+ private:
+  static void CheckAnswer(const search::v1::QueryResponse& response) {
+    if (response.hits_size() == kLimit) return;
+    CheckOk(absl::InternalError("a query found too little"));
+  }
+  static void CheckAnswer(const search::v1::BatchQueryResponse& response) {
+    for (const auto& answer : response.answers()) {
+      CheckAnswer(answer.response());
+    }
+  }
+  static void CheckAnswer(const grpc::health::v1::HealthCheckResponse&) {}
+
+  template <typename Response, typename Request, typename Start>
+  static void Run(std::shared_ptr<Request> request, std::function<void()> done,
+                  Start start) {
+    struct Call {
+      grpc::ClientContext context;
+      std::shared_ptr<Request> request;
+      Response response;
+    };
+    auto call = std::make_shared<Call>();
+    call->request = std::move(request);
+    start(&call->context, call->request.get(), &call->response,
+          [call, done = std::move(done)](const grpc::Status& status) {
+            CheckOk(status);
+            CheckAnswer(call->response);
+            done();
+          });
+  }
+
+  prometheus::Registry registry_;
+  std::unique_ptr<search::SearchServer> server_;
+  std::unique_ptr<lifecycle::GrpcEndpoint> endpoint_;
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;
+  std::vector<std::unique_ptr<search::v1::SearchService::Stub>> stubs_;
+  std::vector<std::unique_ptr<grpc::health::v1::Health::Stub>> health_;
+};
+
+// The same index without a server.
+std::unique_ptr<search::Index> MakeIndex(const SearchData& data) {
+  auto index = std::make_unique<search::VectorIndex>(
+      search::IndexSpec{
+          .generation = 1, .supplied = true, .dimensions = data.dimensions},
+      search::GraphPolicy{.threads = Threads()});
+  for (int64_t row = 0; row < data.count; ++row) {
+    const std::string id = absl::StrCat(row);
+    const search::IndexChange change = {
+        .kind = search::IndexChange::Kind::kPutVectors,
+        .row = row + 1,
+        .sequence = row + 1,
+        .id = id,
+        .chunks = {vector::Pack(RowOf(data.rows, data.dimensions, row))}};
+    index->Apply({change}, row + 1);
+  }
+  index->Optimize([] { return true; });
+  return index;
+}
+
+// Searches a second of the library, on all cores.
+double LibraryRate(const search::Index& index, const SearchData& data) {
+  std::atomic<int64_t> searches = 0;
+  const absl::Time begin = absl::Now();
+  const absl::Time end = begin + kRoundTime;
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < Threads(); ++thread) {
+    threads.emplace_back([&, thread] {
+      int64_t done = 0;
+      while (done % 64 != 0 || absl::Now() < end) {
+        const int64_t query = (thread * 500 + done) % kQueries;
+        const search::SearchResult found =
+            index.Search(RowOf(data.query_rows, data.dimensions, query), kLimit,
+                         search::AnyRow);
+        if (found.candidates.size() != kLimit) std::abort();
+        ++done;
+      }
+      searches += done;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return static_cast<double>(searches) /
+         absl::ToDoubleSeconds(absl::Now() - begin);
+}
+
+std::vector<search::v1::QueryRequest> MakeQueries(const SearchData& data) {
+  std::vector<search::v1::QueryRequest> queries(kQueries);
+  for (int64_t i = 0; i < kQueries; ++i) {
+    queries[i].set_collection("points");
+    queries[i].set_limit(kLimit);
+    queries[i].mutable_vector()->set_values(
+        std::string(vector::Pack(RowOf(data.query_rows, data.dimensions, i))));
+  }
+  return queries;
+}
+
+std::vector<std::shared_ptr<search::v1::BatchQueryRequest>> MakeBatches(
+    const std::vector<search::v1::QueryRequest>& queries) {
+  std::vector<std::shared_ptr<search::v1::BatchQueryRequest>> batches;
+  for (size_t i = 0; i + kBatch <= queries.size(); i += kBatch) {
+    auto batch = std::make_shared<search::v1::BatchQueryRequest>();
+    for (size_t j = i; j < i + kBatch; ++j) *batch->add_queries() = queries[j];
+    batches.push_back(std::move(batch));
+  }
+  return batches;
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+void Measure(int64_t count, int dimensions) {
+  const SearchData data =
+      MakeClusteredData(count, dimensions, kQueries, kLimit);
+  LocalStorage storage(HandWrittenStore::FullText::kNone);
+  FillStorage(storage, data);
+  LocalSearch server(storage);
+  const std::unique_ptr<search::Index> index = MakeIndex(data);
+  server.WaitForGraph(count);
+
+  std::vector<std::shared_ptr<search::v1::QueryRequest>> queries;
+  const std::vector<search::v1::QueryRequest> made = MakeQueries(data);
+  for (const auto& query : made) {
+    queries.push_back(std::make_shared<search::v1::QueryRequest>(query));
+  }
+  const auto batches = MakeBatches(made);
+  const auto rate = [](int clients, StartCall start) {
+    return RunLoad(clients, {.duration = kRoundTime}, std::move(start))
+        .calls_per_second;
+  };
+  std::vector<double> library, echo, unary, batch, unary_share, batch_share;
+  for (int round = 0; round < kRounds; ++round) {
+    library.push_back(LibraryRate(*index, data));
+    echo.push_back(rate(kUnaryClients, [&](int call, auto done) {
+      server.Echo(call, std::move(done));
+    }));
+    unary.push_back(rate(kUnaryClients, [&](int call, auto done) {
+      server.Query(call, queries[call % kQueries], std::move(done));
+    }));
+    batch.push_back(kBatch * rate(kBatchClients, [&](int call, auto done) {
+                      server.BatchQuery(call, batches[call % batches.size()],
+                                        std::move(done));
+                    }));
+    unary_share.push_back(unary.back() *
+                          (1 / echo.back() + 1 / library.back()));
+    batch_share.push_back(batch.back() / library.back());
+  }
+  const std::string size = absl::StrCat(count, " x ", dimensions, ", ");
+  PrintRow(absl::StrCat(size, "Query"),
+           absl::StrCat(Rounded(Median(unary)), "/s"),
+           absl::StrCat("library ", Rounded(Median(library)), "/s, echo ",
+                        Rounded(Median(echo)), "/s"),
+           absl::StrCat(Rounded(100 * Median(unary_share)), " %"),
+           ">= 85 % of 1 / (1/echo + 1/library)");
+  PrintRow(absl::StrCat(size, "BatchQuery of 64"),
+           absl::StrCat(Rounded(Median(batch)), "/s"),
+           absl::StrCat("library ", Rounded(Median(library)), "/s"),
+           absl::StrCat(Rounded(100 * Median(batch_share)), " %"),
+           ">= 60 % of the library");
+}
+
+int Main(int argc, char** argv) {
+  int64_t count = 200'000;
+  int dimensions = 128;
+  if ((argc > 1 && !absl::SimpleAtoi(argv[1], &count)) ||
+      (argc > 2 && !absl::SimpleAtoi(argv[2], &dimensions))) {
+    std::fprintf(stderr, "usage: query_benchmark [vectors] [dimensions]\n");
+    return 1;
+  }
+  Measure(count, dimensions);
+  return 0;
+}
+
+}  // namespace
+}  // namespace engram::benchmarks
+
+int main(int argc, char** argv) { return engram::benchmarks::Main(argc, argv); }
