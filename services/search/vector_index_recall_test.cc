@@ -179,6 +179,26 @@ TEST_F(VectorIndexRecallTest, AFilterCostsNoRecall) {
   }
 }
 
+// With queries that much is missed of, so that no walk finds all by chance.
+TEST_F(VectorIndexRecallTest, AWalkIsAsMuchWiderAsFewerPass) {
+  Build();
+  std::vector<std::vector<float>> queries;
+  for (int i = 0; i < 300; ++i) queries.push_back(Anywhere());
+  size_t next = 0;
+  const auto draw = [&] { return queries[next++ % queries.size()]; };
+  const double unfiltered = Recall(draw, 300, 10, {.target_recall = 0.99});
+  EXPECT_LT(unfiltered, 0.98);
+  for (const int one_in : {2, 3, 4}) {
+    const auto filter = [&](int64_t row) { return row % one_in == 0; };
+    for (const double told : {1.0 / one_in, 1.0}) {
+      EXPECT_GE(
+          Recall(draw, 300, 10, {.target_recall = 0.99, .share = told}, filter),
+          unfiltered - 0.01)
+          << "one in " << one_in << " told as " << told;
+    }
+  }
+}
+
 // A walk to the query meets none of them: they are all elsewhere.
 TEST_F(VectorIndexRecallTest, AFilterThatLetsThroughOnlyWhatIsFarIsMet) {
   Build();
