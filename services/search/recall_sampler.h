@@ -27,7 +27,7 @@ class RecallSampler {
   // Recall is known over so many samples, the newest.
   static constexpr size_t kMaxSamples = 1000;
   // Factors stay within these.
-  static constexpr double kMinFactor = 0.5;
+  static constexpr double kMinFactor = 0.25;
   static constexpr double kMaxFactor = 16;
 
   struct Sample {

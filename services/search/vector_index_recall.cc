@@ -32,10 +32,12 @@ constexpr int64_t kFewestQueries = 32;
 constexpr int64_t kCalibrationBytes = int64_t{64} << 30;
 // To a vector of the index, and so to others by it, the graph leads more surely
 // than to what is asked, which is none. So a query is such a vector, moved by
-// what two of its neighbours differ in: where another one might be. What it is
-// moved by, it finds in a walk of this width, in these places.
+// what two of its neighbours differ in, and half as much again: where another
+// one might be, and rather too far. What it is moved by, it finds in a walk of
+// this width, in these places.
 constexpr int kNeighbourWidth = 64;
 constexpr int kNeighbours = 11;
+constexpr float kStep = 1.5f;
 
 using Entries = std::vector<TopRecords::Entry>;
 
@@ -134,7 +136,8 @@ std::vector<float> VectorIndex::CalibrationQuery(int64_t number,
   };
   const auto one = vector_of(slot_of(near[kNeighbours / 2]));
   const auto other = vector_of(slot_of(near[kNeighbours - 1]));
-  for (int i = 0; i < spec_.dimensions; ++i) query[i] += other[i] - one[i];
+  for (int i = 0; i < spec_.dimensions; ++i)
+    query[i] += kStep * (other[i] - one[i]);
   // Opposite ones cancel out.
   const bool has_length = spec_.metric != Metric::kCosine ||
                           vector::Normalize(absl::MakeSpan(query));
