@@ -14,7 +14,7 @@ namespace {
 
 // How many of the nearest are asked for first: few records have more that are
 // close. Then ever more, up to the most.
-constexpr int kFirstLimit = 32;
+constexpr int kFirstLimit = 64;
 constexpr int kMaxLimit = 1024;
 
 // A pair is found unless it is missed from both sides; but one that is not may
