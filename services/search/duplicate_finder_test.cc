@@ -145,7 +145,7 @@ TEST_F(DuplicateFinderTest, FindsWhatComparingAllPairsFinds) {
   for (const Metric metric : {Metric::kCosine, Metric::kDot, Metric::kL2}) {
     records_.clear();
     Begin(16, metric);
-    PutClusters(16, 120, metric);
+    PutClusters(16, 60, metric);
     const float min_score = metric == Metric::kCosine ? 0.97f
                             : metric == Metric::kDot  ? 15.0f
                                                       : 0.6f;
@@ -157,9 +157,9 @@ TEST_F(DuplicateFinderTest, FindsWhatComparingAllPairsFinds) {
 // With a graph a pair may be missed from one side, but hardly from both.
 TEST_F(DuplicateFinderTest, AGraphFindsThemToo) {
   Begin(16, Metric::kCosine, {.min_bytes = 1024});
-  PutClusters(16, 600, Metric::kCosine);
+  PutClusters(16, 300, Metric::kCosine);
   index_->Optimize([] { return true; });
-  ASSERT_GT(index_->Stats().graph_vectors, 2000);
+  ASSERT_GT(index_->Stats().graph_vectors, 1000);
   ExpectAllPairs(Find(0.97f), 0.97f);
 }
 
