@@ -16,6 +16,7 @@
 #include "services/search/operation_codec.h"
 #include "services/search/operation_starter.h"
 #include "services/search/query_decoder.h"
+#include "services/search/recall_codec.h"
 
 namespace engram::search {
 namespace {
@@ -83,6 +84,7 @@ void GetIndexOf(const std::shared_ptr<SearchBackend>& backend,
   EncodeIndex(follower, *ready->database, ready->index->spec(), stats, index);
   EncodeMemory(stats.memory, index.attribute_bytes(),
                *response.mutable_memory());
+  EncodeRecall(ready->index->Recall(), response);
   if (index.state() != v1::Index::STATE_SERVING) return done(absl::OkStatus());
   storage::v1::GetCoverageRequest asked;
   asked.set_database(follower.database());

@@ -44,6 +44,13 @@ TEST_F(IndexCliTest, ShowsWhatAnIndexCoversAndWhatItsMemoryHolds) {
   coverage.set_pending(50);
   coverage.set_failed(20);
   coverage.set_without_text(30);
+  auto* point = answer.add_calibration();
+  point->set_width(24);
+  point->set_recall(0.9f);
+  auto& measured = *answer.mutable_measured_recall();
+  measured.set_recall(0.963f);
+  measured.set_samples(1000);
+  measured.set_width(48);
   EXPECT_EQ(Engramctl({"index", "show", "notes", "--generation", "3"}), 0)
       << errors_;
   EXPECT_EQ(output_,
@@ -51,6 +58,8 @@ TEST_F(IndexCliTest, ShowsWhatAnIndexCoversAndWhatItsMemoryHolds) {
             "position  default@0000000000000001.5, 1m1.25s behind\n"
             "records   1,200 of 1,300: 50 pending, 20 failed, 30 without text\n"
             "vectors   2,400 of 256 dimensions, 2,000 in a graph\n"
+            "recall    0.963 of the nearest, by 1,000 sampled queries; "
+            "width 48\n"
             "memory    3.1 MB\n"
             "MEMORY OF       BYTES\n"
             "vectors     3,000,000\n"
@@ -67,6 +76,11 @@ TEST_F(IndexCliTest, ShowsWhatAnIndexCoversAndWhatItsMemoryHolds) {
   EXPECT_EQ(
       fields["coverage"].struct_value().fields().at("failed").number_value(),
       20);
+  const auto& recall = fields["measured_recall"].struct_value().fields();
+  EXPECT_EQ(recall.at("samples").number_value(), 1000);
+  EXPECT_FLOAT_EQ(static_cast<float>(recall.at("recall").number_value()),
+                  0.963f);
+  EXPECT_EQ(fields["calibration"].list_value().values_size(), 1);
 
   // Storage is away.
   answer.clear_coverage();

@@ -2,6 +2,7 @@
 #include <ostream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "engram/search/v1/index.grpc.pb.h"
 #include "libs/position/position.h"
@@ -181,6 +182,16 @@ std::string CoverageText(const GetIndexResponse& response) {
                       WithCommas(coverage.without_text()), " without text");
 }
 
+// What a search for ten finds, as measured.
+std::string RecallText(const GetIndexResponse& response) {
+  if (response.index().graph_vectors() == 0) return "exact, all are scanned";
+  if (!response.has_measured_recall()) return "no query was sampled yet";
+  const search::v1::MeasuredRecall& measured = response.measured_recall();
+  return absl::StrFormat("%.3f of the nearest, by %s sampled queries; width %d",
+                         measured.recall(), WithCommas(measured.samples()),
+                         measured.width());
+}
+
 void PrintIndex(const Console& console, const GetIndexResponse& response) {
   const Index& index = response.index();
   if (console.json) {
@@ -200,6 +211,20 @@ void PrintIndex(const Console& console, const GetIndexResponse& response) {
                         .Int("failed", coverage.failed())
                         .Int("without_text", coverage.without_text()));
     }
+    if (response.has_measured_recall()) {
+      const search::v1::MeasuredRecall& measured = response.measured_recall();
+      object.Object("measured_recall", JsonObject()
+                                           .Float("recall", measured.recall())
+                                           .Int("samples", measured.samples())
+                                           .Int("width", measured.width()));
+    }
+    std::vector<JsonObject> calibration;
+    for (const auto& point : response.calibration()) {
+      calibration.push_back(JsonObject()
+                                .Int("width", point.width())
+                                .Float("recall", point.recall()));
+    }
+    object.List("calibration", calibration);
     console.out << object.ToString() << "\n";
     return;
   }
@@ -212,6 +237,7 @@ void PrintIndex(const Console& console, const GetIndexResponse& response) {
               << "vectors   " << WithCommas(index.vectors()) << " of "
               << index.dimensions() << " dimensions, "
               << WithCommas(index.graph_vectors()) << " in a graph\n"
+              << "recall    " << RecallText(response) << "\n"
               << "memory    "
               << HumanBytes(index.memory_bytes() + index.attribute_bytes())
               << "\n";
