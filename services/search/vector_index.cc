@@ -27,6 +27,10 @@ constexpr int kMaxWalks = 3;
 // another word.
 constexpr absl::string_view kKeysMagic = "engrkey2";
 
+// What the keys file has at least of a record.
+constexpr uint64_t kMinRecordBytes =
+    sizeof(int64_t) + sizeof(uint16_t) + sizeof(uint16_t);
+
 std::string VectorsPath(const std::string& stem) {
   return absl::StrCat(stem, ".faiss");
 }
@@ -408,7 +412,10 @@ absl::Status VectorIndex::DecodeKeys(absl::string_view bytes) {
       return damaged;
     }
   }
-  if (!reader.Read(count)) return damaged;
+  if (!reader.Read(count) || count > reader.left() / kMinRecordBytes) {
+    return damaged;
+  }
+  records_.Reserve(static_cast<int64_t>(count));
   uint64_t expected_vectors = 0;
   for (; count > 0; --count) {
     int64_t row = 0;
