@@ -13,6 +13,11 @@ constexpr uint64_t kMinDeadBytes = 64 << 10;
 
 }  // namespace
 
+void RecordTable::Reserve(int64_t records) {
+  records_.reserve(records);
+  rows_by_id_.reserve(records);
+}
+
 void RecordTable::Put(int64_t row, absl::string_view id, int chunks) {
   const auto [found, added] = records_.try_emplace(row);
   if (added) found->second.id_offset = AppendId(ids_, id);

@@ -25,6 +25,9 @@ class RecordTable {
   RecordTable(const RecordTable&) = delete;
   RecordTable& operator=(const RecordTable&) = delete;
 
+  // So many records will come: saves making room for them again and again.
+  void Reserve(int64_t records);
+
   // Adds the record or changes its number of chunks. A row keeps the id that it
   // was added with.
   void Put(int64_t row, absl::string_view id, int chunks);

@@ -15,6 +15,10 @@ namespace {
 // layout is another word.
 constexpr absl::string_view kKeysMagic = "engrkey3";
 
+// What there is at least of a record.
+constexpr uint64_t kMinRecordBytes =
+    sizeof(int64_t) + sizeof(uint16_t) + sizeof(uint16_t);
+
 // More than calibration tries.
 constexpr uint64_t kMaxPoints = 256;
 
@@ -173,7 +177,10 @@ absl::Status VectorIndex::DecodeVectorKeys(ByteReader& reader) {
 
 absl::Status VectorIndex::DecodeRecords(ByteReader& reader) {
   uint64_t count = 0;
-  if (!reader.Read(count)) return Damaged();
+  if (!reader.Read(count) || count > reader.left() / kMinRecordBytes) {
+    return Damaged();
+  }
+  records_.Reserve(static_cast<int64_t>(count));
   uint64_t expected_vectors = 0;
   for (; count > 0; --count) {
     int64_t row = 0;
