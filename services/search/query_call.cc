@@ -424,16 +424,7 @@ void QueryCall::AskStorage() {
   std::vector<Candidate> asked = NextCandidates(BatchSize());
   if (asked.empty()) return SearchFurther();
   explanation_.Begin("hydrate");
-  storage::v1::BatchGetRequest request;
-  request.set_database(query_.database);
-  request.set_collection(query_.collection);
-  if (query_.read_mask.has_value()) {
-    *request.mutable_read_mask() = *query_.read_mask;
-  } else {
-    request.mutable_read_mask()->add_paths("id");
-  }
-  request.set_filter(query_.filter);
-  *request.mutable_parameters() = query_.parameters;
+  storage::v1::BatchGetRequest request = RecordsRequestOf(query_);
   for (const Candidate& candidate : asked) request.add_ids(candidate.id);
   backend_->calls.Run<storage::v1::BatchGetResponse>(
       deadline_, std::move(request),

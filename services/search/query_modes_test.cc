@@ -133,6 +133,32 @@ TEST_F(QueryModesTest, KeywordFindsByWordsWithStoragesScores) {
   EXPECT_THAT(FindAll(request), ElementsAre("w1"));
 }
 
+TEST_F(QueryModesTest, PagesFitTogetherInEveryMode) {
+  StartSearch();
+  PutFive();
+  for (v1::QueryRequest request :
+       {Keyword("fish"), Hybrid("a fish"),
+        PostQuery("a", v1::QueryRequest::MODE_SEMANTIC)}) {
+    for (const bool reads_fields : {false, true}) {
+      if (reads_fields) {
+        request.mutable_include()->mutable_fields()->add_paths("kind");
+      }
+      const std::vector<std::string> all = FindAll(request);
+      ASSERT_GE(all.size(), 2);
+      std::vector<std::string> paged;
+      v1::QueryRequest page = request;
+      page.set_limit(1);
+      for (size_t i = 0; i < all.size(); ++i) {
+        page.set_offset(static_cast<int>(i));
+        for (std::string& id : FindAll(page)) paged.push_back(std::move(id));
+      }
+      EXPECT_EQ(paged, all) << request.mode();
+      page.set_offset(static_cast<int>(all.size()));
+      EXPECT_THAT(FindAll(page), IsEmpty()) << request.mode();
+    }
+  }
+}
+
 TEST_F(QueryModesTest, KeywordTakesFilterParametersAndFields) {
   StartSearch();
   Put("a", "fish", "fact");
