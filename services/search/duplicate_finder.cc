@@ -27,7 +27,20 @@ constexpr int64_t kRecordsBetweenReports = 64;
 constexpr size_t kMaxIdsOfGroup = 100;
 constexpr size_t kMaxIdBytes = 1 << 20;
 
+SearchEffort EffortOf(const Index& index, size_t rows) {
+  const auto records =
+      std::max<double>(static_cast<double>(index.Stats().records), 1);
+  return {.target_recall = kTargetRecall,
+          .share = std::min(static_cast<double>(rows) / records, 1.0),
+          .is_live = false};
+}
+
 }  // namespace
+
+bool DuplicateFinder::PrefersRows(const Index& index, size_t rows) {
+  return index.PrefersRows(static_cast<int64_t>(rows), kFirstLimit,
+                           EffortOf(index, rows));
+}
 
 DuplicateFinder::DuplicateFinder(const Index& index, float min_score,
                                  std::vector<int64_t> rows, bool are_few,
@@ -38,6 +51,7 @@ DuplicateFinder::DuplicateFinder(const Index& index, float min_score,
       rows_(std::move(rows)),
       are_few_(are_few),
       is_current_(is_current),
+      effort_(EffortOf(index, rows_.size())),
       groups_(static_cast<uint32_t>(rows_.size())) {
   numbers_.reserve(rows_.size());
   for (const int64_t row : rows_) {
@@ -107,8 +121,7 @@ bool DuplicateFinder::AddNearest(
   };
   const SearchResult found =
       are_few_ ? index_.SearchRows(vector, limit, rows_, is_other)
-               : index_.Search(vector, limit, is_other,
-                               {.target_recall = kTargetRecall});
+               : index_.Search(vector, limit, is_other, effort_);
   for (const Candidate& candidate : found.candidates) {
     const float closeness = sign_ * candidate.score;
     if (!(closeness >= min_closeness_)) return false;

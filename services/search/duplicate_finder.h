@@ -40,6 +40,9 @@ class DuplicateFinder {
                   std::vector<int64_t> rows, bool are_few,
                   RowFilter is_current);
 
+  // Whether so few rows are better gone through than searched for.
+  static bool PrefersRows(const Index& index, size_t rows);
+
   // Returns the `limit` largest groups.
   absl::StatusOr<v1::FindDuplicatesResult> Find(int limit, Progress progress);
 
@@ -67,6 +70,7 @@ class DuplicateFinder {
   // Whether to look at the rows, one by one, rather than search the index.
   const bool are_few_;
   const RowFilter is_current_;
+  const SearchEffort effort_;
   absl::flat_hash_map<int64_t, uint32_t> numbers_;
   DuplicateGroups groups_;
   // Checksums of the vectors that were searched for.

@@ -27,9 +27,6 @@ constexpr int kMaxGroups = 1000;
 // Texts that say the same in other words lie about so close, with most models.
 constexpr float kDefaultCosine = 0.95f;
 
-// Rows are looked up one by one where they are fewer than this share of all.
-constexpr size_t kFewShare = 8;
-
 // A filter takes milliseconds; nothing else waits for this one.
 constexpr absl::Duration kFilterTime = absl::Minutes(1);
 
@@ -111,8 +108,7 @@ absl::StatusOr<v1::FindDuplicatesResult> Run(const Job& job,
   bool are_few = false;
   if (job.filter.has_value()) {
     ASSIGN_OR_RETURN(rows, MatchingRowsOf(job));
-    are_few =
-        rows.size() * kFewShare <= static_cast<size_t>(index.Stats().records);
+    are_few = DuplicateFinder::PrefersRows(index, rows.size());
   } else {
     rows = index.Rows();
   }

@@ -208,6 +208,7 @@ void FeedFollower::LoadCache() {
 
 absl::Status FeedFollower::ReadSnapshot() {
   building_ = nullptr;
+  replaced_ = serving();
   building_memory_ =
       options_.memory == nullptr
           ? nullptr
@@ -223,6 +224,12 @@ absl::Status FeedFollower::ReadSnapshot() {
   building_ = std::move(read.indexes);
   building_end_ = read.end;
   needs_snapshot_ = false;
+  {
+    // Storage may be behind what it told of before: a power loss takes its
+    // newest commits if it does not sync each of them.
+    absl::MutexLock lock(&mutex_);
+    newest_.reset();
+  }
   metrics_.snapshots.Increment();
   return absl::OkStatus();
 }
@@ -280,8 +287,12 @@ bool FeedFollower::IsBuilt() const {
   if (building_ == nullptr) return false;
   const Position built = building_->position();
   if (built.sequence < building_end_) return false;
+  // Those that serve since the snapshot began, by a rebuild, may be newer;
+  // those that served before are what it is to take the place of, wherever they
+  // are.
   const std::shared_ptr<DatabaseIndex> before = serving();
-  return before == nullptr || before->position().epoch != built.epoch ||
+  return before == nullptr || before == replaced_.lock() ||
+         before->position().epoch != built.epoch ||
          before->position().sequence <= built.sequence;
 }
 

@@ -182,6 +182,8 @@ class FeedFollower {
   // The indexes that a snapshot becomes, and where they are exact.
   std::shared_ptr<DatabaseIndex> building_;
   int64_t building_end_ = 0;
+  // What served when it began.
+  std::weak_ptr<DatabaseIndex> replaced_;
   std::unique_ptr<MemoryBudget::Claim> building_memory_;
   // Attributes are not asked for before this sequence is applied.
   int64_t fill_from_ = 0;

@@ -12,16 +12,17 @@ namespace engram::search {
 namespace {
 
 // Of each list so many are fused: a record that is good by both may be at the
-// top of neither.
+// top of neither. The same for all pages but late ones, or records would change
+// places from one page to the next.
 constexpr int kDepthFactor = 2;
-constexpr int kMinDepth = 50;
+constexpr int kShallow = 100;
 
 // The most ids of one BatchGet.
 constexpr int kMaxBatch = 1000;
 
 int DepthOf(const DecodedQuery& query) {
-  return std::clamp(kDepthFactor * (query.offset + query.limit), kMinDepth,
-                    kMaxLimit);
+  return query.offset + query.limit <= kShallow ? kDepthFactor * kShallow
+                                                : kMaxLimit;
 }
 
 // Whether a text of which this is said cannot be embedded, as it is or by the
@@ -173,7 +174,7 @@ void HybridCall::ReadRecords() {
 void HybridCall::OnRecords(
     size_t asked, absl::StatusOr<storage::v1::BatchGetResponse> answer) {
   if (!answer.ok()) {
-    return done_(WithContext(answer.status(), "read the records"));
+    return done_(ReadError(answer.status()));
   }
   absl::flat_hash_map<absl::string_view, storage::v1::Record*> records;
   for (storage::v1::Record& record : *answer->mutable_records()) {

@@ -103,6 +103,9 @@ struct SearchEffort {
   // Which share of the index's records the filter lets through, about; where it
   // is not known, 1. The fewer, the wider the search begins.
   double share = 1;
+  // Whether somebody asks who is to be known by it: how much such searches find
+  // is sampled.
+  bool is_live = true;
 };
 
 // What a search took.

@@ -47,7 +47,13 @@ class IndexRebuilder::Changes {
 
   // Applies changes until `sequence` is reached.
   absl::Status FollowTo(int64_t sequence) {
-    while (this->sequence() < sequence) RETURN_IF_ERROR(Read());
+    while (this->sequence() < sequence) {
+      RETURN_IF_ERROR(Read());
+      if (newest_ < sequence) {
+        return absl::AbortedError(
+            "storage is behind what serves: it lost its newest commits");
+      }
+    }
     return absl::OkStatus();
   }
 

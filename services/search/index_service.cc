@@ -7,6 +7,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "libs/rpc/reactors.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
@@ -89,8 +90,10 @@ void GetIndexOf(const std::shared_ptr<SearchBackend>& backend,
   storage::v1::GetCoverageRequest asked;
   asked.set_database(follower.database());
   asked.set_collection(index.collection());
+  const absl::Time now = absl::Now();
   backend->calls.Run<storage::v1::GetCoverageResponse>(
-      deadline, std::move(asked),
+      // Time is left to answer without it.
+      now + (deadline - now) / 2, std::move(asked),
       [&](auto&&... arguments) {
         backend->vectors->async()->GetCoverage(
             std::forward<decltype(arguments)>(arguments)...);
@@ -99,7 +102,8 @@ void GetIndexOf(const std::shared_ptr<SearchBackend>& backend,
       [backend, &response, done = std::move(done)](
           const absl::StatusOr<storage::v1::GetCoverageResponse>&
               coverage) mutable {
-        if (absl::IsUnavailable(coverage.status())) {
+        if (absl::IsUnavailable(coverage.status()) ||
+            absl::IsDeadlineExceeded(coverage.status())) {
           return done(absl::OkStatus());
         }
         if (!coverage.ok()) {

@@ -23,17 +23,16 @@ namespace {
 constexpr size_t kMaxWords = 64;
 constexpr size_t kMaxQueryBytes = 8 << 10;
 
+// As storage has it where records are read by id.
+constexpr size_t kMaxBytes = 64 << 20;
+
 using KeywordCallback = absl::AnyInvocable<void(absl::StatusOr<KeywordResult>)>;
 
 // Names the fields at fault as a query's caller knows them.
 absl::Status KeywordError(const absl::Status& status) {
   if (absl::IsInvalidArgument(status)) {
-    return MapFieldPaths(status, [](absl::string_view path) -> std::string {
-      if (path == "query") return "text";
-      if (absl::ConsumePrefix(&path, "read_mask")) {
-        return absl::StrCat("include.fields", path);
-      }
-      return std::string(path);
+    return MapFieldPaths(ReadError(status), [](absl::string_view path) {
+      return std::string(path == "query" ? "text" : path);
     });
   }
   return WithContext(status, "look for the words");
@@ -74,7 +73,13 @@ class KeywordSearch : public std::enable_shared_from_this<KeywordSearch> {
     for (storage::v1::TextHit& hit : *answer->mutable_hits()) {
       // After a write a record near the seam of two pages may come twice.
       if (!seen_.insert(hit.record().id()).second) continue;
+      bytes_ += hit.ByteSizeLong();
       result_.hits.push_back(std::move(hit));
+    }
+    if (bytes_ > kMaxBytes) {
+      return done_(absl::ResourceExhaustedError(
+          absl::StrCat("the records take more than ", kMaxBytes >> 20,
+                       " MiB; ask for fewer of them or for fewer fields")));
     }
     if (answer->next_page_token().empty() || result_.hits.size() >= limit_) {
       result_.time = absl::Now() - start_;
@@ -92,6 +97,7 @@ class KeywordSearch : public std::enable_shared_from_this<KeywordSearch> {
   KeywordCallback done_;
   KeywordResult result_;
   absl::flat_hash_set<std::string> seen_;
+  size_t bytes_ = 0;
 };
 
 // Storage's position is of another epoch once what was written up to
@@ -133,7 +139,7 @@ std::string AnyWordOf(absl::string_view text) {
     if (words.size() == kMaxWords) break;
     const std::string term =
         absl::StrCat(query.empty() ? "\"" : " OR \"", word, "\"");
-    if (query.size() + term.size() > kMaxQueryBytes) break;
+    if (query.size() + term.size() > kMaxQueryBytes) continue;
     if (words.insert(word).second) query += term;
   }
   return query;

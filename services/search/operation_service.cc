@@ -76,6 +76,9 @@ grpc::ServerUnaryReactor* OperationService::List(
   }
   for (const OperationView& view : backend->operations.List()) {
     *response->add_operations() = EncodeOperation(view);
+    // Of up to a megabyte each, which Get and Wait have.
+    response->mutable_operations(response->operations_size() - 1)
+        ->clear_result();
   }
   rpc::Finish(reactor, absl::OkStatus());
   return reactor;

@@ -442,7 +442,7 @@ void QueryCall::OnRecords(
     std::vector<Candidate> asked,
     absl::StatusOr<storage::v1::BatchGetResponse> answer) {
   if (!answer.ok()) {
-    return Finish(WithContext(answer.status(), "read the records"));
+    return Finish(ReadError(answer.status()));
   }
   absl::flat_hash_map<std::string, storage::v1::Record*> records;
   for (storage::v1::Record& record : *answer->mutable_records()) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "libs/filter/filter.h"
 #include "libs/filter/shared_parameters.h"
 #include "libs/schema/record_scope.h"
@@ -205,6 +206,18 @@ storage::v1::BatchGetRequest RecordsRequestOf(const DecodedQuery& query) {
   request.set_filter(query.filter);
   *request.mutable_parameters() = query.parameters;
   return request;
+}
+
+absl::Status ReadError(const absl::Status& status) {
+  if (!absl::IsInvalidArgument(status)) {
+    return WithContext(status, "read the records");
+  }
+  return MapFieldPaths(status, [](absl::string_view path) -> std::string {
+    if (absl::ConsumePrefix(&path, "read_mask")) {
+      return absl::StrCat("include.fields", path);
+    }
+    return std::string(path);
+  });
 }
 
 absl::Status PrepareVector(const IndexSpec& spec, absl::string_view field,

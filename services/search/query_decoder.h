@@ -92,6 +92,10 @@ absl::StatusOr<ReadFilter> ReadQueryFilter(
 // ids. It checks the filter once more.
 storage::v1::BatchGetRequest RecordsRequestOf(const DecodedQuery& query);
 
+// Names the fields at fault as a query's caller knows them, where storage
+// refuses to read records.
+absl::Status ReadError(const absl::Status& status);
+
 // Checks that a vector fits the index, and brings it to unit length for cosine.
 // `InvalidArgument` names `field`, where the vector came from.
 absl::Status PrepareVector(const IndexSpec& spec, absl::string_view field,

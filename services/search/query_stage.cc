@@ -9,11 +9,17 @@ namespace engram::search {
 
 void AddStage(absl::string_view name, absl::Duration duration,
               v1::Explanation& explanation) {
+  const auto took = google::protobuf::util::TimeUtil::NanosecondsToDuration(
+      absl::ToInt64Nanoseconds(duration));
+  for (v1::Stage& stage : *explanation.mutable_stages()) {
+    if (stage.name() == name) {
+      *stage.mutable_duration() += took;
+      return;
+    }
+  }
   v1::Stage& stage = *explanation.add_stages();
   stage.set_name(std::string(name));
-  *stage.mutable_duration() =
-      google::protobuf::util::TimeUtil::NanosecondsToDuration(
-          absl::ToInt64Nanoseconds(duration));
+  *stage.mutable_duration() = took;
 }
 
 }  // namespace engram::search

@@ -7,7 +7,8 @@
 
 namespace engram::search {
 
-// Adds a step of a query and how long it took; v1::Stage has the names.
+// Adds a step of a query and how long it took, to what it took before;
+// v1::Stage has the names.
 void AddStage(absl::string_view name, absl::Duration duration,
               v1::Explanation& explanation);
 

@@ -12,6 +12,8 @@ namespace {
 constexpr double kShareOfTime = 0.001;
 // What a quiet time saves up is not spent at once.
 constexpr absl::Duration kMaxCredit = absl::Milliseconds(10);
+// More than any scan takes: a clock that was set is forgotten some time.
+constexpr absl::Duration kMaxDebt = absl::Minutes(1);
 
 // Fewer samples say little about a recall of 0.95: of ten times as many
 // neighbours some 16 are missed, and that varies by half.
@@ -32,8 +34,10 @@ void RecallSampler::Offer(absl::Span<const float> query, int limit,
   if (!mutex_.TryLock()) return;
   const absl::Duration since =
       std::max(now - last_offer_, absl::ZeroDuration());
+  // Clocks are set, too.
+  const absl::Duration searched = std::max(took, absl::ZeroDuration());
   credit_ =
-      std::min(credit_ + took * share_ + since * kShareOfTime, kMaxCredit);
+      std::min(credit_ + searched * share_ + since * kShareOfTime, kMaxCredit);
   last_offer_ = now;
   if (credit_ > absl::ZeroDuration() && !kept_.has_value()) {
     kept_ = {.query = {query.begin(), query.end()},
@@ -51,7 +55,7 @@ std::optional<RecallSampler::Sample> RecallSampler::Take() {
 void RecallSampler::Record(const Sample& sample, int found, int wanted,
                            absl::Duration took) {
   absl::MutexLock lock(&mutex_);
-  credit_ -= took;
+  credit_ = std::max(credit_ - std::max(took, absl::ZeroDuration()), -kMaxDebt);
   if (wanted == 0) return;
   const double recall = static_cast<double>(found) / wanted;
   const size_t place = all_samples_++ % kMaxSamples;
@@ -70,6 +74,14 @@ void RecallSampler::Adjust() {
   factor_.store(std::clamp(factor() * std::clamp(step, kMinStep, kMaxStep),
                            kMinFactor, kMaxFactor),
                 std::memory_order_relaxed);
+  seen_ = 0;
+  missed_ = 0;
+  allowed_ = 0;
+}
+
+void RecallSampler::TrustCurve() {
+  absl::MutexLock lock(&mutex_);
+  factor_.store(std::sqrt(factor()), std::memory_order_relaxed);
   seen_ = 0;
   missed_ = 0;
   allowed_ = 0;

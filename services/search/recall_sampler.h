@@ -59,6 +59,10 @@ class RecallSampler {
   // To know that took `took`.
   void Record(const Sample& sample, int found, int wanted, absl::Duration took);
 
+  // The curve is another graph's from now on: half of what was found out about
+  // the one before is forgotten.
+  void TrustCurve();
+
   // How many times as wide as the curve says a search has to be.
   double factor() const { return factor_.load(std::memory_order_relaxed); }
 

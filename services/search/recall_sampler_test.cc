@@ -122,5 +122,27 @@ TEST_F(RecallSamplerTest, AtTheTargetTheyStayAsTheyAre) {
   EXPECT_NEAR(sampler_.factor(), 1, 0.05);
 }
 
+TEST_F(RecallSamplerTest, AnotherCurveIsTrustedHalf) {
+  Record(200, 2);
+  const double factor = sampler_.factor();
+  ASSERT_GT(factor, 4);
+  sampler_.TrustCurve();
+  EXPECT_NEAR(sampler_.factor() * sampler_.factor(), factor, 1e-9);
+}
+
+TEST_F(RecallSamplerTest, AClockThatWasSetIsForgotten) {
+  Offer();
+  sampler_.Record(*sampler_.Take(), 10, 10, absl::Hours(1000));
+  int samples = 0;
+  for (int i = 0; i < 100'000; ++i) {
+    Offer(absl::Seconds(1));
+    if (const auto sample = sampler_.Take(); sample.has_value()) {
+      sampler_.Record(*sample, 10, 10, absl::Milliseconds(1));
+      ++samples;
+    }
+  }
+  EXPECT_GT(samples, 1000);
+}
+
 }  // namespace
 }  // namespace engram::search

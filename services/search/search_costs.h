@@ -24,10 +24,12 @@ class LearnedCost {
     const float known = nanoseconds();
     const double now =
         absl::ToDoubleNanoseconds(took) / static_cast<double>(count);
-    // A thread that had to wait for a core says nothing about the cost.
-    const float learned =
-        static_cast<float>(std::min(now, kMostAtOnce * known)) - known;
-    nanoseconds_.store(known + learned * kWeight, std::memory_order_relaxed);
+    // A thread that had to wait for a core, or a clock that was set, says
+    // nothing about the cost.
+    const double learned =
+        std::clamp(now, known / kMostAtOnce, known * kMostAtOnce) - known;
+    nanoseconds_.store(static_cast<float>(known + learned * kWeight),
+                       std::memory_order_relaxed);
   }
 
   // Of one.
@@ -38,7 +40,7 @@ class LearnedCost {
  private:
   static constexpr int64_t kFewest = 16;
   static constexpr double kMostAtOnce = 4;
-  static constexpr float kWeight = 1.0f / 8;
+  static constexpr double kWeight = 1.0 / 8;
 
   std::atomic<float> nanoseconds_;
 };

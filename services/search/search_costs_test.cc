@@ -19,6 +19,14 @@ TEST(LearnedCostTest, AWaitForACoreHardlyCounts) {
   EXPECT_LT(cost.nanoseconds(), 150);
 }
 
+TEST(LearnedCostTest, AClockThatWasSetBackIsForgotten) {
+  LearnedCost cost(100);
+  cost.Learn(100, -absl::Hours(1));
+  EXPECT_GT(cost.nanoseconds(), 50);
+  for (int i = 0; i < 60; ++i) cost.Learn(100, absl::Microseconds(10));
+  EXPECT_NEAR(cost.nanoseconds(), 100, 2);
+}
+
 TEST(LearnedCostTest, AFewSayNothing) {
   LearnedCost cost(100);
   cost.Learn(0, absl::Milliseconds(1));

@@ -59,7 +59,10 @@ class SnapshotBuilder {
   }
 
   absl::Status CheckFits() {
-    if (memory_ == nullptr) return absl::OkStatus();
+    // To count the memory takes as long as there are distinct values.
+    const bool is_due = records_read_ >= counted_at_ + counted_at_ / 64;
+    if (memory_ == nullptr || !is_due) return absl::OkStatus();
+    counted_at_ = records_read_;
     const absl::Status fits = memory_->Set(read_.indexes->memory_bytes());
     if (fits.ok()) return fits;
     return WithContext(fits, absl::StrCat("the index of ", records_read_,
@@ -71,6 +74,8 @@ class SnapshotBuilder {
   ReadIndexes read_;
   int64_t records_ = 0;
   int64_t records_read_ = 0;
+  // How many had been read when the memory was counted last.
+  int64_t counted_at_ = 0;
   bool ended_ = false;
 };
 

@@ -156,7 +156,7 @@ SearchResult VectorIndex::Search(absl::Span<const float> query, int limit,
     SearchCost cost;
     const bool walked = SearchLocked(query, limit, filter, effort, top, cost);
     result = Collect(top, cost);
-    if (!walked) return result;
+    if (!walked || !effort.is_live) return result;
   }
   const absl::Time now = absl::Now();
   sampler_.Offer(query, limit, effort.target_recall, now - start, now);

@@ -214,6 +214,9 @@ class VectorIndex : public Index {
   const IndexSpec spec_;
   const GraphPolicy policy_;
 
+  // Held while the index is saved, and while Optimize changes it: a change that
+  // waits for a save to end would have all searches wait behind it.
+  mutable absl::Mutex save_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   mutable absl::Mutex mutex_;
   FaissVectors vectors_ ABSL_GUARDED_BY(mutex_);
   // The key of each slot.

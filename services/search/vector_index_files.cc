@@ -37,6 +37,7 @@ absl::StatusOr<SavedIndex> VectorIndex::Save(const std::string& path_stem,
   SavedIndex saved;
   saved.vectors_path = absl::StrCat(path_stem, ".faiss");
   saved.keys_path = absl::StrCat(path_stem, ".keys");
+  absl::MutexLock save_lock(&save_mutex_);
   std::shared_ptr<GraphSegment> graph;
   {
     absl::ReaderMutexLock lock(&mutex_);
@@ -51,8 +52,6 @@ absl::StatusOr<SavedIndex> VectorIndex::Save(const std::string& path_stem,
     RETURN_IF_ERROR(graph->Save(saved.graph_path));
   }
   absl::ReaderMutexLock lock(&mutex_);
-  // Another may have taken its place meanwhile: that is for the next save.
-  if (graph_.segment() != graph) saved.graph_path.clear();
   const bool has_graph = !saved.graph_path.empty();
   if (has_graph) {
     saved.graph = graph;

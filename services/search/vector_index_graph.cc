@@ -40,10 +40,12 @@ void VectorIndex::BuildGraph(const std::function<bool()>& go_on) {
     if (!WantsGraph()) return;
   }
   {
+    absl::MutexLock save_lock(&save_mutex_);
     absl::MutexLock lock(&mutex_);
     changed_.emplace();
   }
   const absl::Cleanup ends = [this] {
+    absl::MutexLock save_lock(&save_mutex_);
     absl::MutexLock lock(&mutex_);
     changed_.reset();
   };
@@ -106,20 +108,42 @@ absl::StatusOr<VectorIndex::Encoded> VectorIndex::Encode(
 
 void VectorIndex::Install(std::shared_ptr<GraphSegment> graph,
                           absl::Span<const int64_t> keys) {
+  // What it takes the place of is freed behind the lock.
+  std::shared_ptr<GraphSegment> before;
+  absl::MutexLock save_lock(&save_mutex_);
   absl::MutexLock lock(&mutex_);
+  before = graph_.segment();
   graph_.Reset(std::move(graph));
   is_calibrated_ = false;
+  // The node of each slot whose vector the graph knows.
+  std::vector<uint32_t> nodes(keys_.size(), hnsw::kNoNode);
+  uint32_t known = 0;
   for (uint32_t node = 0; node < keys.size(); ++node) {
     const int64_t key = keys[node];
     if (changed_->contains(key)) continue;
-    const uint32_t slot = graph_.size();
-    // Nearly always it is there already.
-    if (keys_[slot] != key) {
+    uint32_t slot = node;
+    // Nearly always it is there still.
+    if (slot >= keys_.size() || keys_[slot] != key) {
       const auto found = slots_.find(key);
-      if (found == slots_.end() || found->second < slot) continue;
-      SwapSlots(slot, found->second);
+      if (found == slots_.end()) continue;
+      slot = found->second;
     }
-    graph_.Append(node);
+    if (nodes[slot] != hnsw::kNoNode) continue;
+    nodes[slot] = node;
+    ++known;
+  }
+  // What it does not know goes to the back: as many vectors are moved as there
+  // were changes, and not all behind the first of them.
+  auto last = static_cast<uint32_t>(keys_.size());
+  for (uint32_t slot = 0; slot < known; ++slot) {
+    if (nodes[slot] == hnsw::kNoNode) {
+      do {
+        --last;
+      } while (nodes[last] == hnsw::kNoNode);
+      SwapSlots(slot, last);
+      std::swap(nodes[slot], nodes[last]);
+    }
+    graph_.Append(nodes[slot]);
   }
 }
 

@@ -155,7 +155,9 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
   size_t widths = 0;
   {
     absl::ReaderMutexLock lock(&mutex_);
-    if (graph_.segment() == nullptr || is_calibrated_) return;
+    // One that is soon replaced is not worth it, and what it does not know
+    // would be scanned for each query.
+    if (graph_.segment() == nullptr || is_calibrated_ || WantsGraph()) return;
     const int64_t bytes = vectors_.size() * spec_.dimensions *
                           static_cast<int64_t>(sizeof(float));
     queries = std::clamp(kCalibrationBytes / std::max<int64_t>(bytes, 1),
@@ -170,12 +172,17 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
     const auto scanned = ScanInParts(query, kManyNearest, go_on);
     if (!scanned.ok()) return;
     absl::ReaderMutexLock lock(&mutex_);
+    SearchCost cost;
+    // The same for every width.
+    TopRecords unknown(kManyNearest);
+    Scan(query, graph_.size(), AnyRow, unknown, cost);
     std::vector<Entries> searches;
     for (size_t width = 0; width < widths; ++width) {
       TopRecords top(kManyNearest);
-      SearchCost cost;
       WalkOnce(query, kWidths[width], AnyRow, top, cost);
-      Scan(query, graph_.size(), AnyRow, top, cost);
+      for (const TopRecords::Entry& entry : unknown.Sorted()) {
+        top.Offer(entry.score, entry.row, entry.chunk, entry.id);
+      }
       searches.push_back(top.Sorted());
     }
     const std::vector<float> nearest =
@@ -198,9 +205,11 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
   }
   absl::StatusOr<RecallCurve> curve = RecallCurve::Create(std::move(points));
   if (!curve.ok()) return;
+  absl::MutexLock save_lock(&save_mutex_);
   absl::MutexLock lock(&mutex_);
   curve_ = *std::move(curve);
   is_calibrated_ = true;
+  sampler_.TrustCurve();
 }
 
 void VectorIndex::RunSample(const std::function<bool()>& go_on) {

@@ -50,7 +50,7 @@ absl::Status Run(hnsw::Metric metric, int dimensions, int width,
   for (size_t first = 0; first < queries.size(); first += dimensions) {
     const absl::Span<const float> query(&queries[first], dimensions);
     std::vector<uint32_t> nodes;
-    for (const hnsw::FoundNode& node : loaded->Find(query, width)) {
+    for (const hnsw::FoundNode& node : loaded->Find(query, width).nodes) {
       nodes.push_back(node.node);
     }
     nodes.resize(width, hnsw::kNoNode);

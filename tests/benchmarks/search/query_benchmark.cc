@@ -7,6 +7,8 @@
 // All in one process, clients too; search finds out by itself how wide to
 // search. Results go to standard output as rows of a Markdown table.
 
+#include <grpcpp/grpcpp.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
