@@ -292,6 +292,14 @@ class GrpcurlTest(processes.ProcessTest):
         ids = [hit["id"] for hit in filtered["hits"]]
         self.assertIn("b", ids)
         self.assertNotIn("a", ids)
+        answers = self.call("search", "SearchService/BatchQuery", {"queries": [
+            {"collection": "notes", "text": "a ship", "limit": 1},
+            {"collection": "nothing", "text": "a ship"}]})["answers"]
+        self.assertEqual(answers[0]["response"]["hits"][0]["id"], "a")
+        self.assertIn("nothing", answers[1]["error"]["message"])
+        like = self.call("search", "SearchService/Recommend",
+                         {"query": {"collection": "notes"}, "positive_ids": ["a"]})
+        self.assertEqual([hit["id"] for hit in like["response"]["hits"]], ["b"])
         index, = self.call("search", "IndexService/ListIndexes")["indexes"]
         self.assertEqual(index["vectors"], "2")
         shown = self.call("search", "IndexService/GetIndex", {"collection": "notes"})
