@@ -91,7 +91,8 @@ endfunction()
 #         see into (protobuf's even have another layout then); add to unit. Run
 #         in a release build too
 #   native  what a release build compiles otherwise, such as loops for some
-#         processors; add to unit. Run in a release build too
+#         processors; add to unit. Run in a release build too. Alone: what takes
+#         too long elsewhere, and whose code others run there
 #   e2e   starts the real binaries
 #   whole  a whole system in one process: what its parts do under AddressSanitizer
 #          is seen by their own tests

@@ -58,6 +58,15 @@ ENGRAM_WRAP(void, _ZN4absl7debian35Mutex4LockEv, Mutex* mutex) {
   AfterLock(mutex);
 }
 
+ENGRAM_WRAP(bool, _ZN4absl7debian35Mutex7TryLockEv, Mutex* mutex) {
+  BeforeLock(mutex, __tsan_mutex_try_lock);
+  const bool locked = __real__ZN4absl7debian35Mutex7TryLockEv(mutex);
+  AfterLock(mutex, locked
+                       ? __tsan_mutex_try_lock
+                       : __tsan_mutex_try_lock | __tsan_mutex_try_lock_failed);
+  return locked;
+}
+
 ENGRAM_WRAP(void, _ZN4absl7debian35Mutex6UnlockEv, Mutex* mutex) {
   __tsan_mutex_pre_unlock(mutex, 0);
   __real__ZN4absl7debian35Mutex6UnlockEv(mutex);
