@@ -19,7 +19,7 @@ constexpr int kMaxLimit = 1024;
 
 // A pair is found unless it is missed from both sides; but one that is not may
 // be all that holds two halves of a group together.
-constexpr double kTargetRecall = 0.999;
+constexpr double kTargetRecall = 0.99;
 
 constexpr int64_t kRecordsBetweenReports = 64;
 

@@ -215,6 +215,7 @@ double LibraryRate(const search::Index& index, const SearchData& data) {
   const absl::Time begin = absl::Now();
   const absl::Time end = begin + kRoundTime;
   std::vector<std::thread> threads;
+  threads.reserve(Threads());
   for (int thread = 0; thread < Threads(); ++thread) {
     threads.emplace_back([&, thread] {
       int64_t done = 0;
@@ -272,6 +273,7 @@ void Measure(int64_t count, int dimensions) {
 
   std::vector<std::shared_ptr<search::v1::QueryRequest>> queries;
   const std::vector<search::v1::QueryRequest> made = MakeQueries(data);
+  queries.reserve(made.size());
   for (const auto& query : made) {
     queries.push_back(std::make_shared<search::v1::QueryRequest>(query));
   }
