@@ -59,7 +59,8 @@ absl::Span<const float> RowOf(const std::vector<float>& rows, int dimensions,
 
 void FillStorage(LocalStorage& storage, const SearchData& data) {
   ApplySchema(storage.clients().channel(),
-              absl::StrCat("collection: points\nfields: {}\nvectors:\n"
+              absl::StrCat("collection: points\nfields:\n  n: {type: int}\n"
+                           "vectors:\n"
                            "  v: {supplied: true, metric: cosine, dimensions: ",
                            data.dimensions, "}\n"));
   const auto calls =
