@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "services/search/query_stage.h"
+
 namespace engram::search {
 
 void QueryExplanation::Begin(absl::string_view stage, absl::Time now) {
@@ -31,12 +33,7 @@ void QueryExplanation::End(absl::Time now, v1::Explanation& explanation) {
   current_ = -1;
   explanation = explanation_;
   for (const Stage& stage : stages_) {
-    v1::Stage& told = *explanation.add_stages();
-    told.set_name(stage.name);
-    const int64_t nanoseconds = absl::ToInt64Nanoseconds(stage.duration);
-    told.mutable_duration()->set_seconds(nanoseconds / 1'000'000'000);
-    told.mutable_duration()->set_nanos(
-        static_cast<int32_t>(nanoseconds % 1'000'000'000));
+    AddStage(stage.name, stage.duration, explanation);
   }
 }
 

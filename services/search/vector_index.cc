@@ -434,11 +434,9 @@ std::optional<RecordVectors> VectorIndex::GetVectors(int64_t row) const {
   RecordVectors vectors{.id = std::string(records_.IdOf(row))};
   vectors.values.reserve(chunks * spec_.dimensions);
   for (int chunk = 0; chunk < chunks; ++chunk) {
-    const float* const values =
-        vectors_.data() +
-        int64_t{slots_.at(KeyOf(row, chunk))} * spec_.dimensions;
-    vectors.values.insert(vectors.values.end(), values,
-                          values + spec_.dimensions);
+    const absl::Span<const float> values =
+        ValuesOf(slots_.at(KeyOf(row, chunk)));
+    vectors.values.insert(vectors.values.end(), values.begin(), values.end());
   }
   return vectors;
 }

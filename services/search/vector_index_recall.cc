@@ -97,8 +97,7 @@ std::vector<float> VectorIndex::NearestScores(
   for (const NearRow& near : scanned) {
     const int chunks = records_.ChunksOf(near.row);
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      const float score =
-          ScoreOf(query, slots_.at(near.row * kMaxChunks + chunk));
+      const float score = ScoreOf(query, slots_.at(KeyOf(near.row, chunk)));
       const auto [known, added] = scores.try_emplace(near.row, score);
       if (!added) known->second = std::max(known->second, score);
     }
@@ -118,12 +117,7 @@ std::vector<float> VectorIndex::CalibrationQuery(int64_t number,
                                                  int64_t of) const {
   absl::ReaderMutexLock lock(&mutex_);
   if (vectors_.size() == 0) return {};
-  const auto vector_of = [&](int64_t slot) {
-    mutex_.AssertReaderHeld();
-    return absl::MakeConstSpan(vectors_.data() + slot * spec_.dimensions,
-                               spec_.dimensions);
-  };
-  const auto own = vector_of(number * vectors_.size() / of);
+  const auto own = ValuesOf(number * vectors_.size() / of);
   std::vector<float> query(own.begin(), own.end());
   TopRecords top(kNeighbours);
   SearchCost cost;
@@ -132,10 +126,10 @@ std::vector<float> VectorIndex::CalibrationQuery(int64_t number,
   if (near.size() < kNeighbours) return query;
   const auto slot_of = [&](const TopRecords::Entry& entry) {
     mutex_.AssertReaderHeld();
-    return slots_.at(entry.row * kMaxChunks + entry.chunk);
+    return slots_.at(KeyOf(entry.row, entry.chunk));
   };
-  const auto one = vector_of(slot_of(near[kNeighbours / 2]));
-  const auto other = vector_of(slot_of(near[kNeighbours - 1]));
+  const auto one = ValuesOf(slot_of(near[kNeighbours / 2]));
+  const auto other = ValuesOf(slot_of(near[kNeighbours - 1]));
   for (int i = 0; i < spec_.dimensions; ++i)
     query[i] += kStep * (other[i] - one[i]);
   // Opposite ones cancel out.
