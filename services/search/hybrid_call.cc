@@ -17,9 +17,6 @@ namespace {
 constexpr int kDepthFactor = 2;
 constexpr int kShallow = 100;
 
-// The most ids of one BatchGet.
-constexpr int kMaxBatch = 1000;
-
 int DepthOf(const DecodedQuery& query) {
   return query.offset + query.limit <= kShallow ? kDepthFactor * kShallow
                                                 : kMaxLimit;
@@ -155,7 +152,7 @@ void HybridCall::Fuse() {
 void HybridCall::ReadRecords() {
   const auto asked =
       std::min(fused_.size() - next_,
-               static_cast<size_t>(std::min(missing(), kMaxBatch)));
+               static_cast<size_t>(std::min(missing(), kMaxRecordsRead)));
   if (asked == 0) return Answer();
   storage::v1::BatchGetRequest request = RecordsRequestOf(query_);
   for (size_t i = 0; i < asked; ++i) request.add_ids(fused_[next_ + i].id);

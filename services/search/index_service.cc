@@ -116,10 +116,6 @@ void GetIndexOf(const std::shared_ptr<SearchBackend>& backend,
       });
 }
 
-std::string NameOrDefault(const std::string& database) {
-  return database.empty() ? std::string(kDefaultDatabase) : database;
-}
-
 }  // namespace
 
 grpc::ServerUnaryReactor* IndexService::ListIndexes(
@@ -161,7 +157,7 @@ grpc::ServerUnaryReactor* IndexService::GetIndex(
   }
   const absl::Time deadline = backend->DeadlineOf(*context);
   backend->gate.FindDatabase(
-      NameOrDefault(request->database()), deadline,
+      DatabaseOrDefault(request->database()), deadline,
       [=](absl::StatusOr<std::shared_ptr<FeedFollower>> follower) {
         if (!follower.ok()) return rpc::Finish(reactor, follower.status());
         GetIndexOf(backend, **follower, deadline, *request, *response,
@@ -216,7 +212,7 @@ grpc::ServerUnaryReactor* IndexService::VerifyIndex(
     return reactor;
   }
   backend->gate.FindDatabase(
-      NameOrDefault(request->database()), backend->DeadlineOf(*context),
+      DatabaseOrDefault(request->database()), backend->DeadlineOf(*context),
       [=](absl::StatusOr<std::shared_ptr<FeedFollower>> follower) {
         rpc::Finish(reactor, follower.ok() ? StartVerify(backend, *follower,
                                                          *request, *response)
@@ -236,7 +232,7 @@ grpc::ServerUnaryReactor* IndexService::RebuildIndex(
     return reactor;
   }
   backend->gate.FindDatabase(
-      NameOrDefault(request->database()), backend->DeadlineOf(*context),
+      DatabaseOrDefault(request->database()), backend->DeadlineOf(*context),
       [=](absl::StatusOr<std::shared_ptr<FeedFollower>> follower) {
         rpc::Finish(reactor, follower.ok()
                                  ? StartRebuild(backend, *follower, *response)

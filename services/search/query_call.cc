@@ -23,9 +23,6 @@ constexpr int64_t kMaxInlineSearchBytes = 1 << 20;
 // A filter over the attributes of so many records takes no longer.
 constexpr int64_t kMaxInlineRecords = 1024;
 
-// The most ids of one BatchGet.
-constexpr int kMaxBatch = 1000;
-
 // Where storage must be asked for a filter: how many candidates for each record
 // that is missing, and at least how many.
 constexpr int kCandidatesForOne = 4;
@@ -414,10 +411,11 @@ void QueryCall::WantCandidates() {
 
 int QueryCall::BatchSize() const {
   if (asks_storage_) {
-    return std::clamp(kCandidatesForOne * missing(), kMinCandidates, kMaxBatch);
+    return std::clamp(kCandidatesForOne * missing(), kMinCandidates,
+                      kMaxRecordsRead);
   }
   // Where some vanished, the next ones may have, too.
-  return std::min(searches_ > 1 ? 2 * missing() : missing(), kMaxBatch);
+  return std::min(searches_ > 1 ? 2 * missing() : missing(), kMaxRecordsRead);
 }
 
 void QueryCall::AskStorage() {

@@ -109,11 +109,14 @@ void DecodeTargetRecall(const v1::QueryRequest& request, DecodedQuery& query,
 
 }  // namespace
 
+std::string DatabaseOrDefault(const std::string& name) {
+  return name.empty() ? std::string(kDefaultDatabase) : name;
+}
+
 DecodedQuery DecodeRestOfQuery(const v1::QueryRequest& request,
                                FieldViolations& violations) {
   DecodedQuery query;
-  query.database = request.database().empty() ? std::string(kDefaultDatabase)
-                                              : request.database();
+  query.database = DatabaseOrDefault(request.database());
   query.collection = request.collection();
   query.vector_field = request.vector_field();
   if (query.collection.empty()) {

@@ -26,9 +26,15 @@ namespace engram::search {
 // The database that an empty name means.
 inline constexpr absl::string_view kDefaultDatabase = "default";
 
+// The database that a request means by `name`.
+std::string DatabaseOrDefault(const std::string& name);
+
 // The most records that one query returns, those that `offset` leaves out
 // included.
 inline constexpr int kMaxLimit = 1000;
+
+// The most ids of one BatchGet.
+inline constexpr int kMaxRecordsRead = 1000;
 
 // A QueryRequest with its defaults filled in and its rules checked, as far as
 // they do not depend on the index.
@@ -89,7 +95,7 @@ absl::StatusOr<ReadFilter> ReadQueryFilter(
     const DecodedQuery& query, std::shared_ptr<const CollectionSchema> schema);
 
 // Returns what storage is asked for when a query's hits are read; add their
-// ids. It checks the filter once more.
+// ids, at most kMaxRecordsRead. It checks the filter once more.
 storage::v1::BatchGetRequest RecordsRequestOf(const DecodedQuery& query);
 
 // Names the fields at fault as a query's caller knows them, where storage

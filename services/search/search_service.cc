@@ -67,11 +67,8 @@ grpc::ServerUnaryReactor* SearchService::FindDuplicates(
     rpc::Finish(reactor, backend == nullptr ? NotServingError() : checked);
     return reactor;
   }
-  const std::string database = request->database().empty()
-                                   ? std::string(kDefaultDatabase)
-                                   : request->database();
   backend->gate.FindDatabase(
-      database, backend->DeadlineOf(*context),
+      DatabaseOrDefault(request->database()), backend->DeadlineOf(*context),
       [=](absl::StatusOr<std::shared_ptr<FeedFollower>> follower) {
         rpc::Finish(reactor, follower.ok()
                                  ? StartFindDuplicates(backend, **follower,
