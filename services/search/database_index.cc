@@ -41,18 +41,16 @@ absl::Time TimeOf(const google::protobuf::Timestamp& time) {
          absl::Nanoseconds(time.nanos());
 }
 
-// When a RecordChanged or SnapshotRecord says that its record expires.
-template <typename Record>
-absl::Time ExpiryOf(const Record& record) {
+// When a RecordChanged says that its record expires.
+absl::Time ExpiryOf(const storage::v1::RecordChanged& record) {
   return record.has_expire_time() ? TimeOf(record.expire_time())
                                   : absl::InfiniteFuture();
 }
 
-// The change that a RecordChanged or SnapshotRecord makes to attributes.
-template <typename Record>
-AttributeChange AttributesOf(const Record& record) {
-  const storage::v1::Attributes& attributes = record.attributes();
-  return {.row = record.row(),
+// The change that a record's `attributes` make.
+AttributeChange ChangeOf(int64_t row,
+                         const storage::v1::Attributes& attributes) {
+  return {.row = row,
           .created_us = absl::ToUnixMicros(TimeOf(attributes.create_time())),
           .updated_us = absl::ToUnixMicros(TimeOf(attributes.update_time())),
           .fields = attributes.fields(),
@@ -157,44 +155,50 @@ void DatabaseIndex::SetIndex(std::shared_ptr<Index> index) {
 
 absl::Status DatabaseIndex::ApplySnapshot(
     const storage::v1::SnapshotRecords& part) {
+  RETURN_IF_ERROR(CheckColumns(part));
+  for (const storage::v1::SnapshotExpiry& expiry : part.expiries()) {
+    ExpiriesOf(part.collection())
+        ->Set(part.rows(expiry.record()), TimeOf(expiry.expire_time()));
+  }
   Batches batches;
-  absl::string_view values = part.values();
-  for (const storage::v1::SnapshotRecord& record : part.records()) {
-    if (record.has_expire_time()) {
-      ExpiriesOf(part.collection())->Set(record.row(), ExpiryOf(record));
-    }
-    for (const storage::v1::StoredVectors& stored : record.vectors()) {
-      ASSIGN_OR_RETURN(StoredChunks chunks, TakeChunks(stored, &values));
-      RETURN_IF_ERROR(DecodePut(stored.generation(), record.row(), record.id(),
-                                stored.sequence(), std::move(chunks), batches));
-    }
-    for (const storage::v1::PendingVector& pending : record.pending()) {
-      Await(pending.generation(), record.row(), pending.sequence(), batches);
-    }
+  for (const storage::v1::StoredVectors& stored : part.vectors()) {
+    RETURN_IF_ERROR(ForEachRecord(stored, [&](int record, int64_t sequence,
+                                              StoredChunks chunks) {
+      return DecodePut(stored.generation(), part.rows(record), part.ids(record),
+                       sequence, std::move(chunks), batches);
+    }));
+  }
+  for (const storage::v1::PendingVector& pending : part.pending()) {
+    Await(pending.generation(), part.rows(pending.record()), pending.sequence(),
+          batches);
   }
   const int64_t sequence = position().sequence;
-  ApplyAttributes(part);
+  RETURN_IF_ERROR(ApplyAttributes(part));
   for (const auto& [generation, batch] : batches.vectors) {
     FindGeneration(generation)->Apply(batch, sequence);
   }
   return absl::OkStatus();
 }
 
-void DatabaseIndex::ApplyAttributes(const storage::v1::SnapshotRecords& part) {
+absl::Status DatabaseIndex::ApplyAttributes(
+    const storage::v1::SnapshotRecords& part) {
+  RETURN_IF_ERROR(CheckColumns(part));
   const std::shared_ptr<AttributeColumns> attributes =
       AttributesOf(part.collection());
   if (attributes == nullptr || !attributes->schema()->holds_attributes()) {
-    return;
+    return absl::OkStatus();
   }
   std::vector<AttributeChange> changes;
-  changes.reserve(part.records_size());
-  for (const storage::v1::SnapshotRecord& record : part.records()) {
-    changes.push_back(search::AttributesOf(record));
-    if (!record.has_attributes()) {
-      changes.back().kind = AttributeChange::Kind::kUntold;
-    }
+  changes.reserve(part.rows_size());
+  for (int i = 0; i < part.rows_size(); ++i) {
+    changes.push_back(
+        part.attributes().empty()
+            ? AttributeChange{.kind = AttributeChange::Kind::kUntold,
+                              .row = part.rows(i)}
+            : ChangeOf(part.rows(i), part.attributes(i)));
   }
   attributes->Apply(changes, position().sequence);
+  return absl::OkStatus();
 }
 
 void DatabaseIndex::CompleteAttributes(absl::string_view collection,
@@ -414,7 +418,7 @@ void DatabaseIndex::DecodeRecord(const storage::v1::RecordChanged& record,
   // Without any, the record is gone by now, which a later change says.
   if (record.has_attributes()) {
     batches.attributes[record.collection()].push_back(
-        search::AttributesOf(record));
+        ChangeOf(record.row(), record.attributes()));
   }
 }
 

@@ -57,7 +57,8 @@ class DatabaseIndex {
   void SetIndex(std::shared_ptr<Index> index);
 
   // Adds a part of a snapshot. The position stays: the changes after it bring
-  // what the snapshot missed.
+  // what the snapshot missed. `DataLoss` if it does not fit itself, or an
+  // index.
   absl::Status ApplySnapshot(const storage::v1::SnapshotRecords& part);
 
   // The snapshot has ended: from `sequence` on the collection's attributes are
@@ -66,7 +67,7 @@ class DatabaseIndex {
 
   // Adds the attributes of a part of a snapshot, for a collection that
   // WantsAttributes named.
-  void ApplyAttributes(const storage::v1::SnapshotRecords& part);
+  absl::Status ApplyAttributes(const storage::v1::SnapshotRecords& part);
 
   // The collections whose attributes a change of schema made incomplete.
   std::vector<storage::v1::Collection> WantsAttributes() const;

@@ -36,6 +36,14 @@ std::vector<std::string> IdsIn(const DatabaseIndex& database) {
   return ids;
 }
 
+// Adds a record to a part of a snapshot.
+void AddRecord(int64_t row, absl::string_view id, int64_t sequence,
+               storage::v1::SnapshotRecords& part) {
+  part.add_rows(row);
+  part.add_ids(std::string(id));
+  part.add_sequences(sequence);
+}
+
 class DatabaseIndexTest : public ::testing::Test {
  protected:
   DatabaseIndex database_{Position{"default", 7, 0}, 0};
@@ -113,22 +121,18 @@ TEST_F(DatabaseIndexTest, ASnapshotAndTheChangesSinceItsStartEndAtTheTruth) {
   ASSERT_THAT(database.AddCollection(NotesCollection()), IsOk());
   storage::v1::SnapshotRecords part;
   part.set_collection("notes");
-  storage::v1::SnapshotRecord& a = *part.add_records();  // Read after change 9.
-  a.set_row(1);
-  a.set_id("a");
-  storage::v1::StoredVectors& vectors = *a.add_vectors();
+  AddRecord(1, "a", 9, part);   // Read after change 9.
+  AddRecord(2, "b", 10, part);  // Read after change 10.
+  storage::v1::StoredVectors& vectors = *part.add_vectors();
   vectors.set_generation(1);
-  vectors.set_sequence(9);
+  vectors.add_records(0);
+  vectors.add_sequences(9);
   const std::vector<float> nine = {9, 0};
-  part.set_values(std::string(vector::Pack(nine)));
-  vectors.set_chunks(1);
-  vectors.set_bytes(8);
-  storage::v1::SnapshotRecord& b =
-      *part.add_records();  // Read after change 10.
-  b.set_row(2);
-  b.set_id("b");
-  b.add_pending()->set_generation(1);
-  b.mutable_pending(0)->set_sequence(10);
+  vectors.set_values(std::string(vector::Pack(nine)));
+  storage::v1::PendingVector& pending = *part.add_pending();
+  pending.set_record(1);
+  pending.set_generation(1);
+  pending.set_sequence(10);
   ASSERT_THAT(database.ApplySnapshot(part), IsOk());
   ASSERT_THAT(database.ApplyChanges(feed_.After(1)), IsOk());
   const SearchResult found =
@@ -292,12 +296,15 @@ TEST_F(DatabaseIndexTest, ASnapshotSaysWhenARecordExpires) {
   ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
   storage::v1::SnapshotRecords part;
   part.set_collection("notes");
-  storage::v1::SnapshotRecord& record = *part.add_records();
-  record.set_row(1);
-  record.mutable_expire_time()->set_seconds(2'000'000'000);
+  AddRecord(1, "a", 2, part);
+  AddRecord(2, "b", 3, part);
+  storage::v1::SnapshotExpiry& expiry = *part.add_expiries();
+  expiry.set_record(1);
+  expiry.mutable_expire_time()->set_seconds(2'000'000'000);
   ASSERT_THAT(database_.ApplySnapshot(part), IsOk());
-  EXPECT_TRUE(database_.ExpiriesOf("notes")->IsExpired(
-      1, absl::FromUnixSeconds(2'000'000'000)));
+  const absl::Time then = absl::FromUnixSeconds(2'000'000'000);
+  EXPECT_FALSE(database_.ExpiriesOf("notes")->IsExpired(1, then));
+  EXPECT_TRUE(database_.ExpiriesOf("notes")->IsExpired(2, then));
 }
 
 TEST_F(DatabaseIndexTest, ARestoredRecordIsFoundAgain) {

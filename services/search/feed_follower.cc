@@ -176,7 +176,7 @@ absl::Status FeedFollower::FillAttributesOf(
     } else if (response.has_end()) {
       end_position = response.end().position();
     } else {
-      target.ApplyAttributes(response.records());
+      status = target.ApplyAttributes(response.records());
     }
   }
   if (!status.ok()) context.TryCancel();

@@ -113,20 +113,22 @@ absl::Status IndexVerifier::ReadSnapshotPart(
                      Position::Parse(response.end().position()));
     snapshot_end_ = end.sequence;
   }
-  absl::string_view values = response.records().values();
-  for (const auto& record : response.records().records()) {
-    if (response.records().collection() == collection_ &&
-        record.has_attributes()) {
-      PutAttributes(record.row(), record.id(), record.attributes(),
-                    record.sequence());
-    }
-    for (const storage::v1::StoredVectors& vectors : record.vectors()) {
-      ASSIGN_OR_RETURN(const StoredChunks chunks, TakeChunks(vectors, &values));
-      if (vectors.generation() != spec_.generation) continue;
-      Put(record.row(), record.id(), chunks);
-    }
+  const storage::v1::SnapshotRecords& part = response.records();
+  RETURN_IF_ERROR(CheckColumns(part));
+  for (int i = 0; i < part.attributes_size(); ++i) {
+    if (part.collection() != collection_) break;
+    PutAttributes(part.rows(i), part.ids(i), part.attributes(i),
+                  part.sequences(i));
   }
-  snapshot_records_read_ += response.records().records_size();
+  for (const storage::v1::StoredVectors& stored : part.vectors()) {
+    if (stored.generation() != spec_.generation) continue;
+    RETURN_IF_ERROR(ForEachRecord(
+        stored, [&](int record, int64_t, const StoredChunks& chunks) {
+          Put(part.rows(record), part.ids(record), chunks);
+          return absl::OkStatus();
+        }));
+  }
+  snapshot_records_read_ += part.rows_size();
   operation_.SetProgress(snapshot_records_read_, snapshot_records_);
   return absl::OkStatus();
 }

@@ -27,7 +27,7 @@ class SnapshotBuilder {
     }
     if (part.has_end()) return End(part.end());
     RETURN_IF_ERROR(read_.indexes->ApplySnapshot(part.records()));
-    records_read_ += part.records().records_size();
+    records_read_ += part.records().rows_size();
     progress_(records_read_, records_);
     return CheckFits();
   }

@@ -1,9 +1,11 @@
 #ifndef ENGRAM_SERVICES_SEARCH_STORED_CHUNKS_H_
 #define ENGRAM_SERVICES_SEARCH_STORED_CHUNKS_H_
 
+#include <cstdint>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "engram/storage/v1/feed.pb.h"
 #include "services/search/index.h"
@@ -20,10 +22,17 @@ struct StoredChunks {
 
 StoredChunks ChunksOf(const storage::v1::VectorsStored& stored);
 
-// Takes those of `stored` off the front of `values`, which is what is left of
-// SnapshotRecords.values. `DataLoss` if they are not there.
-absl::StatusOr<StoredChunks> TakeChunks(
-    const storage::v1::StoredVectors& stored, absl::string_view* values);
+// `DataLoss` if columns of `part` that belong together differ in length, or
+// name what is not there.
+absl::Status CheckColumns(const storage::v1::SnapshotRecords& part);
+
+// Calls `use` with what each record has of `stored`: its place in the run, the
+// sequence of its vectors, and they. They are of a part that is checked.
+absl::Status ForEachRecord(
+    const storage::v1::StoredVectors& stored,
+    absl::FunctionRef<absl::Status(int record, int64_t sequence,
+                                   StoredChunks chunks)>
+        use);
 
 }  // namespace engram::search
 

@@ -3,6 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "libs/status/testing/status_matchers.h"
 
 namespace engram::search {
@@ -12,32 +20,110 @@ using ::engram::testing::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-storage::v1::StoredVectors Stored(int chunks, int64_t bytes) {
-  storage::v1::StoredVectors stored;
-  stored.set_chunks(chunks);
-  stored.set_bytes(bytes);
-  return stored;
+template <typename Stored>
+void AddRange(int64_t begin, int64_t end, Stored* stored) {
+  common::v1::TextRange& range = *stored->add_ranges();
+  range.set_begin(begin);
+  range.set_end(end);
 }
 
-TEST(StoredChunksTest, EachRecordTakesItsOwn) {
-  absl::string_view values = "aaaabbbbcccc";
-  const auto first = TakeChunks(Stored(2, 8), &values);
-  ASSERT_OK(first);
-  EXPECT_THAT(first->vectors, ElementsAre("aaaa", "bbbb"));
-  const auto second = TakeChunks(Stored(1, 4), &values);
-  ASSERT_OK(second);
-  EXPECT_THAT(second->vectors, ElementsAre("cccc"));
-  EXPECT_EQ(values, "");
+// A run of three records, of which the first and the last have vectors, two and
+// one, of four bytes.
+storage::v1::SnapshotRecords StoredPart() {
+  storage::v1::SnapshotRecords part;
+  for (const int64_t row : {5, 6, 9}) {
+    part.add_rows(row);
+    part.add_ids(absl::StrCat("id", row));
+    part.add_sequences(row + 100);
+  }
+  storage::v1::StoredVectors& stored = *part.add_vectors();
+  stored.set_generation(7);
+  stored.mutable_records()->Add(0);
+  stored.mutable_records()->Add(2);
+  stored.mutable_sequences()->Add(104);
+  stored.mutable_sequences()->Add(108);
+  stored.mutable_chunks()->Add(2);
+  stored.mutable_chunks()->Add(1);
+  stored.set_values("aaaabbbbcccc");
+  return part;
 }
 
-TEST(StoredChunksTest, NumbersThatDoNotFitAreDataLoss) {
-  for (const auto& stored : {Stored(2, 12), Stored(0, 4), Stored(-1, 4),
-                             Stored(2, 7), Stored(1, -4)}) {
-    absl::string_view values = "aaaabbbb";
-    EXPECT_THAT(TakeChunks(stored, &values),
-                StatusIs(absl::StatusCode::kDataLoss, "the snapshot holds 8"))
-        << stored.ShortDebugString();
-    EXPECT_EQ(values.size(), 8);
+// What ForEachRecord tells, a line a record.
+std::vector<std::string> Shown(const storage::v1::StoredVectors& stored) {
+  std::vector<std::string> shown;
+  EXPECT_OK(ForEachRecord(
+      stored, [&](int record, int64_t sequence, const StoredChunks& chunks) {
+        std::string line = absl::StrCat(record, " ", sequence, " ",
+                                        absl::StrJoin(chunks.vectors, ","));
+        for (const Passage& passage : chunks.passages) {
+          absl::StrAppend(&line, " ", passage.begin, "-", passage.end);
+        }
+        shown.push_back(line);
+        return absl::OkStatus();
+      }));
+  return shown;
+}
+
+TEST(StoredChunksTest, EachRecordOfAPartHasItsOwn) {
+  storage::v1::SnapshotRecords part = StoredPart();
+  ASSERT_OK(CheckColumns(part));
+  EXPECT_THAT(Shown(part.vectors(0)),
+              ElementsAre("0 104 aaaa,bbbb", "2 108 cccc"));
+  storage::v1::StoredVectors& stored = *part.mutable_vectors(0);
+  AddRange(0, 5, &stored);
+  AddRange(7, 9, &stored);
+  AddRange(2, 3, &stored);
+  ASSERT_OK(CheckColumns(part));
+  EXPECT_THAT(Shown(stored),
+              ElementsAre("0 104 aaaa,bbbb 0-5 7-9", "2 108 cccc 2-3"));
+  stored.clear_chunks();
+  stored.clear_ranges();
+  ASSERT_OK(CheckColumns(part));
+  EXPECT_THAT(Shown(stored), ElementsAre("0 104 aaaabb", "2 108 bbcccc"));
+  stored.clear_records();
+  stored.clear_sequences();
+  stored.clear_values();
+  ASSERT_OK(CheckColumns(part));
+  EXPECT_THAT(Shown(stored), IsEmpty());
+}
+
+TEST(StoredChunksTest, AnErrorEndsTheWalk) {
+  int calls = 0;
+  EXPECT_THAT(ForEachRecord(StoredPart().vectors(0),
+                            [&](int, int64_t, const StoredChunks&) {
+                              ++calls;
+                              return absl::DataLossError("bad");
+                            }),
+              StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(StoredChunksTest, ColumnsThatDoNotFitAreDataLoss) {
+  using Part = storage::v1::SnapshotRecords;
+  const std::vector<std::function<void(Part&)>> harms = {
+      [](Part& part) { part.add_rows(12); },
+      [](Part& part) { part.add_ids("more"); },
+      [](Part& part) { part.add_sequences(1); },
+      [](Part& part) { part.add_attributes(); },
+      [](Part& part) { part.add_expiries()->set_record(3); },
+      [](Part& part) { part.add_pending()->set_record(-1); },
+      [](Part& part) { part.mutable_vectors(0)->set_records(1, 3); },
+      [](Part& part) { part.mutable_vectors(0)->set_records(1, -1); },
+      [](Part& part) { part.mutable_vectors(0)->add_records(1); },
+      [](Part& part) { part.mutable_vectors(0)->add_sequences(1); },
+      [](Part& part) { part.mutable_vectors(0)->add_chunks(1); },
+      [](Part& part) { part.mutable_vectors(0)->set_chunks(0, 0); },
+      [](Part& part) { part.mutable_vectors(0)->set_chunks(0, -1); },
+      [](Part& part) { part.mutable_vectors(0)->set_values("aaaabbbbccc"); },
+      [](Part& part) { AddRange(0, 5, part.mutable_vectors(0)); },
+      [](Part& part) { part.add_vectors()->set_values("of nobody"); },
+  };
+  for (size_t i = 0; i < harms.size(); ++i) {
+    Part part = StoredPart();
+    harms[i](part);
+    EXPECT_THAT(CheckColumns(part),
+                StatusIs(absl::StatusCode::kDataLoss, "the snapshot"))
+        << i;
   }
 }
 
@@ -48,13 +134,6 @@ TEST(StoredChunksTest, ThoseOfAChangeAreInOrder) {
   EXPECT_THAT(ChunksOf(stored).vectors, ElementsAre("aaaa", "bbbb"));
 }
 
-template <typename Stored>
-void AddRange(int64_t begin, int64_t end, Stored* stored) {
-  common::v1::TextRange& range = *stored->add_ranges();
-  range.set_begin(begin);
-  range.set_end(end);
-}
-
 TEST(StoredChunksTest, PlacesInTheTextComeWithTheVectors) {
   storage::v1::VectorsStored change;
   EXPECT_THAT(ChunksOf(change).passages, IsEmpty());
@@ -62,16 +141,6 @@ TEST(StoredChunksTest, PlacesInTheTextComeWithTheVectors) {
   AddRange(7, 4'000'000'000, &change);
   EXPECT_THAT(ChunksOf(change).passages,
               ElementsAre(Passage{0, 5}, Passage{7, 4'000'000'000}));
-
-  absl::string_view values = "aaaabbbb";
-  storage::v1::StoredVectors stored = Stored(1, 4);
-  AddRange(2, 3, &stored);
-  const auto cut = TakeChunks(stored, &values);
-  ASSERT_OK(cut);
-  EXPECT_THAT(cut->passages, ElementsAre(Passage{2, 3}));
-  const auto whole = TakeChunks(Stored(1, 4), &values);
-  ASSERT_OK(whole);
-  EXPECT_THAT(whole->passages, IsEmpty());
 }
 
 }  // namespace

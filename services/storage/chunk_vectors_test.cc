@@ -159,19 +159,24 @@ vectors: {body: {source: [body], chunking: )",
     v1::StreamSnapshotResponse response;
     std::vector<std::pair<std::string, std::vector<std::string>>> all;
     while (reader->Read(&response)) {
-      absl::string_view rest = response.records().values();
-      for (const v1::SnapshotRecord& record : response.records().records()) {
-        for (const v1::StoredVectors& stored : record.vectors()) {
-          const size_t bytes = stored.bytes() / stored.chunks();
+      for (const v1::StoredVectors& stored : response.records().vectors()) {
+        absl::string_view rest = stored.values();
+        const size_t bytes = rest.size() / stored.ranges_size();
+        auto range = stored.ranges().begin();
+        for (int i = 0; i < stored.records_size(); ++i) {
+          const int chunks = stored.chunks().empty() ? 1 : stored.chunks(i);
           std::vector<std::string> values;
-          for (int i = 0; i < stored.chunks(); ++i) {
+          v1::VectorsStored cut;
+          for (int chunk = 0; chunk < chunks; ++chunk) {
             values.emplace_back(rest.substr(0, bytes));
             rest.remove_prefix(bytes);
+            *cut.add_ranges() = *range++;
           }
-          all.emplace_back(record.id(), Show(values, stored.ranges()));
+          all.emplace_back(response.records().ids(stored.records(i)),
+                           Show(values, cut.ranges()));
         }
+        EXPECT_TRUE(rest.empty());
       }
-      EXPECT_TRUE(rest.empty());
     }
     EXPECT_TRUE(reader->Finish().ok());
     return all;

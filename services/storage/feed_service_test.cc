@@ -299,17 +299,12 @@ TEST_F(FeedServiceTest, ASnapshotHoldsRecordsVectorsAndWhatIsPending) {
   EXPECT_EQ(messages[0].start().records(), 2);
   EXPECT_EQ(messages[0].start().collections(0).name(), "notes");
   EXPECT_EQ(messages[1].records().collection(), "notes");
-  const auto& records = messages[1].records().records();
-  ASSERT_EQ(records.size(), 2);
-  EXPECT_EQ(records[0].id(), "a");
-  ASSERT_EQ(records[0].vectors_size(), 1);
-  EXPECT_EQ(records[0].vectors(0).chunks(), 1);
-  EXPECT_EQ(records[0].vectors(0).bytes(), 8);
-  EXPECT_THAT(testing::UnpackVector(messages[1].records().values()),
+  const v1::SnapshotRecords& part = messages[1].records();
+  EXPECT_THAT(part.ids(), ElementsAre("a", "b"));
+  ASSERT_EQ(part.vectors_size(), 1);
+  EXPECT_THAT(part.vectors(0).records(), ElementsAre(0));
+  EXPECT_THAT(testing::UnpackVector(part.vectors(0).values()),
               ElementsAre(0, 1));
-  EXPECT_THAT(records[0].pending(), IsEmpty());
-  EXPECT_EQ(records[1].id(), "b");
-  EXPECT_THAT(records[1].vectors(), IsEmpty());
   ASSERT_EQ(records[1].pending_size(), 1);
   EXPECT_EQ(records[1].pending(0).sequence(), records[1].sequence());
   EXPECT_EQ(messages[2].end().position(), newest);
@@ -339,9 +334,8 @@ TEST_F(FeedServiceTest, ASnapshotBesideWritesBecomesExactByItsChanges) {
   writer.join();
   std::map<int64_t, std::string> copy;
   for (const auto& message : messages) {
-    for (const auto& record : message.records().records()) {
-      copy[record.row()] = record.id();
-    }
+    const v1::SnapshotRecords& part = message.records();
+    for (int i = 0; i < part.rows_size(); ++i) copy[part.rows(i)] = part.ids(i);
   }
   Follower follower(storage_, messages.front().start().position(),
                     messages.front().start().checksum());
@@ -360,9 +354,8 @@ TEST_F(FeedServiceTest, ASnapshotBesideWritesBecomesExactByItsChanges) {
   std::set<std::string> copied, stored;
   for (const auto& [row, id] : copy) copied.insert(id);
   for (const auto& message : Snapshot()) {
-    for (const auto& record : message.records().records()) {
-      stored.insert(record.id());
-    }
+    const auto& ids = message.records().ids();
+    stored.insert(ids.begin(), ids.end());
   }
   EXPECT_EQ(copied, stored);
 }
@@ -560,9 +553,7 @@ TEST_F(FeedServiceTest, ABrokenSnapshotGoesOn) {
   const auto take = [&](const v1::StreamSnapshotResponse& message) {
     for (const auto& record : message.records().records()) {
       EXPECT_TRUE(
-          titles
-              .insert(
-                  record.record().fields().fields().at("title").string_value())
+          titles.insert(record.fields().fields().at("title").string_value())
               .second);
     }
   };
@@ -616,7 +607,7 @@ TEST_F(FeedServiceTest, AStalledSnapshotDoesNotHoldTheLog) {
   }
   EXPECT_OK(emptied);
   int records = 0;
-  while (reader->Read(&message)) records += message.records().records_size();
+  while (reader->Read(&message)) records += message.records().rows_size();
   EXPECT_OK(FromGrpcStatus(reader->Finish()));
   // The new one is left to the changes.
   EXPECT_EQ(records, 400);

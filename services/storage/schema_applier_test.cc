@@ -285,11 +285,9 @@ vectors: {text: {source: [title], metric: )",
   v1::StreamSnapshotResponse start, part;
   ASSERT_OK(snapshot.Next(&start));
   ASSERT_OK(snapshot.Next(&part));
-  ASSERT_EQ(part.records().records_size(), 3);
-  for (const auto& record : part.records().records()) {
-    for (const auto& pending : record.pending()) {
-      EXPECT_EQ(pending.generation(), 1);
-    }
+  ASSERT_EQ(part.records().rows_size(), 3);
+  for (const v1::PendingVector& pending : part.records().pending()) {
+    EXPECT_EQ(pending.generation(), 1);
   }
   // Followers learn of it.
   v1::WatchChangesResponse feed;

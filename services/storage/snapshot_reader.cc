@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "google/protobuf/util/time_util.h"
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
@@ -50,9 +50,7 @@ absl::StatusOr<bool> SnapshotReader::Next(v1::StreamSnapshotResponse* message) {
     Learn(part);
     rest_ = part.rest;
     if (part.bytes == 0) continue;
-    const SnapshotBytes& bytes = part.message;
-    if (message->ParseFromString(
-            absl::StrCat(bytes.head, bytes.records, bytes.values))) {
+    if (message->ParseFromString(absl::StrJoin(part.message, ""))) {
       return true;
     }
     return absl::InternalError("a snapshot's message cannot be read");
@@ -216,34 +214,33 @@ absl::StatusOr<std::optional<SnapshotRange>> SnapshotReader::ReadVectors(
         }
         ASSIGN_OR_RETURN(
             VectorCursor cursor,
-            VectorCursor::Begin(reader, generation, range.after + 1));
+            VectorCursor::Begin(reader, generation, range.after + 1,
+                                records.AddGeneration(generation.id)));
         cursors.push_back(std::move(cursor));
         return absl::OkStatus();
       }));
   ASSIGN_OR_RETURN(sqlite::Statement scan, reader.Cached(collection.scan));
   scan.BindInt(1, range.after);
   scan.BindInt(2, range.last);
+  v1::Attributes attributes;
   while (true) {
     ASSIGN_OR_RETURN(const bool found, scan.Step());
     if (!found) return std::nullopt;
     const int64_t row = scan.Int(0);
-    v1::SnapshotRecord* const record = records.NewRecord();
-    record->set_row(row);
-    const absl::string_view id = scan.Text(1);
-    record->set_id(id.data(), id.size());
-    record->set_sequence(scan.Int(2));
+    records.AddRecord(row, scan.Text(1), scan.Int(2));
     if (!scan.IsNull(3)) {
-      *record->mutable_expire_time() =
+      *records.AddExpiry()->mutable_expire_time() =
           google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(
               scan.Int(3));
     }
     if (!collection.held.empty()) {
-      EncodeAttributes(collection, scan, 4, record->mutable_attributes());
+      attributes.Clear();
+      EncodeAttributes(collection, scan, 4, &attributes);
+      records.AddAttributes(attributes);
     }
     for (VectorCursor& cursor : cursors) {
-      RETURN_IF_ERROR(cursor.Read(row, record, records.values()));
+      RETURN_IF_ERROR(cursor.Read(row, records));
     }
-    records.AddRecord();
     if (records.size() >= kMostBytes) return Behind(row, range);
   }
 }
@@ -258,6 +255,7 @@ absl::StatusOr<std::optional<SnapshotRange>> SnapshotReader::ReadBodies(
                    reader.Cached(collection.scan_records));
   scan.BindInt(1, range.after);
   scan.BindInt(2, range.last);
+  v1::Record body;
   while (true) {
     ASSIGN_OR_RETURN(const bool found, scan.Step());
     if (!found) return std::nullopt;
@@ -265,17 +263,14 @@ absl::StatusOr<std::optional<SnapshotRange>> SnapshotReader::ReadBodies(
     const int64_t row = bodies.row().row;
     // Nobody sees it any more.
     if (bodies.row().HasExpiredAt(now_us)) continue;
-    v1::SnapshotRecord* const record = records.NewRecord();
-    record->set_row(row);
-    record->set_id(bodies.row().id);
-    record->set_sequence(bodies.row().sequence);
-    RETURN_IF_ERROR(bodies.Fill(collection, record->mutable_record()));
+    records.AddRecord(row, bodies.row().id, bodies.row().sequence);
+    body.Clear();
+    RETURN_IF_ERROR(bodies.Fill(collection, &body));
+    records.AddBody(body);
     // See RecordChanged.expire_time.
-    if (record->record().has_expire_time() &&
-        !collection.spec.expire->sliding) {
-      *record->mutable_expire_time() = record->record().expire_time();
+    if (body.has_expire_time() && !collection.spec.expire->sliding) {
+      *records.AddExpiry()->mutable_expire_time() = body.expire_time();
     }
-    records.AddRecord();
     if (records.size() >= kMostBytes) return Behind(row, range);
   }
 }

@@ -20,6 +20,7 @@ namespace {
 
 using ::engram::testing::StatusIs;
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 constexpr char kNotes[] = R"(
 collection: notes
@@ -78,9 +79,8 @@ class SnapshotReaderTest : public ::testing::Test {
       const std::vector<v1::StreamSnapshotResponse>& messages) {
     std::vector<std::string> ids;
     for (const auto& message : messages) {
-      for (const auto& record : message.records().records()) {
-        ids.push_back(record.id());
-      }
+      const auto& of_message = message.records().ids();
+      ids.insert(ids.end(), of_message.begin(), of_message.end());
     }
     return ids;
   }
@@ -102,30 +102,30 @@ TEST_F(SnapshotReaderTest, ReadsVectorsBesideTheirRecords) {
         "fields": {"title": "y"}, "vectors": [
         {"vectorField": "mine", "chunks": [{"values": "AACAPwAAAAA="}]}]}},
     {"collection": "notes", "create": {"id": "last"}}])"));
-  std::vector<std::string> shown;
-  std::string values;
-  int64_t bytes = 0;
-  for (const auto& message : ReadAll(Reader())) {
-    values += message.records().values();
-    for (const auto& record : message.records().records()) {
-      std::string text = record.id();
-      for (const auto& vectors : record.vectors()) {
-        absl::StrAppend(&text, " ", vectors.generation(), ":",
-                        vectors.chunks());
-        bytes += vectors.bytes();
-      }
-      for (const auto& pending : record.pending()) {
-        absl::StrAppend(&text, " waits:", pending.generation());
-        EXPECT_EQ(pending.sequence(), record.sequence());
-      }
-      shown.push_back(text);
-    }
-  }
-  EXPECT_THAT(shown, ElementsAre("none", "waits waits:2", "two 1:2",
-                                 "both 1:1 waits:2", "last"));
+  const auto messages = ReadAll(Reader());
+  ASSERT_EQ(messages.size(), 3);
+  const v1::SnapshotRecords& part = messages[1].records();
+  EXPECT_THAT(part.ids(), ElementsAre("none", "waits", "two", "both", "last"));
+  EXPECT_THAT(part.rows(), ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_THAT(part.attributes(), IsEmpty());
+  ASSERT_EQ(part.vectors_size(), 1);
+  const v1::StoredVectors& stored = part.vectors(0);
+  EXPECT_EQ(stored.generation(), 1);
+  EXPECT_THAT(stored.records(), ElementsAre(2, 3));
+  EXPECT_THAT(stored.sequences(),
+              ElementsAre(part.sequences(2), part.sequences(3)));
+  EXPECT_THAT(stored.chunks(), ElementsAre(2, 1));
+  EXPECT_THAT(stored.ranges(), IsEmpty());
   // 1 0, 0 1, 1 0.
-  EXPECT_EQ(absl::Base64Escape(values), "AACAPwAAAAAAAAAAAACAPwAAgD8AAAAA");
-  EXPECT_EQ(bytes, values.size());
+  EXPECT_EQ(absl::Base64Escape(stored.values()),
+            "AACAPwAAAAAAAAAAAACAPwAAgD8AAAAA");
+  std::vector<int> waiting;
+  for (const v1::PendingVector& pending : part.pending()) {
+    waiting.push_back(pending.record());
+    EXPECT_EQ(pending.generation(), 2);
+    EXPECT_EQ(pending.sequence(), part.sequences(pending.record()));
+  }
+  EXPECT_THAT(waiting, ElementsAre(1, 3));
 }
 
 TEST_F(SnapshotReaderTest, VectorsOfHiddenRecordsAreLeftOut) {
@@ -146,10 +146,13 @@ soft_delete: true
   ASSERT_OK(db_.WriteOne(R"({"collection": "kept", "delete": {"id": "b"}})"));
   const auto messages = ReadAll(Reader());
   ASSERT_EQ(messages.size(), 3);
-  const auto& records = messages[1].records().records();
-  ASSERT_EQ(records.size(), 2);
-  EXPECT_EQ(records[1].id(), "c");
-  EXPECT_EQ(records[1].vectors_size(), 1);
+  const v1::SnapshotRecords& part = messages[1].records();
+  EXPECT_THAT(part.ids(), ElementsAre("a", "c"));
+  ASSERT_EQ(part.vectors_size(), 1);
+  EXPECT_THAT(part.vectors(0).records(), ElementsAre(0, 1));
+  // Each has one.
+  EXPECT_THAT(part.vectors(0).chunks(), IsEmpty());
+  EXPECT_EQ(part.vectors(0).values().size(), 16);
 }
 
 TEST_F(SnapshotReaderTest, TheRecordViewHasFieldsAndNoVectors) {
@@ -158,14 +161,21 @@ TEST_F(SnapshotReaderTest, TheRecordViewHasFieldsAndNoVectors) {
   const auto messages = ReadAll(Reader(Records()));
   ASSERT_EQ(messages.size(), 4);
   EXPECT_EQ(messages[1].records().collection(), "notes");
-  const v1::SnapshotRecord& note = messages[1].records().records(0);
-  EXPECT_EQ(note.record().fields().fields().at("title").string_value(), "x");
-  EXPECT_EQ(note.record().id(), note.id());
-  EXPECT_EQ(note.record().version(), 1);
-  EXPECT_EQ(note.pending_size(), 0);
-  EXPECT_FALSE(note.has_expire_time());
+  const v1::SnapshotRecords& notes = messages[1].records();
+  ASSERT_EQ(notes.records_size(), 1);
+  const v1::Record& note = notes.records(0);
+  EXPECT_EQ(note.fields().fields().at("title").string_value(), "x");
+  EXPECT_EQ(note.id(), notes.ids(0));
+  EXPECT_EQ(note.version(), 1);
+  EXPECT_THAT(notes.pending(), IsEmpty());
+  EXPECT_THAT(notes.vectors(), IsEmpty());
+  EXPECT_THAT(notes.expiries(), IsEmpty());
   EXPECT_EQ(messages[2].records().collection(), "plain");
-  EXPECT_TRUE(messages[2].records().records(0).has_expire_time());
+  const v1::SnapshotRecords& plain = messages[2].records();
+  ASSERT_EQ(plain.expiries_size(), 1);
+  EXPECT_EQ(plain.expiries(0).record(), 0);
+  EXPECT_EQ(plain.expiries(0).expire_time().seconds(),
+            plain.records(0).expire_time().seconds());
 }
 
 TEST_F(SnapshotReaderTest, WhatHasExpiredIsNoRecord) {

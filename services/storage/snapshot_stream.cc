@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "absl/memory/memory.h"
-#include "absl/strings/str_cat.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/status_macros.h"
 
@@ -40,10 +39,12 @@ grpc::Slice ToSlice(std::string bytes, std::shared_ptr<SpareStrings> spares) {
 
 grpc::ByteBuffer ToByteBuffer(SnapshotBytes bytes,
                               const std::shared_ptr<SpareStrings>& spares) {
-  const grpc::Slice slices[] = {
-      grpc::Slice(absl::StrCat(bytes.head, bytes.records)),
-      ToSlice(std::move(bytes.values), spares)};
-  return grpc::ByteBuffer(slices, std::size(slices));
+  std::vector<grpc::Slice> slices;
+  slices.reserve(bytes.size());
+  for (std::string& piece : bytes) {
+    slices.push_back(ToSlice(std::move(piece), spares));
+  }
+  return grpc::ByteBuffer(slices.data(), slices.size());
 }
 
 }  // namespace
@@ -57,6 +58,8 @@ std::string SpareStrings::Take() {
 }
 
 void SpareStrings::PutBack(std::string spare) {
+  // What is small comes from the system at no cost.
+  if (spare.capacity() < kSnapshotBytes) return;
   absl::MutexLock lock(&mutex_);
   if (strings_.size() < kMaxMessages) strings_.push_back(std::move(spare));
 }

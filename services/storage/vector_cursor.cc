@@ -19,47 +19,36 @@ WHERE generation = ? AND row >= ? AND sequence > 0 ORDER BY row)sql";
 
 absl::StatusOr<VectorCursor> VectorCursor::Begin(sqlite::Connection& connection,
                                                  const Generation& generation,
-                                                 int64_t row) {
+                                                 int64_t row,
+                                                 VectorColumns* columns) {
   ASSIGN_OR_RETURN(sqlite::Statement vectors,
                    connection.Cached(generation.scan));
   vectors.BindInt(1, VectorKey(row, 0));
   ASSIGN_OR_RETURN(sqlite::Statement pending, connection.Cached(kScanPending));
   pending.BindInt(1, generation.id);
   pending.BindInt(2, row);
-  VectorCursor cursor(generation, std::move(vectors), std::move(pending));
+  VectorCursor cursor(generation, std::move(vectors), std::move(pending),
+                      columns);
   RETURN_IF_ERROR(cursor.NextVector());
   RETURN_IF_ERROR(cursor.NextPending());
   return cursor;
 }
 
-absl::Status VectorCursor::Read(int64_t row, v1::SnapshotRecord* record,
-                                std::string* values) {
+absl::Status VectorCursor::Read(int64_t row, SnapshotRecordsWriter& records) {
   // Those of deleted records that are kept lie between.
   while (key_ < VectorKey(row, 0)) RETURN_IF_ERROR(NextVector());
   if (key_ < VectorKey(row + 1, 0)) {
-    v1::StoredVectors& stored = *record->add_vectors();
-    stored.set_generation(generation_);
-    stored.set_sequence(vectors_.Int(1));
-    int chunks = 0;
-    const size_t begin = values->size();
+    columns_->AddRecord(records.record(), vectors_.Int(1));
     do {
       // From SQLite's page, with no copy between.
-      const absl::string_view vector = vectors_.Blob(2);
-      values->append(vector.data(), vector.size());
-      if (chunked_) {
-        common::v1::TextRange& range = *stored.add_ranges();
-        range.set_begin(vectors_.Int(3));
-        range.set_end(vectors_.Int(4));
-      }
-      ++chunks;
+      columns_->AddVector(vectors_.Blob(2));
+      if (chunked_) columns_->AddRange(vectors_.Int(3), vectors_.Int(4));
       RETURN_IF_ERROR(NextVector());
     } while (key_ < VectorKey(row + 1, 0));
-    stored.set_chunks(chunks);
-    stored.set_bytes(static_cast<int64_t>(values->size() - begin));
   }
   while (pending_row_ < row) RETURN_IF_ERROR(NextPending());
   if (pending_row_ == row) {
-    v1::PendingVector& pending = *record->add_pending();
+    v1::PendingVector& pending = *records.AddPending();
     pending.set_generation(generation_);
     pending.set_sequence(pending_.Int(1));
   }

@@ -2,15 +2,14 @@
 #define ENGRAM_SERVICES_STORAGE_VECTOR_CURSOR_H_
 
 #include <cstdint>
-#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "engram/storage/v1/feed.pb.h"
 #include "libs/sqlite/connection.h"
 #include "libs/sqlite/statement.h"
 #include "services/storage/catalog.h"
+#include "services/storage/snapshot_message.h"
 
 namespace engram::storage {
 
@@ -19,23 +18,24 @@ namespace engram::storage {
 // by side, each once. For use during one read.
 class VectorCursor {
  public:
-  // Begins at `row`.
+  // Begins at `row`; the vectors go to `columns`.
   static absl::StatusOr<VectorCursor> Begin(sqlite::Connection& connection,
                                             const Generation& generation,
-                                            int64_t row);
+                                            int64_t row,
+                                            VectorColumns* columns);
 
-  // Appends the vectors of `row`, larger than any before, to `values`, and says
-  // in `record` which there are, and whether it waits.
-  absl::Status Read(int64_t row, v1::SnapshotRecord* record,
-                    std::string* values);
+  // Adds what there is of `row`, larger than any before, which is the record
+  // that was added last.
+  absl::Status Read(int64_t row, SnapshotRecordsWriter& records);
 
  private:
   VectorCursor(const Generation& generation, sqlite::Statement vectors,
-               sqlite::Statement pending)
+               sqlite::Statement pending, VectorColumns* columns)
       : generation_(generation.id),
         chunked_(generation.chunked),
         vectors_(std::move(vectors)),
-        pending_(std::move(pending)) {}
+        pending_(std::move(pending)),
+        columns_(columns) {}
 
   absl::Status NextVector();
   absl::Status NextPending();
@@ -44,6 +44,7 @@ class VectorCursor {
   bool chunked_;
   sqlite::Statement vectors_;
   sqlite::Statement pending_;
+  VectorColumns* columns_;
   // What the statements are at.
   int64_t key_ = 0;
   int64_t pending_row_ = 0;

@@ -43,7 +43,7 @@ constexpr int kVectors = 200'000;
 constexpr int kDimensions = 384;
 // Of the bare stream, some 300 MB.
 constexpr int kBareMessages = 600;
-constexpr size_t kUsualBytes = 400'000;
+constexpr int64_t kUsualBytes = 400'000;
 constexpr int kChanges = 500'000;
 constexpr int kBatch = 500;
 constexpr int kMoments = 1000;
@@ -89,6 +89,14 @@ void WriteVectors(Clients& clients) {
   }
 }
 
+int64_t VectorBytes(const storage::v1::StreamSnapshotResponse& part) {
+  int64_t bytes = 0;
+  for (const storage::v1::StoredVectors& stored : part.records().vectors()) {
+    bytes += static_cast<int64_t>(stored.values().size());
+  }
+  return bytes;
+}
+
 // Megabytes of vectors a second, by a snapshot.
 double StreamSnapshot(const std::shared_ptr<grpc::Channel>& channel) {
   grpc::ClientContext context;
@@ -99,7 +107,7 @@ double StreamSnapshot(const std::shared_ptr<grpc::Channel>& channel) {
   rpc::ArenaMessage<storage::v1::StreamSnapshotResponse> message;
   storage::v1::StreamSnapshotResponse* part = message.Renew();
   while (reader->Read(part)) {
-    bytes += static_cast<int64_t>(part->records().values().size());
+    bytes += VectorBytes(*part);
     part = message.Renew();
   }
   CheckOk(reader->Finish());
@@ -163,7 +171,7 @@ grpc::ByteBuffer SnapshotMessage(
   const auto reader = Feed(channel)->StreamSnapshot(&context, {});
   storage::v1::StreamSnapshotResponse message;
   while (reader->Read(&message)) {
-    if (message.records().values().size() < kUsualBytes) continue;
+    if (VectorBytes(message) < kUsualBytes) continue;
     context.TryCancel();
     reader->Finish();
     return rpc::ToByteBuffer(message.SerializeAsString());

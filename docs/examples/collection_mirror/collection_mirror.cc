@@ -28,7 +28,7 @@ using engram::storage::v1::FEED_VIEW_RECORD;
 using engram::storage::v1::FeedService;
 using engram::storage::v1::Record;
 using engram::storage::v1::RecordChanged;
-using engram::storage::v1::SnapshotRecord;
+using engram::storage::v1::SnapshotRecords;
 using engram::storage::v1::StreamSnapshotRequest;
 using engram::storage::v1::StreamSnapshotResponse;
 using engram::storage::v1::WatchChangesRequest;
@@ -150,8 +150,9 @@ class Replicator {
         if (part.has_start()) position = part.start().position();
         if (part.has_end()) exact_from_ = SequenceOf(part.end().position());
         if (part.has_records()) token = part.records().resume_token();
-        for (const SnapshotRecord& record : part.records().records()) {
-          mirror_.Put(record.sequence(), record.record());
+        const SnapshotRecords& records = part.records();
+        for (int i = 0; i < records.records_size(); ++i) {
+          mirror_.Put(records.sequences(i), records.records(i));
         }
       }
       const grpc::Status status = reader->Finish();
