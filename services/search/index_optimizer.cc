@@ -12,6 +12,9 @@ namespace {
 // What has grown since is scanned as long.
 constexpr absl::Duration kInterval = absl::Milliseconds(500);
 
+// A large graph is built for a tenth at least.
+constexpr int64_t kNewsShare = 10;
+
 }  // namespace
 
 void IndexOptimizer::Start() {
@@ -48,8 +51,8 @@ void IndexOptimizer::OptimizeAll() {
       const int64_t before = index->Stats().graph_vectors;
       index->Optimize([this] { return GoesOn(); });
       const int64_t after = index->Stats().graph_vectors;
-      // What is deleted meanwhile leaves the graph.
-      if (after <= before) continue;
+      // What is deleted meanwhile leaves the graph, and a small one is no news.
+      if ((after - before) * kNewsShare <= after) continue;
       const IndexName name = database->NameOf(index->spec().generation);
       log::Info("graph built",
                 {{"database", follower->database()},

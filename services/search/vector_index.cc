@@ -91,7 +91,7 @@ void VectorIndex::PutVectors(const IndexChange& change) {
     } else {
       ReplaceVector(found->second, change.chunks[chunk]);
     }
-    if (changed_.has_value()) changed_->insert(key);
+    NoteChange(key);
   }
   for (int chunk = now; chunk < before; ++chunk) {
     RemoveKey(KeyOf(change.row, chunk));
@@ -118,10 +118,17 @@ void VectorIndex::ReplaceVector(uint32_t slot, absl::string_view packed) {
 }
 
 uint32_t VectorIndex::LeaveGraph(uint32_t slot) {
-  if (slot >= graph_.size()) return slot;
-  const uint32_t last = graph_.TakeOut(slot);
-  SwapSlots(slot, last);
-  return last;
+  if (slot >= graphs_.size()) return slot;
+  return graphs_.TakeOut(slot, [this](uint32_t one, uint32_t other) {
+    mutex_.AssertHeld();
+    SwapSlots(one, other);
+  });
+}
+
+void VectorIndex::NoteChange(int64_t key) {
+  for (auto& changed : changed_) {
+    if (changed.has_value()) changed->insert(key);
+  }
 }
 
 void VectorIndex::SwapSlots(uint32_t one, uint32_t other) {
@@ -135,7 +142,7 @@ void VectorIndex::SwapSlots(uint32_t one, uint32_t other) {
 void VectorIndex::RemoveKey(int64_t key) {
   const uint32_t slot = LeaveGraph(slots_.at(key));
   slots_.erase(key);
-  if (changed_.has_value()) changed_->insert(key);
+  NoteChange(key);
   vectors_.Remove(slot);
   if (slot + 1 != keys_.size()) {
     keys_[slot] = keys_.back();
@@ -178,7 +185,7 @@ bool VectorIndex::SearchLocked(absl::Span<const float> query, int limit,
                                TopRecords& top, SearchCost& cost) const {
   const bool walked = Walk(query, limit, filter, effort, top, cost);
   if (!walked) cost.width = 0;
-  Scan(query, walked ? graph_.size() : 0, filter, top, cost);
+  Scan(query, walked ? graphs_.size() : 0, filter, top, cost);
   return walked;
 }
 
@@ -212,7 +219,7 @@ int64_t VectorIndex::WidthFor(double target_recall, double limit) const {
 }
 
 int64_t VectorIndex::WidestWalk() const {
-  return std::min<int64_t>(kMaxWidth, graph_.size() / kScanAdvantage);
+  return std::min<int64_t>(kMaxWidth, graphs_.size() / kScanAdvantage);
 }
 
 bool VectorIndex::Walk(absl::Span<const float> query, int limit,
@@ -246,23 +253,28 @@ double VectorIndex::WalkOnce(absl::Span<const float> query, int width,
                              RowFilter filter, TopRecords& top,
                              SearchCost& cost) const {
   const absl::Time start = absl::Now();
-  const hnsw::GraphSearchResult walk = graph_.segment()->Find(query, width);
-  const std::vector<hnsw::FoundNode>& nodes = walk.nodes;
+  int64_t found = 0;
   int64_t passed = 0;
-  for (const hnsw::FoundNode& found : nodes) {
-    const uint32_t slot = graph_.SlotOf(found.node);
-    if (slot == SlotGraph::kNoSlot || !filter(keys_[slot] / kMaxChunks)) {
-      continue;
+  for (const Tier tier : kTiers) {
+    const GraphSegment* const graph = graphs_.segment(tier).get();
+    if (graph == nullptr) continue;
+    const hnsw::GraphSearchResult walk = graph->Find(query, width);
+    for (const hnsw::FoundNode& node : walk.nodes) {
+      const uint32_t slot = graphs_.SlotOf(tier, node.node);
+      if (slot == SlotGraphs::kNoSlot || !filter(keys_[slot] / kMaxChunks)) {
+        continue;
+      }
+      ++passed;
+      OfferSlot(query, slot, top);
     }
-    ++passed;
-    OfferSlot(query, slot, top);
+    found += static_cast<int64_t>(walk.nodes.size());
+    cost.distances += walk.distances;
   }
   cost.width = width;
-  cost.distances += walk.distances + passed;
+  cost.distances += passed;
   costs_.walked.Learn(width, absl::Now() - start);
-  return nodes.empty()
-             ? 0
-             : static_cast<double>(passed) / static_cast<double>(nodes.size());
+  return found == 0 ? 0
+                    : static_cast<double>(passed) / static_cast<double>(found);
 }
 
 void VectorIndex::ScoreSlots(absl::Span<const float> query, int64_t first,
@@ -348,7 +360,7 @@ bool VectorIndex::PrefersRows(int64_t rows, int limit,
   const double all = vectors * costs_.scanned.nanoseconds();
   if (width > WidestWalk()) return looked_up <= all;
   const double unknown_to_graph =
-      (vectors - graph_.size()) * costs_.scanned.nanoseconds();
+      (vectors - graphs_.size()) * costs_.scanned.nanoseconds();
   return looked_up <= unknown_to_graph + static_cast<double>(width) *
                                              costs_.walked.nanoseconds();
 }
@@ -377,7 +389,7 @@ int64_t VectorIndex::SearchBytes(int limit, const SearchEffort& effort) const {
   const int64_t width = WidthFor(
       effort.target_recall, limit / std::clamp(effort.share, kLeastShare, 1.0));
   if (width > WidestWalk()) return all;
-  return (vectors_.size() - graph_.size()) * spec_.dimensions * kVectorBytes +
+  return (vectors_.size() - graphs_.size()) * spec_.dimensions * kVectorBytes +
          width * spec_.dimensions * (kCodesACandidate + kVectorBytes);
 }
 
@@ -388,16 +400,13 @@ IndexStats VectorIndex::Stats() const {
   IndexStats stats;
   stats.records = records_.size();
   stats.vectors = vectors_.size();
-  stats.graph_vectors = graph_.size();
+  stats.graph_vectors = graphs_.size();
   stats.pending = pending_.size();
   stats.sequence = sequence_;
   stats.findable_sequence = std::min(sequence_, pending_.oldest() - 1);
   stats.memory.vectors = vectors_.memory_bytes();
-  stats.memory.graph = graph_.memory_bytes();
-  if (graph_.segment() != nullptr) {
-    stats.memory.codes = graph_.segment()->code_bytes();
-    stats.memory.graph -= stats.memory.codes;
-  }
+  stats.memory.codes = graphs_.code_bytes();
+  stats.memory.graph = graphs_.memory_bytes() - stats.memory.codes;
   stats.memory.records = static_cast<int64_t>(
       keys_.capacity() * sizeof(int64_t) + slots_.capacity() * kSlotBytes +
       records_.memory_bytes() + pending_.memory_bytes());
@@ -411,7 +420,7 @@ IndexRecall VectorIndex::Recall() const {
                      .samples = measured.samples,
                      .all_samples = measured.all_samples};
   absl::ReaderMutexLock lock(&mutex_);
-  if (graph_.segment() == nullptr) return recall;
+  if (graphs_.segment(Tier::kLarge) == nullptr) return recall;
   recall.is_exact = false;
   recall.calibration = curve_.points();
   recall.width = static_cast<int>(WidthFor(kDefaultTargetRecall, 10));

@@ -25,14 +25,15 @@
 #include "services/search/recall_sampler.h"
 #include "services/search/record_table.h"
 #include "services/search/search_costs.h"
-#include "services/search/slot_graph.h"
+#include "services/search/slot_graphs.h"
 #include "services/search/top_records.h"
 
 namespace engram::search {
 
 // How an index of vectors is made faster.
 struct GraphPolicy {
-  // Below this a scan is fast enough, and exact.
+  // Below this a scan is fast enough, and exact; below a quarter of it, a scan
+  // of what came since the last graph.
   int64_t min_bytes = 16 << 20;
   // Of those that build a graph.
   int threads = 1;
@@ -45,8 +46,9 @@ struct GraphPolicy {
 //
 // Vectors lie back to back in slots, so that a scan runs at the speed of
 // memory. A vector's key is row * kMaxChunks + chunk, as in storage. The first
-// slots are in the graph, once Optimize has built it; what changes goes behind
-// them, and is scanned by every search until the next graph has it.
+// slots are in a graph, once Optimize has built it; what changes goes behind
+// them, and is scanned by every search until the next graph has it: a small one
+// over what is not in the large one, and that when it has grown by a tenth.
 class VectorIndex : public Index {
  public:
   // An empty index, before the first change.
@@ -104,11 +106,14 @@ class VectorIndex : public Index {
   void RemoveKey(int64_t key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ReplaceVector(uint32_t slot, absl::string_view packed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Takes a slot out of the graph, if it is in it; returns the slot that what
+  // Takes a slot out of its graph, if it is in one; returns the slot that what
   // was in it is in now.
   uint32_t LeaveGraph(uint32_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SwapSlots(uint32_t one, uint32_t other)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // A graph that is being built does not know this key's vector.
+  void NoteChange(int64_t key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // The values of a slot's vector.
   absl::Span<const float> ValuesOf(int64_t slot) const
@@ -150,16 +155,20 @@ class VectorIndex : public Index {
   int64_t WidestWalk() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // --- Of Optimize; see vector_index_graph.cc.
 
-  // Whether so much is not in the graph, or dead in it, that another pays.
-  bool WantsGraph() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  // The codes of all vectors, and their keys.
+  // Whether so much is not in a graph, or dead in it, that another pays.
+  bool WantsLargeGraph() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  bool WantsSmallGraph() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  bool WantsGraph(Tier tier) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // The codes and keys of all vectors, or, for the small graph, of those that
+  // are not in the large one.
   struct Encoded;
-  absl::StatusOr<Encoded> Encode(const std::function<bool()>& go_on) const;
+  absl::StatusOr<Encoded> Encode(Tier tier,
+                                 const std::function<bool()>& go_on) const;
   // Puts what the graph knows, and has not changed since Encode, before the
   // rest.
-  void Install(std::shared_ptr<GraphSegment> graph,
+  void Install(Tier tier, std::shared_ptr<GraphSegment> graph,
                absl::Span<const int64_t> keys);
-  void BuildGraph(const std::function<bool()>& go_on);
+  void BuildGraph(Tier tier, const std::function<bool()>& go_on);
 
   // --- Also of Optimize; see vector_index_recall.cc.
 
@@ -195,7 +204,7 @@ class VectorIndex : public Index {
 
   // --- Of Save and Load; see vector_index_files.cc.
 
-  std::string EncodeKeys(const SlotGraph& graph) const
+  std::string EncodeKeys(bool has_graph) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status DecodeKeys(absl::string_view bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -223,13 +232,14 @@ class VectorIndex : public Index {
   std::vector<int64_t> keys_ ABSL_GUARDED_BY(mutex_);
   // The slot of each key.
   absl::flat_hash_map<int64_t, uint32_t> slots_ ABSL_GUARDED_BY(mutex_);
-  SlotGraph graph_ ABSL_GUARDED_BY(mutex_);
-  // Of the graph; until it is measured, of the one before.
+  SlotGraphs graphs_ ABSL_GUARDED_BY(mutex_);
+  // Of the large graph; until it is measured, of the one before.
   RecallCurve curve_ ABSL_GUARDED_BY(mutex_);
-  // Whether it is of the graph.
+  // Whether it is of that graph.
   bool is_calibrated_ ABSL_GUARDED_BY(mutex_) = false;
-  // While a graph is built: the keys that changed since it began.
-  std::optional<absl::flat_hash_set<int64_t>> changed_ ABSL_GUARDED_BY(mutex_);
+  // By tier, while such a graph is built: the keys that changed since it began.
+  std::optional<absl::flat_hash_set<int64_t>> changed_[2] ABSL_GUARDED_BY(
+      mutex_);
   RecordTable records_ ABSL_GUARDED_BY(mutex_);
   PassageTable passages_ ABSL_GUARDED_BY(mutex_);
   PendingRecords pending_ ABSL_GUARDED_BY(mutex_);

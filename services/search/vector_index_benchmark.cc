@@ -1,5 +1,5 @@
-// How long an exact search takes: the index's scan, from 1,000 vectors to more
-// than any cache holds.
+// How long a search takes: the index's scan, from 1,000 vectors to more than
+// any cache holds, and its graphs, with and without what came since.
 
 #include <benchmark/benchmark.h>
 
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/hnsw/testing/sample_vectors.h"
 #include "libs/vector/vector.h"
 #include "services/search/vector_index.h"
 
@@ -49,6 +50,48 @@ void BM_Search(benchmark::State& state) {
       static_cast<double>(index.Stats().memory.total()) /
       static_cast<double>(std::max<int64_t>(1, state.range(0)));
 }
+
+// Arguments: vectors that came since the large graph was built; whether they
+// are in a small one.
+void BM_SearchWhatCameSince(benchmark::State& state) {
+  constexpr int kVectors = 100'000;
+  constexpr int kDimensions = 128;
+  const hnsw::SampleVectors samples(kVectors + 10'000, kDimensions,
+                                    hnsw::Metric::kDot, true);
+  VectorIndex index({.dimensions = kDimensions, .metric = Metric::kCosine},
+                    {.threads = 2});
+  int64_t row = 0;
+  const auto put = [&](int64_t vectors) {
+    for (const int64_t end = row + vectors; row < end; ++row) {
+      const std::string id = absl::StrCat("package-", row);
+      index.Apply({{.kind = IndexChange::Kind::kPutVectors,
+                    .row = row,
+                    .sequence = row + 1,
+                    .id = id,
+                    .chunks = {vector::Pack(samples.Row(row))}}},
+                  row + 1);
+    }
+  };
+  put(kVectors);
+  index.Optimize([] { return true; });
+  put(state.range(0));
+  if (state.range(1) != 0) index.Optimize([] { return true; });
+  const auto query = [&](int64_t i) {
+    return samples.Row(kVectors + 9'500 + i % 500);
+  };
+  int64_t searches = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(index.Search(query(searches++), 10, AnyRow));
+  }
+  state.counters["in_graphs"] =
+      static_cast<double>(index.Stats().graph_vectors);
+}
+
+BENCHMARK(BM_SearchWhatCameSince)
+    ->Args({0, 0})
+    ->Args({9'000, 0})
+    ->Args({9'000, 1})
+    ->Unit(benchmark::kMicrosecond);
 
 BENCHMARK(BM_Search)
     ->Args({1'000, 256, 10})

@@ -41,7 +41,7 @@ absl::StatusOr<SavedIndex> VectorIndex::Save(const std::string& path_stem,
   std::shared_ptr<GraphSegment> graph;
   {
     absl::ReaderMutexLock lock(&mutex_);
-    graph = graph_.segment();
+    graph = graphs_.segment(Tier::kLarge);
   }
   // It does not change, so changes need not wait for it.
   if (graph != nullptr && earlier != nullptr &&
@@ -58,15 +58,13 @@ absl::StatusOr<SavedIndex> VectorIndex::Save(const std::string& path_stem,
     saved.is_calibrated = is_calibrated_;
   }
   RETURN_IF_ERROR(vectors_.Save(saved.vectors_path));
-  const SlotGraph none;
-  RETURN_IF_ERROR(
-      WriteSynced(saved.keys_path, EncodeKeys(has_graph ? graph_ : none)));
+  RETURN_IF_ERROR(WriteSynced(saved.keys_path, EncodeKeys(has_graph)));
   return saved;
 }
 
 bool VectorIndex::HasGraphOf(const SavedIndex& saved) const {
   absl::ReaderMutexLock lock(&mutex_);
-  const GraphSegment* const graph = graph_.segment().get();
+  const GraphSegment* const graph = graphs_.segment(Tier::kLarge).get();
   return saved.graph.lock().get() == graph &&
          (graph == nullptr || saved.is_calibrated == is_calibrated_);
 }
@@ -86,7 +84,7 @@ absl::StatusOr<std::unique_ptr<Index>> VectorIndex::Load(IndexSpec spec,
                      GraphSegment::Load(saved.graph_path, of.dimensions,
                                         GraphMetric(of.metric)));
     saved.graph = graph;
-    index->graph_.Reset(std::move(graph));
+    index->graphs_.Reset(Tier::kLarge, std::move(graph));
   }
   index->sequence_ = sequence;
   RETURN_IF_ERROR(WithFile(
@@ -102,8 +100,9 @@ absl::StatusOr<std::unique_ptr<Index>> VectorIndex::Load(IndexSpec spec,
 // pending record; row of each record whose text is cut, with begin and end of
 // each of its chunks. At last two lists of the graph: width and recall of 10
 // and of 100 of each point of its curve, none if it has not been measured; and
-// the nodes of the first slots. Numbers are little-endian.
-std::string VectorIndex::EncodeKeys(const SlotGraph& graph) const {
+// the nodes of the first
+// slots in the large graph. Numbers are little-endian.
+std::string VectorIndex::EncodeKeys(bool has_graph) const {
   std::string bytes(kKeysMagic);
   AppendNumber<uint64_t>(bytes, keys_.size());
   for (const int64_t key : keys_) AppendNumber(bytes, key);
@@ -128,16 +127,18 @@ std::string VectorIndex::EncodeKeys(const SlotGraph& graph) const {
     }
   });
   const RecallCurve curve =
-      graph.segment() != nullptr && is_calibrated_ ? curve_ : RecallCurve();
+      has_graph && is_calibrated_ ? curve_ : RecallCurve();
   AppendNumber<uint64_t>(bytes, curve.points().size());
   for (const RecallPoint& point : curve.points()) {
     AppendNumber<int32_t>(bytes, point.width);
     AppendNumber<float>(bytes, point.of_10);
     AppendNumber<float>(bytes, point.of_100);
   }
-  AppendNumber<uint64_t>(bytes, graph.size());
-  for (uint32_t slot = 0; slot < graph.size(); ++slot) {
-    AppendNumber<uint32_t>(bytes, graph.NodeOf(slot));
+  // The small graph is built again in a moment.
+  const uint32_t known = has_graph ? graphs_.size(Tier::kLarge) : 0;
+  AppendNumber<uint64_t>(bytes, known);
+  for (uint32_t slot = 0; slot < known; ++slot) {
+    AppendNumber<uint32_t>(bytes, graphs_.NodeOf(slot));
   }
   return bytes;
 }
@@ -236,7 +237,7 @@ absl::Status VectorIndex::DecodeCurve(ByteReader& reader) {
   }
   if (points.empty()) return absl::OkStatus();
   absl::StatusOr<RecallCurve> curve = RecallCurve::Create(std::move(points));
-  if (!curve.ok() || graph_.segment() == nullptr) return Damaged();
+  if (!curve.ok() || graphs_.segment(Tier::kLarge) == nullptr) return Damaged();
   curve_ = *std::move(curve);
   is_calibrated_ = true;
   return absl::OkStatus();
@@ -245,15 +246,15 @@ absl::Status VectorIndex::DecodeCurve(ByteReader& reader) {
 absl::Status VectorIndex::DecodeGraphSlots(ByteReader& reader) {
   uint64_t count = 0;
   if (!reader.Read(count) || count > keys_.size()) return Damaged();
-  const GraphSegment* const segment = graph_.segment().get();
+  const GraphSegment* const segment = graphs_.segment(Tier::kLarge).get();
   if (segment == nullptr) return count == 0 ? absl::OkStatus() : Damaged();
   for (; count > 0; --count) {
     uint32_t node = 0;
     if (!reader.Read(node) || node >= segment->size() ||
-        graph_.SlotOf(node) != SlotGraph::kNoSlot) {
+        graphs_.SlotOf(Tier::kLarge, node) != SlotGraphs::kNoSlot) {
       return Damaged();
     }
-    graph_.Append(node);
+    graphs_.Append(Tier::kLarge, node);
   }
   return absl::OkStatus();
 }

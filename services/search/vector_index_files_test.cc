@@ -29,7 +29,8 @@ using ::testing::Not;
 
 constexpr int kDimensions = 16;
 constexpr int kRecords = 600;
-constexpr GraphPolicy kAlways = {.min_bytes = 0};
+// A small graph is built for 63 vectors.
+constexpr GraphPolicy kAlways = {.min_bytes = 16'000};
 
 bool Always() { return true; }
 
@@ -169,6 +170,22 @@ TEST_P(VectorIndexFilesTest, AGraphIsWrittenOnce) {
   Save();
   EXPECT_THAT(saved_.graph_path, EndsWith("4-1.graph.faiss"));
   ExpectSame(*index_, *Load());
+}
+
+TEST_P(VectorIndexFilesTest, ASmallGraphIsNotSavedButBuiltAgain) {
+  index_->Optimize(Always);
+  Save();
+  const std::string large = saved_.graph_path;
+  for (int row = 0; row < 64; ++row) Put(kRecords + row, kRecords + row);
+  index_->Optimize(Always);
+  EXPECT_EQ(index_->Stats().graph_vectors, kRecords + 64);
+  Save();
+  EXPECT_EQ(saved_.graph_path, large);
+  const auto loaded = Load();
+  EXPECT_EQ(loaded->Stats().graph_vectors, kRecords);
+  loaded->Optimize(Always);
+  EXPECT_EQ(loaded->Stats().graph_vectors, kRecords + 64);
+  ExpectSame(*index_, *loaded);
 }
 
 // Its width is found out then.

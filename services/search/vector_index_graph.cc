@@ -15,8 +15,12 @@ namespace {
 // Changes wait while so many vectors are encoded, a millisecond or less.
 constexpr int64_t kEncodedAtOnce = 4096;
 
-// A graph pays again once a tenth is not in it, or a fifth of it is dead.
-constexpr int64_t kScannedShare = 10;
+// The large graph pays again once a tenth is not in it, or a fifth of it is
+// dead; the small one once a fifth of what is not in the large one is in
+// neither: it is built four times over for what it takes, and no search scans
+// more than that.
+constexpr int64_t kSmallShare = 10;
+constexpr int64_t kScannedShare = 4;
 constexpr int64_t kDeadShare = 5;
 
 }  // namespace
@@ -27,55 +31,81 @@ struct VectorIndex::Encoded {
 };
 
 void VectorIndex::Optimize(const std::function<bool()>& go_on) {
-  BuildGraph(go_on);
+  // Meanwhile what comes is not left to scans.
+  BuildGraph(Tier::kLarge, [&] {
+    BuildGraph(Tier::kSmall, go_on);
+    return go_on();
+  });
+  BuildGraph(Tier::kSmall, go_on);
   Calibrate(go_on);
   RunSample(go_on);
 }
 
-void VectorIndex::BuildGraph(const std::function<bool()>& go_on) {
-  {
-    // Not as one who might change something: searches would wait behind it for
-    // whoever reads long, as Save does.
-    absl::ReaderMutexLock lock(&mutex_);
-    if (!WantsGraph()) return;
-  }
+void VectorIndex::BuildGraph(Tier tier, const std::function<bool()>& go_on) {
+  if (!WantsGraph(tier)) return;
+  const auto index = static_cast<int>(tier);
   {
     absl::MutexLock save_lock(&save_mutex_);
     absl::MutexLock lock(&mutex_);
-    changed_.emplace();
+    changed_[index].emplace();
   }
-  const absl::Cleanup ends = [this] {
+  const absl::Cleanup ends = [&] {
     absl::MutexLock save_lock(&save_mutex_);
     absl::MutexLock lock(&mutex_);
-    changed_.reset();
+    changed_[index].reset();
   };
-  absl::StatusOr<Encoded> encoded = Encode(go_on);
+  absl::StatusOr<Encoded> encoded = Encode(tier, go_on);
   if (!encoded.ok()) return;
   auto graph =
       GraphSegment::Build(std::move(encoded->codes), policy_.threads, go_on);
   if (!graph.ok()) return;
-  Install(*std::move(graph), encoded->keys);
+  Install(tier, *std::move(graph), encoded->keys);
 }
 
-bool VectorIndex::WantsGraph() const {
+bool VectorIndex::WantsGraph(Tier tier) const {
+  // Not as one who might change something: searches would wait behind it for
+  // whoever reads long, as Save does.
+  absl::ReaderMutexLock lock(&mutex_);
+  return tier == Tier::kLarge ? WantsLargeGraph() : WantsSmallGraph();
+}
+
+bool VectorIndex::WantsLargeGraph() const {
   const int64_t size = vectors_.size();
+  const int64_t known = graphs_.size(Tier::kLarge);
   const auto vector_bytes =
       static_cast<int64_t>(spec_.dimensions * sizeof(float));
   if (size * vector_bytes < policy_.min_bytes) return false;
-  return (size - graph_.size()) * kScannedShare > size ||
-         graph_.dead() * kDeadShare > graph_.size();
+  return (size - known) * kSmallShare > size ||
+         graphs_.dead(Tier::kLarge) * kDeadShare > known;
+}
+
+bool VectorIndex::WantsSmallGraph() const {
+  // Without a large one, that is what is wanted.
+  if (graphs_.segment(Tier::kLarge) == nullptr) return false;
+  const int64_t known = graphs_.size(Tier::kSmall);
+  const int64_t scanned = vectors_.size() - graphs_.size();
+  const auto vector_bytes =
+      static_cast<int64_t>(spec_.dimensions * sizeof(float));
+  if (scanned * vector_bytes * 4 >= policy_.min_bytes &&
+      scanned * kScannedShare > known) {
+    return true;
+  }
+  return graphs_.dead(Tier::kSmall) * kDeadShare > known;
 }
 
 absl::StatusOr<VectorIndex::Encoded> VectorIndex::Encode(
-    const std::function<bool()>& go_on) const {
+    Tier tier, const std::function<bool()>& go_on) const {
   const int dimensions = spec_.dimensions;
   const hnsw::Metric metric = GraphMetric(spec_.metric);
+  int64_t begin = 0;
   int64_t size = 0;
   hnsw::CodeRange range;
   {
     absl::ReaderMutexLock lock(&mutex_);
-    size = vectors_.size();
-    range = ChooseCodeRange(vectors_.data(), size, dimensions, metric);
+    if (tier == Tier::kSmall) begin = graphs_.size(Tier::kLarge);
+    size = vectors_.size() - begin;
+    range = ChooseCodeRange(vectors_.data() + begin * dimensions, size,
+                            dimensions, metric);
   }
   // Slots move meanwhile, but only to make room for what changed or in place of
   // it: what is read twice or never is in `changed_`, or scanned later on.
@@ -85,15 +115,13 @@ absl::StatusOr<VectorIndex::Encoded> VectorIndex::Encode(
   while (static_cast<int64_t>(keys.size()) < size) {
     if (!go_on()) return absl::CancelledError("stopping");
     absl::ReaderMutexLock lock(&mutex_);
-    const auto first = static_cast<int64_t>(keys.size());
+    const int64_t first = begin + static_cast<int64_t>(keys.size());
     const int64_t last =
-        std::min({first + kEncodedAtOnce, size, vectors_.size()});
+        std::min({first + kEncodedAtOnce, begin + size, vectors_.size()});
     if (first >= last) break;
     for (int64_t slot = first; slot < last; ++slot) {
-      EncodeRow(
-          range,
-          absl::MakeConstSpan(vectors_.data() + slot * dimensions, dimensions),
-          codes.data() + slot * dimensions);
+      EncodeRow(range, ValuesOf(slot),
+                codes.data() + (slot - begin) * dimensions);
     }
     keys.insert(keys.end(), keys_.begin() + first, keys_.begin() + last);
   }
@@ -106,44 +134,64 @@ absl::StatusOr<VectorIndex::Encoded> VectorIndex::Encode(
                  hnsw::CodeTable(std::move(codes), dimensions, metric, range)};
 }
 
-void VectorIndex::Install(std::shared_ptr<GraphSegment> graph,
+void VectorIndex::Install(Tier tier, std::shared_ptr<GraphSegment> graph,
                           absl::Span<const int64_t> keys) {
+  // What a slot is in, if it is in a graph.
+  struct Place {
+    Tier tier = Tier::kLarge;
+    uint32_t node = hnsw::kNoNode;
+    bool IsIn(Tier wanted) const {
+      return node != hnsw::kNoNode && tier == wanted;
+    }
+  };
   // What it takes the place of is freed behind the lock.
   std::shared_ptr<GraphSegment> before;
   absl::MutexLock save_lock(&save_mutex_);
   absl::MutexLock lock(&mutex_);
-  before = graph_.segment();
-  graph_.Reset(std::move(graph));
-  is_calibrated_ = false;
-  // The node of each slot whose vector the graph knows.
-  std::vector<uint32_t> nodes(keys_.size(), hnsw::kNoNode);
-  uint32_t known = 0;
+  // From where what it knows begins.
+  const uint32_t begin = tier == Tier::kLarge ? 0 : graphs_.size(Tier::kLarge);
+  std::vector<Place> places(keys_.size() - begin);
+  const auto place_of = [&](uint32_t slot) -> Place& {
+    return places[slot - begin];
+  };
+  for (uint32_t slot = begin; slot < graphs_.size(); ++slot) {
+    if (graphs_.TierOf(slot) == tier) continue;
+    place_of(slot) = {graphs_.TierOf(slot), graphs_.NodeOf(slot)};
+  }
+  const auto& changed = *changed_[static_cast<int>(tier)];
   for (uint32_t node = 0; node < keys.size(); ++node) {
     const int64_t key = keys[node];
-    if (changed_->contains(key)) continue;
-    uint32_t slot = node;
+    if (changed.contains(key)) continue;
+    uint32_t slot = begin + node;
     // Nearly always it is there still.
     if (slot >= keys_.size() || keys_[slot] != key) {
       const auto found = slots_.find(key);
       if (found == slots_.end()) continue;
       slot = found->second;
     }
-    if (nodes[slot] != hnsw::kNoNode) continue;
-    nodes[slot] = node;
-    ++known;
+    if (!place_of(slot).IsIn(tier)) place_of(slot) = {tier, node};
   }
-  // What it does not know goes to the back: as many vectors are moved as there
-  // were changes, and not all behind the first of them.
-  auto last = static_cast<uint32_t>(keys_.size());
-  for (uint32_t slot = 0; slot < known; ++slot) {
-    if (nodes[slot] == hnsw::kNoNode) {
-      do {
-        --last;
-      } while (nodes[last] == hnsw::kNoNode);
-      SwapSlots(slot, last);
-      std::swap(nodes[slot], nodes[last]);
+  before = graphs_.segment(tier);
+  if (tier == Tier::kLarge) is_calibrated_ = false;
+  graphs_.Reset(tier, std::move(graph));
+  // What is in none goes to the back: as many vectors are moved as there were
+  // changes, and not all behind the first of them.
+  for (const Tier each : kTiers) {
+    const auto in_graph =
+        std::count_if(places.begin(), places.end(),
+                      [&](const Place& place) { return place.IsIn(each); });
+    const uint32_t end = graphs_.size() + static_cast<uint32_t>(in_graph);
+    auto last = static_cast<uint32_t>(keys_.size());
+    for (uint32_t slot = graphs_.size(); slot < end; ++slot) {
+      if (!place_of(slot).IsIn(each)) {
+        do {
+          --last;
+        } while (!place_of(last).IsIn(each));
+        SwapSlots(slot, last);
+        std::swap(place_of(slot), place_of(last));
+      }
+      graphs_.Append(each, place_of(slot).node);
     }
-    graph_.Append(nodes[slot]);
   }
 }
 

@@ -59,6 +59,11 @@ class Clusters {
 
 class VectorIndexGraphTest : public ::testing::TestWithParam<Metric> {
  protected:
+  explicit VectorIndexGraphTest(int64_t min_bytes = 0)
+      : index_(
+            {.generation = 1, .dimensions = kDimensions, .metric = GetParam()},
+            {.min_bytes = min_bytes, .threads = 2}) {}
+
   void Put(int64_t row, const std::vector<std::vector<float>>& chunks) {
     const std::string id = IdOf(row);
     IndexChange change{.kind = IndexChange::Kind::kPutVectors,
@@ -79,8 +84,17 @@ class VectorIndexGraphTest : public ::testing::TestWithParam<Metric> {
                  sequence_);
     exact_.Erase(row);
   }
-  void PutAll(int records = kRecords) {
-    for (int row = 0; row < records; ++row) Put(row, {clusters_.Next()});
+  void PutAll(int records = kRecords, int first = 0) {
+    for (int row = first; row < first + records; ++row) {
+      Put(row, {clusters_.Next()});
+    }
+  }
+  // Changes records at random, of rows below `rows`.
+  void ChangeSome(int changes, int rows) {
+    for (int i = 0; i < changes; ++i) {
+      const int64_t row = clusters_.Number() % rows;
+      i % 3 == 0 ? Delete(row) : Put(row, {clusters_.Next()});
+    }
   }
 
   // Which share of what a scan finds is found.
@@ -130,18 +144,27 @@ class VectorIndexGraphTest : public ::testing::TestWithParam<Metric> {
   }
 
   Clusters clusters_;
-  VectorIndex index_{
-      {.generation = 1, .dimensions = kDimensions, .metric = GetParam()},
-      {.min_bytes = 0, .threads = 2}};
+  VectorIndex index_;
   ExactIndex exact_{GetParam()};
   int64_t sequence_ = 0;
 };
 
+// One whose changes are too few for a small graph.
+class VectorIndexLargeGraphTest : public VectorIndexGraphTest {
+ protected:
+  VectorIndexLargeGraphTest()
+      : VectorIndexGraphTest(kRecords * kDimensions * sizeof(float)) {}
+};
+
+std::string NameOf(const ::testing::TestParamInfo<Metric>& info) {
+  return info.param == Metric::kL2 ? "L2" : "Cosine";
+}
 INSTANTIATE_TEST_SUITE_P(All, VectorIndexGraphTest,
                          ::testing::Values(Metric::kCosine, Metric::kL2),
-                         [](const auto& info) {
-                           return info.param == Metric::kL2 ? "L2" : "Cosine";
-                         });
+                         NameOf);
+INSTANTIATE_TEST_SUITE_P(All, VectorIndexLargeGraphTest,
+                         ::testing::Values(Metric::kCosine, Metric::kL2),
+                         NameOf);
 
 TEST_P(VectorIndexGraphTest, FindsNearlyAllThatAScanFinds) {
   PutAll();
@@ -222,8 +245,61 @@ TEST_P(VectorIndexGraphTest, WhatChangesWhileAGraphIsBuiltIsNotInIt) {
   EXPECT_GT(Recall(), 0.95);
 }
 
+TEST_P(VectorIndexGraphTest, WhatCameSinceIsInASmallGraph) {
+  PutAll();
+  index_.Optimize(Always);
+  // Not a tenth, so the large graph stays.
+  PutAll(100, kRecords);
+  EXPECT_EQ(index_.Stats().graph_vectors, kRecords);
+  index_.Optimize(Always);
+  EXPECT_EQ(index_.Stats().graph_vectors, kRecords + 100);
+  ExpectExact();
+  EXPECT_GT(Recall(), 0.95);
+  const std::vector<float> near = clusters_.Next();
+  Put(kRecords + 50, {near});
+  const auto found = index_.Search(near, 1, AnyRow).candidates;
+  ASSERT_EQ(found.size(), 1);
+  EXPECT_EQ(found[0].id, IdOf(kRecords + 50));
+  // Slots leave both graphs, and what is left of them stays right.
+  for (int step = 0; step < 10; ++step) {
+    ChangeSome(6, kRecords + 100);
+    if (step % 3 == 0) index_.Optimize(Always);
+    ExpectExact();
+  }
+  EXPECT_GT(Recall(), 0.95);
+  // Now another large one has them all.
+  PutAll(200, kRecords + 100);
+  index_.Optimize(Always);
+  EXPECT_EQ(index_.Stats().graph_vectors, index_.Stats().vectors);
+  ExpectExact();
+  ChangeSome(60, kRecords + 300);
+  ExpectExact();
+  EXPECT_GT(Recall(), 0.95);
+}
+
+TEST_P(VectorIndexGraphTest, ASmallGraphIsBuiltWhileALargeOneIs) {
+  PutAll();
+  index_.Optimize(Always);
+  // So many that a large one is wanted.
+  PutAll(200, kRecords);
+  int asked = 0;
+  int64_t most = 0;
+  index_.Optimize([&] {
+    most = std::max(most, index_.Stats().graph_vectors);
+    // Once the large one's vectors have been encoded, as the small one's were
+    // before.
+    if (++asked == 8) ChangeSome(90, kRecords + 200);
+    return true;
+  });
+  EXPECT_GT(asked, 8);
+  EXPECT_GT(most, kRecords);
+  EXPECT_EQ(index_.Stats().graph_vectors, index_.Stats().vectors);
+  ExpectExact();
+  EXPECT_GT(Recall(), 0.95);
+}
+
 // Its codes are of the vectors as they were.
-TEST_P(VectorIndexGraphTest, AGraphDoesNotKnowWhatChangedSinceItBegan) {
+TEST_P(VectorIndexLargeGraphTest, AGraphDoesNotKnowWhatChangedSinceItBegan) {
   PutAll();
   std::map<int64_t, std::vector<float>> changed;
   int asked = 0;

@@ -151,7 +151,9 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
     absl::ReaderMutexLock lock(&mutex_);
     // One that is soon replaced is not worth it, and what it does not know
     // would be scanned for each query.
-    if (graph_.segment() == nullptr || is_calibrated_ || WantsGraph()) return;
+    if (graphs_.segment(Tier::kLarge) == nullptr || is_calibrated_ ||
+        WantsLargeGraph())
+      return;
     const int64_t bytes = vectors_.size() * spec_.dimensions *
                           static_cast<int64_t>(sizeof(float));
     queries = std::clamp(kCalibrationBytes / std::max<int64_t>(bytes, 1),
@@ -169,7 +171,7 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
     SearchCost cost;
     // The same for every width.
     TopRecords unknown(kManyNearest);
-    Scan(query, graph_.size(), AnyRow, unknown, cost);
+    Scan(query, graphs_.size(), AnyRow, unknown, cost);
     std::vector<Entries> searches;
     for (size_t width = 0; width < widths; ++width) {
       TopRecords top(kManyNearest);
@@ -220,7 +222,7 @@ void VectorIndex::RunSample(const std::function<bool()>& go_on) {
   const auto scanned = ScanInParts(sample->query, sample->limit, go_on);
   if (!scanned.ok()) return;
   absl::ReaderMutexLock lock(&mutex_);
-  if (graph_.segment() == nullptr) return;
+  if (graphs_.segment(Tier::kLarge) == nullptr) return;
   TopRecords top(sample->limit);
   SearchCost cost;
   SearchLocked(sample->query, sample->limit, AnyRow,

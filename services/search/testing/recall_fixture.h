@@ -96,7 +96,10 @@ class VectorIndexRecallTest : public ::testing::Test {
   std::vector<std::vector<float>> centers_;
   VectorIndex index_{
       {.generation = 1, .dimensions = kDimensions, .metric = Metric::kCosine},
-      {.min_bytes = 0, .threads = 2, .sampled_share = kAllTime}};
+      // What a test changes is too little for a small graph.
+      {.min_bytes = kRecords * kDimensions * sizeof(float) / 2,
+       .threads = 2,
+       .sampled_share = kAllTime}};
   int64_t sequence_ = 0;
 };
 
