@@ -47,6 +47,15 @@ void RecallSampler::Offer(absl::Span<const float> query, int limit,
   mutex_.Unlock();
 }
 
+void RecallSampler::Scanned(double target_recall) {
+  if (factor() <= 1) return;
+  if (!mutex_.TryLock()) return;
+  ++seen_;
+  allowed_ += 10 * (1 - target_recall);
+  Adjust();
+  mutex_.Unlock();
+}
+
 std::optional<RecallSampler::Sample> RecallSampler::Take() {
   absl::MutexLock lock(&mutex_);
   return std::exchange(kept_, std::nullopt);

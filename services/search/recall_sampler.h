@@ -53,6 +53,12 @@ class RecallSampler {
   void Offer(absl::Span<const float> query, int limit, double target_recall,
              absl::Duration took, absl::Time now);
 
+  // A live search that aims at `target_recall` would have had to be so wide
+  // that it was a scan, which misses nothing. If that was for what samples
+  // showed, searches become narrower again: there are no samples of scans that
+  // could say so.
+  void Scanned(double target_recall);
+
   // Takes the sample that is to be run again, if there is one; then Record.
   std::optional<Sample> Take();
   // Of the `wanted` nearest the search finds `found`; of 0 nothing was learned.

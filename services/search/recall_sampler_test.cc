@@ -122,6 +122,17 @@ TEST_F(RecallSamplerTest, AtTheTargetTheyStayAsTheyAre) {
   EXPECT_NEAR(sampler_.factor(), 1, 0.05);
 }
 
+TEST_F(RecallSamplerTest, WhereAllSearchesAreScansTheyBecomeNarrowerAgain) {
+  Record(32 * 20, 5);
+  ASSERT_EQ(sampler_.factor(), RecallSampler::kMaxFactor);
+  for (int i = 0; i < 32; ++i) sampler_.Scanned(0.95);
+  EXPECT_LT(sampler_.factor(), RecallSampler::kMaxFactor);
+  for (int i = 0; i < 3200; ++i) sampler_.Scanned(0.95);
+  // As wide as the curve says, then it is the curve that wants scans.
+  EXPECT_LE(sampler_.factor(), 1);
+  EXPECT_GE(sampler_.factor(), 0.8);
+}
+
 TEST_F(RecallSamplerTest, AnotherCurveIsTrustedHalf) {
   Record(200, 2);
   const double factor = sampler_.factor();

@@ -163,7 +163,14 @@ SearchResult VectorIndex::Search(absl::Span<const float> query, int limit,
     SearchCost cost;
     const bool walked = SearchLocked(query, limit, filter, effort, top, cost);
     result = Collect(top, cost);
-    if (!walked || !effort.is_live) return result;
+    if (!effort.is_live) return result;
+    if (!walked) {
+      // Not for its filter.
+      if (WidthFor(effort.target_recall, limit) > WidestWalk()) {
+        sampler_.Scanned(effort.target_recall);
+      }
+      return result;
+    }
   }
   const absl::Time now = absl::Now();
   sampler_.Offer(query, limit, effort.target_recall, now - start, now);

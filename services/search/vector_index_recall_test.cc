@@ -78,6 +78,38 @@ TEST_F(VectorIndexRecallTest, WhatChangedSinceIsNoMiss) {
   EXPECT_GT(index_.Recall().recall, 0.95);
 }
 
+// Else nothing would ever say that walks are enough.
+TEST_F(VectorIndexRecallTest, SearchesThatBecameScansBecomeWalksAgain) {
+  // A fifth of the records differ by less than codes do: of those nearest to
+  // one of them a walk finds few.
+  const std::vector<float> center = Near();
+  const auto alike = [&] {
+    std::vector<float> values = center;
+    for (float& value : values) value += 1e-6f * normal_(random_);
+    return values;
+  };
+  for (int row = 0; row < kRecords; ++row) {
+    Put(row, row % 5 == 0 ? alike() : Near());
+  }
+  index_.Optimize(Always);
+  const std::vector<RecallPoint> curve = index_.Recall().calibration;
+  ASSERT_GE(curve.size(), 4);
+  const double target = curve[curve.size() - 3].of_10;
+  const auto is_walk = [&] {
+    const SearchCost cost =
+        index_.Search(alike(), 10, AnyRow, {.target_recall = target}).cost;
+    index_.Optimize(Always);
+    return cost.width > 0;
+  };
+  ASSERT_TRUE(is_walk());
+  int walks = 0;
+  while (walks < 2000 && is_walk()) ++walks;
+  ASSERT_LT(walks, 2000);
+  int scans = 0;
+  while (scans < 2000 && !is_walk()) ++scans;
+  EXPECT_LT(scans, 2000);
+}
+
 TEST_F(VectorIndexRecallTest, SamplesAreTakenBesideSearchesAndChanges) {
   Build();
   std::atomic<bool> done = false;
