@@ -52,7 +52,7 @@ FeedFollower::FeedFollower(std::string database, FollowerOptions options,
       call_(timer, options_.max_silence),
       backoff_(options_.min_backoff, options_.max_backoff),
       cache_(CacheDirectory(options_, database_)),
-      last_save_(absl::Now()),
+      last_save_(std::chrono::steady_clock::now()),
       lag_(std::chrono::steady_clock::now()) {}
 
 FeedFollower::~FeedFollower() { Stop(); }
@@ -366,13 +366,15 @@ void FeedFollower::SaveIfDue() {
   const bool due_by_changes =
       saved_.has_value() &&
       position.sequence - saved_->sequence >= options_.save_changes;
-  const bool due_by_time = absl::Now() - last_save_ >= options_.save_interval;
+  const bool due_by_time =
+      absl::FromChrono(std::chrono::steady_clock::now() - last_save_) >=
+      options_.save_interval;
   if (due_by_changes || due_by_time) Save();
 }
 
 void FeedFollower::Save() {
   const std::shared_ptr<const DatabaseIndex> serving = index();
-  last_save_ = absl::Now();
+  last_save_ = std::chrono::steady_clock::now();
   if (serving == nullptr || options_.cache_dir.empty()) return;
   const Position position = serving->position();
   if (position == saved_ && !cache_.LacksGraphOf(*serving)) return;

@@ -3,6 +3,7 @@
 
 #include <grpcpp/channel.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -194,7 +195,9 @@ class FeedFollower {
   IndexCache cache_ ABSL_GUARDED_BY(apply_mutex_);
   // What the cache holds.
   std::optional<Position> saved_ ABSL_GUARDED_BY(apply_mutex_);
-  absl::Time last_save_ ABSL_GUARDED_BY(apply_mutex_);
+  // By a clock that nobody sets: set back, it would put off the next one.
+  std::chrono::steady_clock::time_point last_save_
+      ABSL_GUARDED_BY(apply_mutex_);
 
   mutable absl::Mutex mutex_;
   std::shared_ptr<DatabaseIndex> serving_ ABSL_GUARDED_BY(mutex_);
