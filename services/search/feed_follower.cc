@@ -169,8 +169,7 @@ absl::Status FeedFollower::FillAttributesOf(
   storage::v1::StreamSnapshotResponse response;
   std::string end_position;
   absl::Status status;
-  while (status.ok() && reader->Read(&response)) {
-    scope.Heard();
+  while (status.ok() && scope.Read(*reader, &response)) {
     if (response.has_start()) {
       status = CheckSameSchema(response.start(), collection);
     } else if (response.has_end()) {
@@ -247,8 +246,7 @@ absl::Status FeedFollower::WatchChanges() {
   storage::v1::WatchChangesResponse response;
   absl::Status status;
   bool wants_attributes = false;
-  while (status.ok() && !wants_attributes && reader->Read(&response)) {
-    scope.Heard();
+  while (status.ok() && !wants_attributes && scope.Read(*reader, &response)) {
     status = ApplyResponse(response);
     wants_attributes = status.ok() && WantsAttributes();
   }

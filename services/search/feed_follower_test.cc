@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "libs/status/errors.h"
 #include "libs/status/testing/status_matchers.h"
 #include "services/search/search_server.h"
@@ -226,30 +228,63 @@ TEST_F(FeedFollowerTest, LagAndSizeAreTold) {
 
 // Small pieces that need no server.
 
-TEST(StreamCallTest, ACallThatStaysSilentIsCancelled) {
-  DeadlineTimer timer;
-  StreamCall call(timer, absl::Milliseconds(1));
-  storage::testing::TestStorage storage;
-  grpc::ClientContext context;
-  const StreamCall::Scope scope(call, context);
-  storage::v1::WatchChangesRequest request;
-  request.set_after_position([&] {
-    grpc::ClientContext get_context;
+class StreamCallTest : public ::testing::Test {
+ protected:
+  // The changes from now on.
+  storage::v1::WatchChangesRequest FromNow() {
+    grpc::ClientContext context;
     storage::v1::DatabaseServiceGetResponse response;
-    EXPECT_TRUE(storage.databases().Get(&get_context, {}, &response).ok());
-    return response.database().position();
-  }());
-  const auto reader = storage.feed().WatchChanges(&context, request);
+    EXPECT_TRUE(storage_.databases().Get(&context, {}, &response).ok());
+    storage::v1::WatchChangesRequest request;
+    request.set_after_position(response.database().position());
+    return request;
+  }
+
+  // Returns after `duration`.
+  void Pass(absl::Duration duration) {
+    absl::Notification passed;
+    timer_.At(absl::Now() + duration, [&] { passed.Notify(); });
+    passed.WaitForNotification();
+  }
+
+  storage::testing::TestStorage storage_;
+  DeadlineTimer timer_;
+};
+
+TEST_F(StreamCallTest, ACallThatStaysSilentIsCancelled) {
+  StreamCall call(timer_, absl::Milliseconds(1));
+  grpc::ClientContext context;
+  StreamCall::Scope scope(call, context);
+  const auto reader = storage_.feed().WatchChanges(&context, FromNow());
   storage::v1::WatchChangesResponse response;
-  while (reader->Read(&response)) {
+  while (scope.Read(*reader, &response)) {
   }
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
-TEST(StreamCallTest, StopEndsAPause) {
-  DeadlineTimer timer;
-  StreamCall call(timer, absl::InfiniteDuration());
-  timer.At(absl::Now(), [&] { call.Stop(); });
+// As long as a large index takes to be saved, it is nobody's silence; but what
+// comes after it may be.
+TEST_F(StreamCallTest, OnlyAWaitForTheNextMessageIsSilence) {
+  constexpr absl::Duration kMaxSilence = absl::Milliseconds(400);
+  StreamCall call(timer_, kMaxSilence);
+  grpc::ClientContext context;
+  StreamCall::Scope scope(call, context);
+  const auto reader = storage_.feed().WatchChanges(&context, FromNow());
+  storage::v1::WatchChangesResponse response;
+  for (const char* name : {"one", "other"}) {
+    ASSERT_OK(storage_.ApplySchema(
+        {absl::StrCat("collection: ", name, "\nfields: {a: {type: int}}\n")}));
+    ASSERT_TRUE(scope.Read(*reader, &response));
+    Pass(2.5 * kMaxSilence);
+  }
+  while (scope.Read(*reader, &response)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(StreamCallTest, StopEndsAPause) {
+  StreamCall call(timer_, absl::InfiniteDuration());
+  timer_.At(absl::Now(), [&] { call.Stop(); });
   call.Pause(absl::Hours(1));
   EXPECT_TRUE(call.stopped());
 }
