@@ -7,6 +7,7 @@
 
 #include "absl/time/clock.h"
 #include "libs/log/log.h"
+#include "libs/status/errors.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/status_macros.h"
 #include "services/search/snapshot_reader.h"
@@ -126,7 +127,7 @@ void FeedFollower::Refuse(const absl::Status& status) {
 }
 
 absl::Status FeedFollower::Follow() {
-  LoadCache();
+  RETURN_IF_ERROR(LoadCache());
   if (Target() == nullptr || needs_snapshot_) RETURN_IF_ERROR(ReadSnapshot());
   while (true) {
     if (WantsAttributes()) FillAttributes();
@@ -193,25 +194,46 @@ absl::Status FeedFollower::FillAttributesOf(
   return absl::OkStatus();
 }
 
-void FeedFollower::LoadCache() {
-  if (std::exchange(cache_loaded_, true)) return;
+absl::Status FeedFollower::LoadCache() {
+  if (cache_loaded_) return absl::OkStatus();
   absl::MutexLock apply_lock(&apply_mutex_);
-  std::shared_ptr<DatabaseIndex> index = cache_.Load();
-  if (index == nullptr) return;
-  saved_ = index->position();
-  log::Info("index cache loaded",
-            {{"database", database_}, {"position", saved_->ToString()}});
-  absl::MutexLock lock(&mutex_);
-  serving_ = std::move(index);
+  if (serving() != nullptr) {
+    // A rebuild came before it, while it did not fit.
+    cache_loaded_ = true;
+    return absl::OkStatus();
+  }
+  BeginClaim();
+  ASSIGN_OR_RETURN(std::shared_ptr<DatabaseIndex> index,
+                   cache_.LoadIfFits([this](int64_t bytes) {
+                     return building_memory_ == nullptr
+                                ? absl::OkStatus()
+                                : WithContext(building_memory_->Set(bytes),
+                                              "the index in the cache");
+                   }));
+  cache_loaded_ = true;
+  if (index != nullptr) {
+    saved_ = index->position();
+    log::Info("index cache loaded",
+              {{"database", database_}, {"position", saved_->ToString()}});
+    absl::MutexLock lock(&mutex_);
+    serving_ = std::move(index);
+    refusal_.clear();
+  }
+  building_memory_ = nullptr;
+  return absl::OkStatus();
+}
+
+void FeedFollower::BeginClaim() {
+  building_memory_ =
+      options_.memory == nullptr
+          ? nullptr
+          : std::make_unique<MemoryBudget::Claim>(*options_.memory);
 }
 
 absl::Status FeedFollower::ReadSnapshot() {
   building_ = nullptr;
   replaced_ = serving();
-  building_memory_ =
-      options_.memory == nullptr
-          ? nullptr
-          : std::make_unique<MemoryBudget::Claim>(*options_.memory);
+  BeginClaim();
   ASSIGN_OR_RETURN(
       ReadIndexes read,
       search::ReadSnapshot(*feed_, call_, database_, building_memory_.get(),
