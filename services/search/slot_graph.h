@@ -51,8 +51,10 @@ class SlotGraph {
   // Begins anew, with no slot in the graph; null has none.
   void Reset(std::shared_ptr<GraphSegment> segment) {
     segment_ = std::move(segment);
-    nodes_.clear();
-    slots_.assign(segment_ == nullptr ? 0 : segment_->size(), kNoSlot);
+    // Anew, as one that has shrunk should take less memory.
+    nodes_ = std::vector<uint32_t>();
+    slots_ = std::vector<uint32_t>(segment_ == nullptr ? 0 : segment_->size(),
+                                   kNoSlot);
   }
   // The slot size() is `node`, and in the graph.
   void Append(uint32_t node) {

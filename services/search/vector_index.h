@@ -152,6 +152,10 @@ class VectorIndex : public Index {
 
   // Whether so much is not in the graph, or dead in it, that another pays.
   bool WantsGraph() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Whether so little is left of what it was built for that a scan is as fast,
+  // and it is nothing but memory.
+  bool OutgrewGraph() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  bool IsScannedFast() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // The codes of all vectors, and their keys.
   struct Encoded;
   absl::StatusOr<Encoded> Encode(const std::function<bool()>& go_on) const;
@@ -160,6 +164,7 @@ class VectorIndex : public Index {
   void Install(std::shared_ptr<GraphSegment> graph,
                absl::Span<const int64_t> keys);
   void BuildGraph(const std::function<bool()>& go_on);
+  void DropGraph();
 
   // --- Also of Optimize; see vector_index_recall.cc.
 

@@ -33,12 +33,15 @@ void VectorIndex::Optimize(const std::function<bool()>& go_on) {
 }
 
 void VectorIndex::BuildGraph(const std::function<bool()>& go_on) {
+  bool outgrew_graph = false;
   {
     // Not as one who might change something: searches would wait behind it for
     // whoever reads long, as Save does.
     absl::ReaderMutexLock lock(&mutex_);
-    if (!WantsGraph()) return;
+    outgrew_graph = OutgrewGraph();
+    if (!outgrew_graph && !WantsGraph()) return;
   }
+  if (outgrew_graph) return DropGraph();
   {
     absl::MutexLock save_lock(&save_mutex_);
     absl::MutexLock lock(&mutex_);
@@ -57,13 +60,32 @@ void VectorIndex::BuildGraph(const std::function<bool()>& go_on) {
   Install(*std::move(graph), encoded->keys);
 }
 
+void VectorIndex::DropGraph() {
+  // Freed behind the locks.
+  std::shared_ptr<GraphSegment> before;
+  absl::MutexLock save_lock(&save_mutex_);
+  absl::MutexLock lock(&mutex_);
+  before = graph_.segment();
+  graph_.Reset(nullptr);
+  is_calibrated_ = false;
+}
+
 bool VectorIndex::WantsGraph() const {
+  if (IsScannedFast()) return false;
   const int64_t size = vectors_.size();
-  const auto vector_bytes =
-      static_cast<int64_t>(spec_.dimensions * sizeof(float));
-  if (size * vector_bytes < policy_.min_bytes) return false;
   return (size - graph_.size()) * kScannedShare > size ||
          graph_.dead() * kDeadShare > graph_.size();
+}
+
+bool VectorIndex::OutgrewGraph() const {
+  return graph_.segment() != nullptr && IsScannedFast() &&
+         graph_.dead() * kDeadShare > graph_.size();
+}
+
+bool VectorIndex::IsScannedFast() const {
+  const auto vector_bytes =
+      static_cast<int64_t>(spec_.dimensions * sizeof(float));
+  return vectors_.size() * vector_bytes < policy_.min_bytes;
 }
 
 absl::StatusOr<VectorIndex::Encoded> VectorIndex::Encode(
