@@ -8,7 +8,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <system_error>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "libs/position/position.h"
@@ -129,6 +132,42 @@ TEST_F(DatabaseWatcherTest, ADeletedDatabaseIsForgottenWithItsCache) {
                            [&](const absl::Status& status) { late = status; });
   EXPECT_THAT(late, StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_NE(watcher.Find("default"), nullptr);
+}
+
+TEST_F(DatabaseWatcherTest, AFullDiskCostsASaveAndNothingElse) {
+  const std::string cache = cache_.File("followed");
+  const std::filesystem::path manifest = cache + "/default/manifest";
+  DatabaseWatcher watcher(
+      {.cache_dir = cache, .save_interval = absl::ZeroDuration()},
+      proxy_.channel(), timer_, metrics_);
+  watcher.Start();
+  WaitUntilFollowed(watcher);
+  WaitUntil([&] { return std::filesystem::exists(manifest); });
+  // What the next save would write to, whichever number it has.
+  std::vector<std::string> full;
+  for (int save = 1; save < 10; ++save) {
+    full.push_back(absl::StrCat(cache, "/default/", save, "-collections"));
+    std::error_code exists;
+    std::filesystem::create_symlink("/dev/full", full.back(), exists);
+    if (exists) full.pop_back();
+  }
+  Write("a", "a");
+  EmbedPending();
+  WaitUntilFollowed(watcher);
+  WaitUntil([&] { return metrics_.cache_save_failures.Value() > 0; });
+  const auto vectors = [&] {
+    return (*watcher.Find("default")->index()->Find("notes", ""))
+        ->Stats()
+        .vectors;
+  };
+  EXPECT_EQ(vectors(), 1);
+  const double saves = metrics_.cache_saves.Value();
+  for (const std::string& path : full) std::filesystem::remove(path);
+  Write("b", "b");
+  EmbedPending();
+  WaitUntilFollowed(watcher);
+  EXPECT_EQ(vectors(), 2);
+  WaitUntil([&] { return metrics_.cache_saves.Value() > saves; });
 }
 
 TEST_F(DatabaseWatcherTest, ADeletionThatWasMissedIsSeenWhenStorageIsBack) {

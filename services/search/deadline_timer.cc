@@ -1,5 +1,7 @@
 #include "services/search/deadline_timer.h"
 
+#include <chrono>
+
 #include "absl/time/clock.h"
 
 namespace engram::search {
@@ -18,7 +20,7 @@ DeadlineTimer::~DeadlineTimer() {
 DeadlineTimer::Ticket DeadlineTimer::At(absl::Time when,
                                         absl::AnyInvocable<void()> callback) {
   absl::MutexLock lock(&mutex_);
-  const Ticket ticket{when, next_number_++};
+  const Ticket ticket{SteadyCondVar::After(when - absl::Now()), next_number_++};
   const auto added = callbacks_.emplace(ticket, std::move(callback)).first;
   if (added == callbacks_.begin()) changed_.Signal();
   return ticket;
@@ -51,10 +53,11 @@ bool DeadlineTimer::RunOnce() {
   {
     absl::MutexLock lock(&mutex_);
     if (stopping_) return false;
-    const absl::Time next = callbacks_.empty() ? absl::InfiniteFuture()
-                                               : callbacks_.begin()->first.when;
-    if (next > absl::Now()) {
-      changed_.WaitWithDeadline(&mutex_, next);
+    const SteadyCondVar::Time next = callbacks_.empty()
+                                         ? SteadyCondVar::Time::max()
+                                         : callbacks_.begin()->first.when;
+    if (next > std::chrono::steady_clock::now()) {
+      changed_.WaitUntil(&mutex_, next);
       return true;
     }
     due = std::move(callbacks_.begin()->second);

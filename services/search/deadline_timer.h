@@ -10,16 +10,18 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "libs/clock/steady_cond_var.h"
 
 namespace engram::search {
 
 // Calls back at given times, from one thread for all, so that a call that waits
-// costs memory and no thread. Thread-safe.
+// costs memory and no thread. What the system clock is set to meanwhile changes
+// nothing: as much time passes as it was to be. Thread-safe.
 class DeadlineTimer {
  public:
   // Names one callback; later is never reused.
   struct Ticket {
-    absl::Time when;
+    SteadyCondVar::Time when;
     uint64_t number = 0;
 
     friend bool operator<(const Ticket& a, const Ticket& b) {
@@ -51,7 +53,7 @@ class DeadlineTimer {
   bool RunOnce();
 
   absl::Mutex mutex_;
-  absl::CondVar changed_;
+  SteadyCondVar changed_;
   std::map<Ticket, absl::AnyInvocable<void()>> callbacks_
       ABSL_GUARDED_BY(mutex_);
   uint64_t next_number_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -30,6 +30,9 @@ constexpr float kDefaultCosine = 0.95f;
 // A filter takes milliseconds; nothing else waits for this one.
 constexpr absl::Duration kFilterTime = absl::Minutes(1);
 
+// How often a filter is read again because the schema changed meanwhile.
+constexpr int kMaxReads = 5;
+
 absl::StatusOr<float> MinScoreOf(const v1::FindDuplicatesRequest& request,
                                  Metric metric) {
   if (!request.has_min_score()) {
@@ -56,33 +59,31 @@ struct Job {
   ReadyIndex ready;
   std::shared_ptr<const ExpiryTable> expiries;
   std::shared_ptr<const AttributeColumns> attributes;
-  // Nothing is every record.
+  // The filter and its parameters.
+  DecodedQuery query;
+  // As the schema had it when it was read last. Nothing is every record.
   std::optional<ReadFilter> filter;
   float min_score = 0;
   int limit = 0;
 };
 
-absl::StatusOr<std::optional<ReadFilter>> FilterOf(
-    const v1::FindDuplicatesRequest& request,
-    const std::shared_ptr<const AttributeColumns>& attributes) {
-  DecodedQuery query;
-  query.filter = request.filter();
-  query.parameters = request.parameters();
-  if (attributes == nullptr) {
-    if (query.filter.empty()) return std::nullopt;
+absl::StatusOr<std::optional<ReadFilter>> FilterOf(const Job& job) {
+  if (job.attributes == nullptr) {
+    if (job.query.filter.empty()) return std::nullopt;
     return absl::UnimplementedError(
         "the collection's schema is newer than this search, which cannot "
         "filter by it");
   }
   // Without a filter too: parameters that nothing names are a mistake.
   ASSIGN_OR_RETURN(ReadFilter filter,
-                   ReadQueryFilter(query, attributes->schema()));
-  if (query.filter.empty()) return std::nullopt;
+                   ReadQueryFilter(job.query, job.attributes->schema()));
+  if (job.query.filter.empty()) return std::nullopt;
   return filter;
 }
 
-// The rows of the records that the filter lets through.
-absl::StatusOr<std::vector<int64_t>> MatchingRowsOf(const Job& job) {
+// The rows of the records that the filter lets through; `Aborted` if the schema
+// is another one than the filter was read by.
+absl::StatusOr<std::vector<int64_t>> FindRows(const Job& job) {
   std::vector<int64_t> rows;
   absl::Status status;
   const absl::Time now = absl::Now();
@@ -101,7 +102,19 @@ absl::StatusOr<std::vector<int64_t>> MatchingRowsOf(const Job& job) {
   return rows;
 }
 
-absl::StatusOr<v1::FindDuplicatesResult> Run(const Job& job,
+// The same by the schema of now: since the operation was asked for it may have
+// waited long.
+absl::StatusOr<std::vector<int64_t>> MatchingRowsOf(Job& job) {
+  for (int reads = 0; reads < kMaxReads; ++reads) {
+    absl::StatusOr<std::vector<int64_t>> rows = FindRows(job);
+    if (!absl::IsAborted(rows.status())) return rows;
+    ASSIGN_OR_RETURN(job.filter, FilterOf(job));
+  }
+  return absl::UnavailableError(
+      "the collection's schema changes faster than filters are read; retry");
+}
+
+absl::StatusOr<v1::FindDuplicatesResult> Run(Job& job,
                                              OperationHandle& operation) {
   const Index& index = *job.ready.index;
   std::vector<int64_t> rows;
@@ -162,13 +175,15 @@ absl::Status StartFindDuplicates(const std::shared_ptr<SearchBackend>& backend,
                    MinScoreOf(request, job.ready.index->spec().metric));
   job.expiries = job.ready.database->ExpiriesOf(request.collection());
   job.attributes = job.ready.database->AttributesOf(request.collection());
-  ASSIGN_OR_RETURN(job.filter, FilterOf(request, job.attributes));
+  job.query.filter = request.filter();
+  job.query.parameters = request.parameters();
+  ASSIGN_OR_RETURN(job.filter, FilterOf(job));
   job.limit = request.limit() == 0 ? kDefaultGroups : request.limit();
   ASSIGN_OR_RETURN(
       *response.mutable_operation(),
       StartOperation(*backend, "find-duplicates", "records",
-                     [job = std::move(job)](OperationHandle& operation)
-                         -> absl::StatusOr<OperationResult> {
+                     [job = std::move(job)](OperationHandle& operation) mutable
+                     -> absl::StatusOr<OperationResult> {
                        ASSIGN_OR_RETURN(const v1::FindDuplicatesResult result,
                                         Run(job, operation));
                        return EncodeResult(result);

@@ -140,6 +140,46 @@ TEST_F(DuplicateSearchTest, AFilterSaysAmongWhich) {
                        "filter: column 1: no field \"kimd\""));
 }
 
+// The operation waits for a thread of its own while the schema changes.
+TEST_F(DuplicateSearchTest, AFilterIsReadAgainAsTheSchemaChanges) {
+  StartSearch();
+  PutTwins();
+  proxy_.HoldSnapshots();
+  // Both threads of operations wait for a snapshot.
+  grpc::ClientContext rebuild_context, verify_context, find_context;
+  v1::RebuildIndexResponse rebuild;
+  ASSERT_TRUE(indexes_->RebuildIndex(&rebuild_context, {}, &rebuild).ok());
+  v1::VerifyIndexRequest verify_request;
+  verify_request.set_collection("notes");
+  v1::VerifyIndexResponse verify;
+  ASSERT_TRUE(
+      indexes_->VerifyIndex(&verify_context, verify_request, &verify).ok());
+
+  v1::FindDuplicatesRequest request = Of("memories");
+  request.set_filter("kind = 'fact'");
+  v1::FindDuplicatesResponse found;
+  ASSERT_TRUE(search_->FindDuplicates(&find_context, request, &found).ok());
+  ASSERT_OK(storage_.ApplySchema({R"(
+collection: memories
+fields:
+  body: {type: text}
+  kind: {type: string, index: true}
+  author: {type: string}
+  source: {type: string}
+vectors:
+  body: {source: [body], model: default, metric: cosine}
+)"}));
+  WaitUntilIndexed();
+  proxy_.ReleaseSnapshots();
+
+  ASSERT_OK_AND_ASSIGN(const auto ended,
+                       Wait(found.operation().name(), absl::Seconds(20)));
+  v1::FindDuplicatesResult result;
+  ASSERT_TRUE(ended.result().UnpackTo(&result)) << ended.DebugString();
+  ASSERT_EQ(result.groups_size(), 2) << result.DebugString();
+  EXPECT_THAT(result.groups(1).ids(), ElementsAre("one", "two"));
+}
+
 TEST_F(DuplicateSearchTest, OtherMetricsNeedAScore) {
   StartSearch();
   PutTwins();

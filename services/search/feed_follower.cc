@@ -7,6 +7,7 @@
 
 #include "absl/time/clock.h"
 #include "libs/log/log.h"
+#include "libs/status/errors.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/status_macros.h"
 #include "services/search/snapshot_reader.h"
@@ -52,7 +53,7 @@ FeedFollower::FeedFollower(std::string database, FollowerOptions options,
       call_(timer, options_.max_silence),
       backoff_(options_.min_backoff, options_.max_backoff),
       cache_(CacheDirectory(options_, database_)),
-      last_save_(absl::Now()),
+      last_save_(std::chrono::steady_clock::now()),
       lag_(std::chrono::steady_clock::now()) {}
 
 FeedFollower::~FeedFollower() { Stop(); }
@@ -126,7 +127,7 @@ void FeedFollower::Refuse(const absl::Status& status) {
 }
 
 absl::Status FeedFollower::Follow() {
-  LoadCache();
+  RETURN_IF_ERROR(LoadCache());
   if (Target() == nullptr || needs_snapshot_) RETURN_IF_ERROR(ReadSnapshot());
   while (true) {
     if (WantsAttributes()) FillAttributes();
@@ -169,8 +170,7 @@ absl::Status FeedFollower::FillAttributesOf(
   storage::v1::StreamSnapshotResponse response;
   std::string end_position;
   absl::Status status;
-  while (status.ok() && reader->Read(&response)) {
-    scope.Heard();
+  while (status.ok() && scope.Read(*reader, &response)) {
     if (response.has_start()) {
       status = CheckSameSchema(response.start(), collection);
     } else if (response.has_end()) {
@@ -194,25 +194,46 @@ absl::Status FeedFollower::FillAttributesOf(
   return absl::OkStatus();
 }
 
-void FeedFollower::LoadCache() {
-  if (std::exchange(cache_loaded_, true)) return;
+absl::Status FeedFollower::LoadCache() {
+  if (cache_loaded_) return absl::OkStatus();
   absl::MutexLock apply_lock(&apply_mutex_);
-  std::shared_ptr<DatabaseIndex> index = cache_.Load();
-  if (index == nullptr) return;
-  saved_ = index->position();
-  log::Info("index cache loaded",
-            {{"database", database_}, {"position", saved_->ToString()}});
-  absl::MutexLock lock(&mutex_);
-  serving_ = std::move(index);
+  if (serving() != nullptr) {
+    // A rebuild came before it, while it did not fit.
+    cache_loaded_ = true;
+    return absl::OkStatus();
+  }
+  BeginClaim();
+  ASSIGN_OR_RETURN(std::shared_ptr<DatabaseIndex> index,
+                   cache_.LoadIfFits([this](int64_t bytes) {
+                     return building_memory_ == nullptr
+                                ? absl::OkStatus()
+                                : WithContext(building_memory_->Set(bytes),
+                                              "the index in the cache");
+                   }));
+  cache_loaded_ = true;
+  if (index != nullptr) {
+    saved_ = index->position();
+    log::Info("index cache loaded",
+              {{"database", database_}, {"position", saved_->ToString()}});
+    absl::MutexLock lock(&mutex_);
+    serving_ = std::move(index);
+    refusal_.clear();
+  }
+  building_memory_ = nullptr;
+  return absl::OkStatus();
+}
+
+void FeedFollower::BeginClaim() {
+  building_memory_ =
+      options_.memory == nullptr
+          ? nullptr
+          : std::make_unique<MemoryBudget::Claim>(*options_.memory);
 }
 
 absl::Status FeedFollower::ReadSnapshot() {
   building_ = nullptr;
   replaced_ = serving();
-  building_memory_ =
-      options_.memory == nullptr
-          ? nullptr
-          : std::make_unique<MemoryBudget::Claim>(*options_.memory);
+  BeginClaim();
   ASSIGN_OR_RETURN(
       ReadIndexes read,
       search::ReadSnapshot(*feed_, call_, database_, building_memory_.get(),
@@ -247,8 +268,7 @@ absl::Status FeedFollower::WatchChanges() {
   storage::v1::WatchChangesResponse response;
   absl::Status status;
   bool wants_attributes = false;
-  while (status.ok() && !wants_attributes && reader->Read(&response)) {
-    scope.Heard();
+  while (status.ok() && !wants_attributes && scope.Read(*reader, &response)) {
     status = ApplyResponse(response);
     wants_attributes = status.ok() && WantsAttributes();
   }
@@ -366,13 +386,15 @@ void FeedFollower::SaveIfDue() {
   const bool due_by_changes =
       saved_.has_value() &&
       position.sequence - saved_->sequence >= options_.save_changes;
-  const bool due_by_time = absl::Now() - last_save_ >= options_.save_interval;
+  const bool due_by_time =
+      absl::FromChrono(std::chrono::steady_clock::now() - last_save_) >=
+      options_.save_interval;
   if (due_by_changes || due_by_time) Save();
 }
 
 void FeedFollower::Save() {
   const std::shared_ptr<const DatabaseIndex> serving = index();
-  last_save_ = absl::Now();
+  last_save_ = std::chrono::steady_clock::now();
   if (serving == nullptr || options_.cache_dir.empty()) return;
   const Position position = serving->position();
   if (position == saved_ && !cache_.LacksGraphOf(*serving)) return;

@@ -3,6 +3,7 @@
 
 #include <grpcpp/channel.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -69,7 +70,8 @@ class FeedFollower {
     // Of a snapshot being read.
     int64_t snapshot_records_read = 0;
     int64_t snapshot_records = 0;
-    // Why the last snapshot was given up, if it did not fit into memory.
+    // Why the cache or the last snapshot was given up, if it did not fit into
+    // memory.
     std::string refusal;
   };
 
@@ -138,12 +140,16 @@ class FeedFollower {
   // Follows until the stream ends, for one reason or another, and pauses if
   // the next try should not be made at once.
   void RunOnce();
-  // Says that a snapshot does not fit, and pauses for longer: to read it costs
-  // storage much.
+  // Says that what was to be loaded does not fit, and pauses for longer: to
+  // read a snapshot costs storage much.
   void Refuse(const absl::Status& status);
   absl::Status Follow();
-  void LoadCache();
+  // Begins with what the cache holds, if it holds anything. `ResourceExhausted`
+  // with the numbers if that does not fit; the cache stays for another try.
+  absl::Status LoadCache();
   absl::Status ReadSnapshot();
+  // Claims no memory yet.
+  void BeginClaim();
   // Returns when the stream ends, or when attributes are wanted.
   absl::Status WatchChanges();
   // Reads the attributes that a change of schema made incomplete. What fails is
@@ -194,7 +200,9 @@ class FeedFollower {
   IndexCache cache_ ABSL_GUARDED_BY(apply_mutex_);
   // What the cache holds.
   std::optional<Position> saved_ ABSL_GUARDED_BY(apply_mutex_);
-  absl::Time last_save_ ABSL_GUARDED_BY(apply_mutex_);
+  // By a clock that nobody sets: set back, it would put off the next one.
+  std::chrono::steady_clock::time_point last_save_
+      ABSL_GUARDED_BY(apply_mutex_);
 
   mutable absl::Mutex mutex_;
   std::shared_ptr<DatabaseIndex> serving_ ABSL_GUARDED_BY(mutex_);

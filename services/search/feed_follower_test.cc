@@ -7,9 +7,13 @@
 #include <fstream>
 #include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "libs/position/position.h"
 #include "libs/status/errors.h"
 #include "libs/status/testing/status_matchers.h"
 #include "services/search/search_server.h"
@@ -25,11 +29,28 @@ using ::engram::testing::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
 
+constexpr char kNotes[] = R"(
+collection: notes
+fields:
+  body: {type: text}
+vectors:
+  body: {source: [body], model: default, metric: cosine}
+)";
+
 // Through the whole server, on the real storage.
 class FeedFollowerTest : public SearchTest {
  protected:
   // What a query for all notes finds.
   std::vector<std::string> Indexed() { return Find("abcd"); }
+
+  // Waits for what another thread does at a time of its own.
+  static void WaitUntil(const std::function<bool()>& condition) {
+    const absl::Time give_up = absl::Now() + absl::Seconds(20);
+    while (!condition()) {
+      ASSERT_LT(absl::Now(), give_up);
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+  }
 };
 
 TEST_F(FeedFollowerTest, AnEmptyIndexIsBuiltFromASnapshot) {
@@ -136,6 +157,79 @@ TEST_F(FeedFollowerTest, WhileStorageIsAwayAnswersGoOnAndThenItCatchesUp) {
   EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b"));
 }
 
+// As after a power loss of a storage that does not sync each commit: what
+// serves is of positions that storage never had.
+TEST_F(FeedFollowerTest, AStorageThatLostItsNewestCommitsIsFollowedBack) {
+  Write("a", "a");
+  Write("b", "b");
+  EmbedPending();
+  const fs::path kept = cache_.File("storage");
+  storage_.Restart([&] {
+    fs::copy(storage_.data_dir(), kept, fs::copy_options::recursive);
+  });
+  StartSearch();
+  WriteAndIndex({"c", "d"});
+  Delete("a");
+  WaitUntilIndexed();
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("b", "c", "d"));
+
+  proxy_.GoAway();
+  storage_.Restart([&] {
+    fs::remove_all(storage_.data_dir());
+    fs::copy(kept, storage_.data_dir(), fs::copy_options::recursive);
+  });
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("b", "c", "d"));
+  proxy_.ComeBack();
+  WaitUntil([&] { return Indexed().size() == 2; });
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b"));
+  EXPECT_EQ(ListIndexes()[0].position(), Newest());
+  // Positions that it had are used again, for other changes.
+  WriteAndIndex({"ab", "abc"});
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b", "ab", "abc"));
+  ASSERT_OK_AND_ASSIGN(const auto result, Verify());
+  EXPECT_EQ(result.difference_count(), 0);
+  EXPECT_EQ(Metric("engram_search_snapshots_total"), 2);
+}
+
+// A database that was deleted and created again, which search did not see.
+TEST_F(FeedFollowerTest, AnEpochThatEndedIsLeftBehind) {
+  StartSearch();
+  WriteAndIndex({"a", "b"});
+  const std::string old_position = Newest();
+  proxy_.GoAway();
+  storage::testing::TestStorage other;
+  ASSERT_OK(other.RegisterModel(testing::FakeEmbeddingService::kModel,
+                                testing::FakeEmbeddingService::kFingerprint,
+                                4));
+  ASSERT_OK(other.ApplySchema({kNotes}));
+  other.Restart([&] {
+    storage_.Restart([&] {
+      fs::remove_all(storage_.data_dir());
+      fs::copy(other.data_dir(), storage_.data_dir(),
+               fs::copy_options::recursive);
+    });
+  });
+  // Nobody waits for what can never come.
+  absl::Status waited;
+  std::thread waiting([&] {
+    ASSERT_OK_AND_ASSIGN(Position later, Position::Parse(old_position));
+    later.sequence += 100;
+    waited = WaitForPosition(later.ToString());
+  });
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b"));
+  proxy_.ComeBack();
+  waiting.join();
+  EXPECT_EQ(ReasonOf(waited), common::v1::ERROR_REASON_EPOCH_CHANGED) << waited;
+  WriteAndIndex({"c"});
+  EXPECT_THAT(Indexed(), ElementsAre("c"));
+  v1::QueryRequest request = TextQuery("c");
+  request.set_min_position(old_position);
+  EXPECT_EQ(ReasonOf(Query(request).status()),
+            common::v1::ERROR_REASON_EPOCH_CHANGED);
+  ASSERT_OK_AND_ASSIGN(const auto result, Verify());
+  EXPECT_EQ(result.difference_count(), 0);
+}
+
 TEST_F(FeedFollowerTest, SearchStartsBeforeStorageIsThere) {
   Write("a", "a");
   EmbedPending();
@@ -177,22 +271,15 @@ TEST_F(FeedFollowerTest, AnswersTellHowLongAgoEverythingWasKnown) {
                             absl::Nanoseconds(found->lag().nanos())
                       : absl::ZeroDuration();
   };
-  const auto wait_until = [](const std::function<bool()>& condition) {
-    const absl::Time give_up = absl::Now() + absl::Seconds(20);
-    while (!condition()) {
-      ASSERT_LT(absl::Now(), give_up);
-      absl::SleepFor(absl::Milliseconds(1));
-    }
-  };
   // It is noted only after all is applied.
-  wait_until([&] { return lag_of_answer() == absl::ZeroDuration(); });
+  WaitUntil([&] { return lag_of_answer() == absl::ZeroDuration(); });
   EXPECT_EQ(ListIndexes()[0].lag().nanos(), 0);
 
   proxy_.GoAway();
   const absl::Time away = absl::Now();
   Write("b", "b");
   EmbedPending();
-  wait_until([&] { return lag_of_answer() > absl::Milliseconds(20); });
+  WaitUntil([&] { return lag_of_answer() > absl::Milliseconds(20); });
   const absl::Duration before = lag_of_answer();
   EXPECT_GT(lag_of_answer(), before);
   EXPECT_LT(lag_of_answer(), absl::Now() - away + absl::Seconds(10));
@@ -201,7 +288,7 @@ TEST_F(FeedFollowerTest, AnswersTellHowLongAgoEverythingWasKnown) {
 
   proxy_.ComeBack();
   WaitUntilIndexed();
-  wait_until([&] { return lag_of_answer() == absl::ZeroDuration(); });
+  WaitUntil([&] { return lag_of_answer() == absl::ZeroDuration(); });
   EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b"));
 }
 
@@ -227,30 +314,63 @@ TEST_F(FeedFollowerTest, LagAndSizeAreTold) {
 
 // Small pieces that need no server.
 
-TEST(StreamCallTest, ACallThatStaysSilentIsCancelled) {
-  DeadlineTimer timer;
-  StreamCall call(timer, absl::Milliseconds(1));
-  storage::testing::TestStorage storage;
-  grpc::ClientContext context;
-  const StreamCall::Scope scope(call, context);
-  storage::v1::WatchChangesRequest request;
-  request.set_after_position([&] {
-    grpc::ClientContext get_context;
+class StreamCallTest : public ::testing::Test {
+ protected:
+  // The changes from now on.
+  storage::v1::WatchChangesRequest FromNow() {
+    grpc::ClientContext context;
     storage::v1::DatabaseServiceGetResponse response;
-    EXPECT_TRUE(storage.databases().Get(&get_context, {}, &response).ok());
-    return response.database().position();
-  }());
-  const auto reader = storage.feed().WatchChanges(&context, request);
+    EXPECT_TRUE(storage_.databases().Get(&context, {}, &response).ok());
+    storage::v1::WatchChangesRequest request;
+    request.set_after_position(response.database().position());
+    return request;
+  }
+
+  // Returns after `duration`.
+  void Pass(absl::Duration duration) {
+    absl::Notification passed;
+    timer_.At(absl::Now() + duration, [&] { passed.Notify(); });
+    passed.WaitForNotification();
+  }
+
+  storage::testing::TestStorage storage_;
+  DeadlineTimer timer_;
+};
+
+TEST_F(StreamCallTest, ACallThatStaysSilentIsCancelled) {
+  StreamCall call(timer_, absl::Milliseconds(1));
+  grpc::ClientContext context;
+  StreamCall::Scope scope(call, context);
+  const auto reader = storage_.feed().WatchChanges(&context, FromNow());
   storage::v1::WatchChangesResponse response;
-  while (reader->Read(&response)) {
+  while (scope.Read(*reader, &response)) {
   }
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
-TEST(StreamCallTest, StopEndsAPause) {
-  DeadlineTimer timer;
-  StreamCall call(timer, absl::InfiniteDuration());
-  timer.At(absl::Now(), [&] { call.Stop(); });
+// As long as a large index takes to be saved, it is nobody's silence; but what
+// comes after it may be.
+TEST_F(StreamCallTest, OnlyAWaitForTheNextMessageIsSilence) {
+  constexpr absl::Duration kMaxSilence = absl::Milliseconds(400);
+  StreamCall call(timer_, kMaxSilence);
+  grpc::ClientContext context;
+  StreamCall::Scope scope(call, context);
+  const auto reader = storage_.feed().WatchChanges(&context, FromNow());
+  storage::v1::WatchChangesResponse response;
+  for (const char* name : {"one", "other"}) {
+    ASSERT_OK(storage_.ApplySchema(
+        {absl::StrCat("collection: ", name, "\nfields: {a: {type: int}}\n")}));
+    ASSERT_TRUE(scope.Read(*reader, &response));
+    Pass(2.5 * kMaxSilence);
+  }
+  while (scope.Read(*reader, &response)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(StreamCallTest, StopEndsAPause) {
+  StreamCall call(timer_, absl::InfiniteDuration());
+  timer_.At(absl::Now(), [&] { call.Stop(); });
   call.Pause(absl::Hours(1));
   EXPECT_TRUE(call.stopped());
 }

@@ -28,15 +28,34 @@ std::string NameOf(const std::string& path) {
   return fs::path(path).filename();
 }
 
+// What an index's files hold is about what it takes in memory.
+int64_t SizeOf(const CacheManifest::IndexFiles& files,
+               const CacheManifest& manifest) {
+  int64_t bytes = 0;
+  for (const std::string& name : {files.vectors, files.keys, files.graph}) {
+    const auto file = manifest.files.find(name);
+    if (file != manifest.files.end()) bytes += file->second.size;
+  }
+  return bytes;
+}
+
 }  // namespace
 
 IndexCache::IndexCache(std::string directory)
     : directory_(std::move(directory)) {}
 
 std::shared_ptr<DatabaseIndex> IndexCache::Load() {
+  return *LoadIfFits([](int64_t) { return absl::OkStatus(); });
+}
+
+absl::StatusOr<std::shared_ptr<DatabaseIndex>> IndexCache::LoadIfFits(
+    FitsIntoMemory fits) {
   if (directory_.empty()) return nullptr;
-  absl::StatusOr<std::shared_ptr<DatabaseIndex>> index = TryLoad();
-  if (index.ok()) return *std::move(index);
+  absl::Status refused;
+  absl::StatusOr<std::shared_ptr<DatabaseIndex>> index =
+      TryLoad([&](int64_t bytes) { return refused = fits(bytes); });
+  if (index.ok()) return index;
+  if (!refused.ok()) return refused;
   if (!absl::IsNotFound(index.status())) {
     log::Warning("index cache discarded",
                  {{"directory", directory_}, {"error", index.status()}});
@@ -50,7 +69,8 @@ std::shared_ptr<DatabaseIndex> IndexCache::Load() {
   return nullptr;
 }
 
-absl::StatusOr<std::shared_ptr<DatabaseIndex>> IndexCache::TryLoad() {
+absl::StatusOr<std::shared_ptr<DatabaseIndex>> IndexCache::TryLoad(
+    FitsIntoMemory fits) {
   ASSIGN_OR_RETURN(const std::string text, ReadFile(PathOf(kManifestName)));
   ASSIGN_OR_RETURN(const CacheManifest manifest, CacheManifest::Decode(text));
   last_ = manifest;
@@ -78,6 +98,8 @@ absl::StatusOr<std::shared_ptr<DatabaseIndex>> IndexCache::TryLoad() {
     if (!files->second.graph.empty()) {
       saved.graph_path = PathOf(files->second.graph);
     }
+    RETURN_IF_ERROR(
+        fits(index->memory_bytes() + SizeOf(files->second, manifest)));
     ASSIGN_OR_RETURN(
         std::shared_ptr<Index> loaded,
         VectorIndex::Load(empty->spec(), saved, manifest.position.sequence));
@@ -88,6 +110,7 @@ absl::StatusOr<std::shared_ptr<DatabaseIndex>> IndexCache::TryLoad() {
     RETURN_IF_ERROR(index->ExpiriesOf(collection)->Decode(table));
   }
   RETURN_IF_ERROR(LoadAttributes(manifest, *index));
+  RETURN_IF_ERROR(fits(index->memory_bytes()));
   RemoveOthers(manifest);
   return index;
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -31,8 +32,17 @@ class IndexCache {
   // empty `directory` keeps nothing.
   explicit IndexCache(std::string directory);
 
+  // Says whether so many bytes fit into memory: the error if they do not.
+  using FitsIntoMemory = absl::FunctionRef<absl::Status(int64_t bytes)>;
+
   // Returns what was saved last. Null if there is nothing, or nothing that can
-  // be trusted, which is then logged and removed.
+  // be trusted, which is then logged and removed. The error of `fits`, which is
+  // asked before the files of each index are read and once all are; then what
+  // was saved stays.
+  absl::StatusOr<std::shared_ptr<DatabaseIndex>> LoadIfFits(
+      FitsIntoMemory fits);
+
+  // The same, whatever it takes.
   std::shared_ptr<DatabaseIndex> Load();
 
   // Saves `index`, which nobody may change meanwhile; searches go on. After an
@@ -50,7 +60,7 @@ class IndexCache {
   // By generation.
   using SavedIndexes = std::map<int64_t, SavedIndex>;
 
-  absl::StatusOr<std::shared_ptr<DatabaseIndex>> TryLoad();
+  absl::StatusOr<std::shared_ptr<DatabaseIndex>> TryLoad(FitsIntoMemory fits);
   absl::Status CheckFiles(const CacheManifest& manifest) const;
   absl::Status LoadAttributes(const CacheManifest& manifest,
                               const DatabaseIndex& index) const;

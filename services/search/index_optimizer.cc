@@ -1,5 +1,6 @@
 #include "services/search/index_optimizer.h"
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 
@@ -25,6 +26,7 @@ void IndexOptimizer::Stop() {
   {
     absl::MutexLock lock(&mutex_);
     stopped_ = true;
+    changed_.Signal();
   }
   if (thread_.joinable()) thread_.join();
 }
@@ -37,8 +39,11 @@ bool IndexOptimizer::GoesOn() const {
 void IndexOptimizer::Run() {
   while (GoesOn()) {
     OptimizeAll();
+    const SteadyCondVar::Time next = SteadyCondVar::After(kInterval);
     absl::MutexLock lock(&mutex_);
-    mutex_.AwaitWithTimeout(absl::Condition(&stopped_), kInterval);
+    while (!stopped_ && std::chrono::steady_clock::now() < next) {
+      changed_.WaitUntil(&mutex_, next);
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "libs/clock/steady_cond_var.h"
 #include "services/search/database_watcher.h"
 
 namespace engram::search {
@@ -31,6 +32,8 @@ class IndexOptimizer {
 
   const DatabaseWatcher& watcher_;
   mutable absl::Mutex mutex_;
+  // Woken by Stop.
+  SteadyCondVar changed_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

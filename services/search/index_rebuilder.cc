@@ -68,12 +68,11 @@ class IndexRebuilder::Changes {
 
  private:
   absl::Status Read() {
-    if (!reader_->Read(&response_)) {
+    if (!scope_.Read(*reader_, &response_)) {
       finished_ = true;
       const absl::Status status = FromGrpcStatus(reader_->Finish());
       return status.ok() ? absl::UnavailableError("the feed ended") : status;
     }
-    scope_.Heard();
     ASSIGN_OR_RETURN(const Position newest,
                      Position::Parse(response_.newest_position()));
     newest_ = newest.sequence;

@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "libs/clock/clock.h"
 #include "libs/position/position.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/testing/status_matchers.h"
@@ -19,6 +22,7 @@
 namespace engram::search {
 namespace {
 
+namespace fs = std::filesystem;
 using ::engram::search::testing::SearchTest;
 using ::engram::testing::IsOk;
 using ::engram::testing::StatusIs;
@@ -266,6 +270,72 @@ TEST_F(IndexRebuilderTest, AFirstIndexThatDoesNotFitIsRefusedWithTheNumbers) {
   EXPECT_THAT(refused, HasSubstr("the index of 1 of about 1 records: takes "));
   EXPECT_THAT(refused, HasSubstr("--max-index-bytes allows 10 together"));
   EXPECT_FALSE(server_->IsReady());
+}
+
+// What a save left is asked about as what is built, and stays for a start that
+// may take more.
+TEST_F(IndexRebuilderTest, ACacheThatDoesNotFitIsRefusedWithTheNumbers) {
+  StartSearch();
+  WriteAndIndex({"a", "b", "ab"});
+  StopSearch();
+  options_.max_index_bytes = 100;
+  StartSearchSoon();
+  std::string refused;
+  WaitUntil([&] {
+    const auto found = Query(TextQuery("a"));
+    EXPECT_THAT(found, StatusIs(absl::StatusCode::kUnavailable));
+    refused = std::string(found.status().message());
+    return refused.find("does not fit") != std::string::npos;
+  });
+  EXPECT_THAT(refused, HasSubstr("the index in the cache: takes "));
+  EXPECT_THAT(refused, HasSubstr("--max-index-bytes allows 100 together"));
+  EXPECT_FALSE(server_->IsReady());
+  // A snapshot would not fit either, and costs storage much.
+  EXPECT_EQ(proxy_.snapshots(), 1);
+  StopSearch();
+  options_.max_index_bytes = 0;
+  StartSearch();
+  EXPECT_EQ(Metric("engram_search_snapshots_total"), 0);
+  EXPECT_THAT(Find("ab"), ElementsAre("ab", "a", "b"));
+}
+
+// Search has what storage lost in a power cut, and did not notice yet.
+TEST_F(IndexRebuilderTest, AStorageThatIsBehindWhatServesIsNotFollowed) {
+  Write("a", "a");
+  EmbedPending();
+  storage::testing::TestStorage behind;
+  storage_.Restart([&] {
+    behind.Restart([&] {
+      fs::remove_all(behind.data_dir());
+      fs::copy(storage_.data_dir(), behind.data_dir(),
+               fs::copy_options::recursive);
+    });
+  });
+  Write("b", "b");
+  EmbedPending();
+  prometheus::Registry registry;
+  SearchMetrics metrics(registry);
+  DeadlineTimer timer;
+  DatabaseWatcher watcher({}, proxy_.channel(), timer, metrics);
+  watcher.Start();
+  const std::shared_ptr<FeedFollower> follower = watcher.Ensure("default");
+  const auto vectors = [&] {
+    return follower->index() == nullptr
+               ? 0
+               : (*follower->index()->Find("notes", ""))->Stats().vectors;
+  };
+  WaitUntil([&] { return vectors() == 2; });
+
+  MemoryBudget memory(1 << 30, [] { return 0; });
+  OperationStore operations(timer, Clock::Real());
+  const auto operation = operations.Start("rebuild-index", "records");
+  const absl::Status rebuilt = IndexRebuilder(behind.feed(), timer, metrics,
+                                              memory, *follower, *operation)
+                                   .Run();
+  EXPECT_THAT(rebuilt, StatusIs(absl::StatusCode::kAborted,
+                                "it lost its newest commits"));
+  operation->Finish(rebuilt);
+  EXPECT_EQ(vectors(), 2);
 }
 
 TEST_F(IndexRebuilderTest, OfAnUnknownDatabaseThereIsNone) {

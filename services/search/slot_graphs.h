@@ -72,8 +72,11 @@ class SlotGraphs {
   // no slot in it or in what follows.
   void Reset(Tier tier, std::shared_ptr<GraphSegment> segment) {
     Of(tier).segment = std::move(segment);
-    nodes_.resize(tier == Tier::kLarge ? 0 : size(Tier::kLarge));
-    if (tier == Tier::kLarge) Clear(Of(Tier::kLarge));
+    if (tier == Tier::kLarge) {
+      nodes_ = std::vector<uint32_t>();
+      Clear(Of(Tier::kLarge));
+    }
+    nodes_.resize(size(Tier::kLarge));
     Clear(Of(Tier::kSmall));
   }
   // The slot size() is `node` of that graph. The large graph's come first.
@@ -113,8 +116,9 @@ class SlotGraphs {
 
   static void Clear(Graph& graph) {
     graph.size = 0;
-    graph.slots.assign(graph.segment == nullptr ? 0 : graph.segment->size(),
-                       kNoSlot);
+    // Anew, as one that has shrunk should take less memory.
+    graph.slots = std::vector<uint32_t>(
+        graph.segment == nullptr ? 0 : graph.segment->size(), kNoSlot);
   }
 
   // Has the last slot of a graph take the place of `hole`, and returns where

@@ -95,8 +95,7 @@ absl::StatusOr<ReadIndexes> ReadSnapshot(storage::v1::FeedService::Stub& feed,
   rpc::ArenaMessage<StreamSnapshotResponse> message;
   StreamSnapshotResponse* response = message.Renew();
   absl::Status status;
-  while (status.ok() && reader->Read(response)) {
-    scope.Heard();
+  while (status.ok() && scope.Read(*reader, response)) {
     status = builder.Add(*response);
     response = message.Renew();
   }

@@ -2,6 +2,7 @@
 #define ENGRAM_SERVICES_SEARCH_STREAM_CALL_H_
 
 #include <grpcpp/client_context.h>
+#include <grpcpp/support/sync_stream.h>
 
 #include <algorithm>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "absl/random/random.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "libs/clock/steady_cond_var.h"
 #include "services/search/deadline_timer.h"
 
 namespace engram::search {
@@ -19,8 +21,9 @@ namespace engram::search {
 // been silent for too long, as a peer is whose machine has gone. Thread-safe.
 class StreamCall {
  public:
-  // Cancels a call in which nothing comes for `max_silence`; InfiniteDuration
-  // for calls that may be silent. `timer` must outlive this object.
+  // Cancels a call that waits for `max_silence` and nothing comes;
+  // InfiniteDuration for calls that may be silent. `timer` must outlive this
+  // object.
   StreamCall(DeadlineTimer& timer, absl::Duration max_silence);
   ~StreamCall();
 
@@ -34,33 +37,49 @@ class StreamCall {
   // The call that the thread is in, while it lives. One at a time.
   class Scope {
    public:
-    // Both must outlive the scope. Cancels at once if `call` is stopped.
+    // Both must outlive the scope. Cancels at once if `call` is stopped. To
+    // begin the call is to wait, too.
     Scope(StreamCall& call, grpc::ClientContext& context);
     ~Scope();
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 
-    // Tells that something came.
-    void Heard();
+    // Waits for the next message, as `reader.Read` does. However long it then
+    // takes to use it, or to wait for somebody else here: the other end has not
+    // been silent.
+    template <typename Message>
+    bool Read(grpc::ClientReader<Message>& reader, Message* message) {
+      call_.BeginWait();
+      const bool came = reader.Read(message);
+      call_.EndWait();
+      return came;
+    }
 
    private:
     StreamCall& call_;
   };
 
  private:
-  // Cancels the call unless something comes in time.
-  void Arm() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Disarm() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void CancelSilentCall(uint64_t number);
+  void BeginWait() ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndWait() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Looks after the call when `time` has passed.
+  void LookAfter(absl::Duration time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Cancels the call if it has been waiting for too long. Timers that are set
+  // anew for every message of a fast stream would cost more than they tell, so
+  // there is one, which comes again.
+  void CancelIfSilent(uint64_t number) ABSL_LOCKS_EXCLUDED(mutex_);
 
   DeadlineTimer& timer_;
   const absl::Duration max_silence_;
 
   mutable absl::Mutex mutex_;
+  // Woken by Stop.
+  SteadyCondVar changed_;
   grpc::ClientContext* context_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  // Numbers the arming, so that a late timer finds that it is not meant.
-  uint64_t armed_number_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Time armed_time_ ABSL_GUARDED_BY(mutex_);
+  // Numbers the calls, so that a late timer finds that it is not meant.
+  uint64_t call_number_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Nothing while the call does not wait.
+  std::optional<SteadyCondVar::Time> waiting_since_ ABSL_GUARDED_BY(mutex_);
   std::optional<DeadlineTimer::Ticket> ticket_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };

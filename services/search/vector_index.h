@@ -159,6 +159,10 @@ class VectorIndex : public Index {
   bool WantsLargeGraph() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   bool WantsSmallGraph() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   bool WantsGraph(Tier tier) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether so little is left of what graphs were built for that a scan is as
+  // fast, and they are nothing but memory.
+  bool OutgrewGraphs() const ABSL_LOCKS_EXCLUDED(mutex_);
+  bool IsScannedFast() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // The codes and keys of all vectors, or, for the small graph, of those that
   // are not in the large one.
   struct Encoded;
@@ -169,6 +173,7 @@ class VectorIndex : public Index {
   void Install(Tier tier, std::shared_ptr<GraphSegment> graph,
                absl::Span<const int64_t> keys);
   void BuildGraph(Tier tier, const std::function<bool()>& go_on);
+  void DropGraphs();
 
   // --- Also of Optimize; see vector_index_recall.cc.
 

@@ -31,6 +31,7 @@ struct VectorIndex::Encoded {
 };
 
 void VectorIndex::Optimize(const std::function<bool()>& go_on) {
+  if (OutgrewGraphs()) DropGraphs();
   // Meanwhile what comes is not left to scans.
   BuildGraph(Tier::kLarge, [&] {
     BuildGraph(Tier::kSmall, go_on);
@@ -70,13 +71,36 @@ bool VectorIndex::WantsGraph(Tier tier) const {
 }
 
 bool VectorIndex::WantsLargeGraph() const {
+  if (IsScannedFast()) return false;
   const int64_t size = vectors_.size();
   const int64_t known = graphs_.size(Tier::kLarge);
-  const auto vector_bytes =
-      static_cast<int64_t>(spec_.dimensions * sizeof(float));
-  if (size * vector_bytes < policy_.min_bytes) return false;
   return (size - known) * kSmallShare > size ||
          graphs_.dead(Tier::kLarge) * kDeadShare > known;
+}
+
+bool VectorIndex::IsScannedFast() const {
+  const auto vector_bytes =
+      static_cast<int64_t>(spec_.dimensions * sizeof(float));
+  return vectors_.size() * vector_bytes < policy_.min_bytes;
+}
+
+bool VectorIndex::OutgrewGraphs() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return graphs_.segment(Tier::kLarge) != nullptr && IsScannedFast() &&
+         graphs_.dead(Tier::kLarge) * kDeadShare > graphs_.size(Tier::kLarge);
+}
+
+void VectorIndex::DropGraphs() {
+  // Freed behind the locks.
+  std::shared_ptr<GraphSegment> before[2];
+  absl::MutexLock save_lock(&save_mutex_);
+  absl::MutexLock lock(&mutex_);
+  for (const Tier tier : kTiers) {
+    before[static_cast<int>(tier)] = graphs_.segment(tier);
+  }
+  graphs_.Reset(Tier::kSmall, nullptr);
+  graphs_.Reset(Tier::kLarge, nullptr);
+  is_calibrated_ = false;
 }
 
 bool VectorIndex::WantsSmallGraph() const {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <random>
@@ -355,6 +356,88 @@ TEST_P(VectorIndexGraphTest, AFewVectorsAreScanned) {
               1);
   index.Optimize(Always);
   EXPECT_EQ(index.Stats().graph_vectors, 0);
+}
+
+// Storage keeps zeros, under cosine too: they are equally far from everything.
+// And it takes numbers whose sums are beyond float32.
+TEST_P(VectorIndexGraphTest, ZerosAndGreatNumbersDoNoHarm) {
+  const std::vector<float> zeros(kDimensions);
+  const std::vector<float> great(kDimensions, 1e30f);
+  PutAll(600);
+  for (int row = 600; row < 610; ++row) Put(row, {zeros});
+  index_.Optimize(Always);
+  ASSERT_EQ(index_.Stats().graph_vectors, 610);
+  EXPECT_GE(Recall(), 0.9);
+  ExpectExact();
+
+  std::vector<float> both_signs = great;
+  for (int i = 0; i < kDimensions; i += 2) both_signs[i] = -1e30f;
+  for (int row = 610; row < 710; ++row) {
+    Put(row, {row % 2 == 0 ? great : both_signs});
+  }
+  index_.Optimize(Always);
+  ASSERT_EQ(index_.Stats().graph_vectors, 710);
+  for (const auto& query : {zeros, great, both_signs, clusters_.Next()}) {
+    for (const SearchResult& found :
+         {index_.Search(query, kLimit, AnyRow),
+          index_.SearchAll(query, kLimit, AnyRow)}) {
+      EXPECT_EQ(found.candidates.size(), kLimit);
+      for (const Candidate& candidate : found.candidates) {
+        EXPECT_FALSE(std::isnan(candidate.score)) << candidate.id;
+      }
+    }
+  }
+}
+
+// ManyDeletesTest has more of them.
+TEST_P(VectorIndexGraphTest, MostRecordsMayGo) {
+  PutAll();
+  index_.Optimize(Always);
+  const IndexMemory before = index_.Stats().memory;
+  for (int row = 0; row < kRecords; ++row) {
+    if (row % 12 != 0) Delete(row);
+    if (row % 300 == 299) {
+      EXPECT_GE(Recall(), 0.9) << row;
+      ExpectExact();
+    }
+  }
+  index_.Optimize(Always);
+  EXPECT_EQ(index_.Stats().graph_vectors, kRecords / 12);
+  EXPECT_GE(Recall(), 0.9);
+  EXPECT_LE(index_.Stats().memory.codes, before.codes / 11);
+  EXPECT_LE(index_.Stats().memory.graph, before.graph / 6);
+  ExpectExact();
+}
+
+// What few are left are scanned: a graph of many dead nodes would be nothing
+// but memory.
+TEST_P(VectorIndexGraphTest, OfFewThatAreLeftThereIsNoGraph) {
+  VectorIndex index(
+      {.generation = 1, .dimensions = kDimensions, .metric = GetParam()},
+      {.min_bytes = 100 * kDimensions * sizeof(float)});
+  std::vector<std::vector<float>> vectors;
+  for (int row = 0; row < 200; ++row) {
+    vectors.push_back(clusters_.Next());
+    index.Apply({{.kind = IndexChange::Kind::kPutVectors,
+                  .row = row,
+                  .sequence = row,
+                  .id = IdOf(row),
+                  .chunks = {vector::Pack(vectors.back())}}},
+                row);
+  }
+  index.Optimize(Always);
+  ASSERT_EQ(index.Stats().graph_vectors, 200);
+  for (int row = 0; row < 190; ++row) {
+    index.Apply({{.kind = IndexChange::Kind::kDeleteRecord, .row = row}}, 200);
+  }
+  index.Optimize(Always);
+  EXPECT_EQ(index.Stats().graph_vectors, 0);
+  EXPECT_EQ(index.Stats().memory.graph, 0);
+  EXPECT_EQ(index.Stats().memory.codes, 0);
+  EXPECT_TRUE(index.Recall().is_exact);
+  const auto found = index.Search(vectors[195], 20, AnyRow).candidates;
+  ASSERT_EQ(found.size(), 10);
+  EXPECT_EQ(found[0].id, "id195");
 }
 
 TEST_P(VectorIndexGraphTest, AllRecordsMayGo) {

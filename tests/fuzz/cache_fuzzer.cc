@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -69,55 +71,89 @@ void ReadGraph(absl::string_view bytes, hnsw::Metric metric) {
   }
 }
 
-// The files of an index of two records with three vectors, in its graph; the
-// keys are to be written by whoever asks.
-search::SavedIndex MakeFiles(const search::IndexSpec& spec) {
-  const auto folder = std::filesystem::temp_directory_path() /
-                      absl::StrCat("engram_cache_fuzzer_", getpid());
-  std::filesystem::create_directories(folder);
-  std::atexit([] {
-    std::filesystem::remove_all(std::filesystem::temp_directory_path() /
-                                absl::StrCat("engram_cache_fuzzer_", getpid()));
-  });
-  VectorIndex index(spec, {.min_bytes = 0});
-  const std::string packed[] = {
-      std::string(vector::Pack({1.0f, 0.0f})),
-      std::string(vector::Pack({0.5f, 1.0f})),
-      std::string(vector::Pack({2.0f, 2.0f})),
-  };
-  index.Apply({{.kind = search::IndexChange::Kind::kPutVectors,
-                .row = 1,
-                .id = "a",
-                .chunks = {packed[0], packed[1]}},
-               {.kind = search::IndexChange::Kind::kPutVectors,
-                .row = 2,
-                .id = "b",
-                .chunks = {packed[2]}}},
-              1);
-  index.Optimize([] { return true; });
-  auto saved = index.Save(folder / "1", nullptr);
-  Expect(saved.ok(), "an index can be saved");
-  return *std::move(saved);
+// Few at a modest recall, so that a walk is narrow enough to pay.
+search::SearchResult Search(const search::Index& index) {
+  return index.Search({1.0f, 1.0f}, 2, search::AnyRow, {.target_recall = 0.5});
 }
 
-void ReadKeys(absl::string_view bytes) {
-  static const search::IndexSpec spec = {.generation = 1,
-                                         .dimensions = kDimensions,
-                                         .metric = search::Metric::kDot};
-  static search::SavedIndex saved = MakeFiles(spec);
-  std::ofstream(saved.keys_path, std::ios::binary) << bytes;
-  const auto index = VectorIndex::Load(spec, saved, /*sequence=*/5);
+bool IsWalked(const search::Index& index) {
+  return Search(index).cost.width > 0;
+}
+
+// An index's files, whose keys are to be written by whoever asks.
+struct Files {
+  search::IndexSpec spec;
+  search::SavedIndex saved;
+  int64_t vectors = 0;
+};
+
+// The files of an index of `vectors`, all in its graph: the first `chunks` of
+// them are those of one record, each other is a record's.
+Files MakeFiles(int64_t generation, int chunks,
+                const std::vector<std::vector<float>>& vectors) {
+  static const auto folder = std::filesystem::temp_directory_path() /
+                             absl::StrCat("engram_cache_fuzzer_", getpid());
+  if (std::filesystem::create_directories(folder)) {
+    std::atexit([] { std::filesystem::remove_all(folder); });
+  }
+  Files files = {.spec = {.generation = generation,
+                          .dimensions = kDimensions,
+                          .metric = search::Metric::kDot},
+                 .vectors = static_cast<int64_t>(vectors.size())};
+  VectorIndex index(files.spec, {.min_bytes = 0});
+  for (int64_t row = 0, at = 0; at < files.vectors; ++row) {
+    const std::string id = absl::StrCat("r", row);
+    search::IndexChange change = {
+        .kind = search::IndexChange::Kind::kPutVectors, .row = row, .id = id};
+    do {
+      change.chunks.push_back(vector::Pack(vectors[at++]));
+    } while (at < chunks);
+    index.Apply({change}, 1);
+  }
+  index.Optimize([] { return true; });
+  Expect(files.vectors < 200 || IsWalked(index), "a search walks the graph");
+  auto saved = index.Save(folder / absl::StrCat(generation), nullptr);
+  Expect(saved.ok(), "an index can be saved");
+  files.saved = *std::move(saved);
+  return files;
+}
+
+// Two records, one of two chunks: next to every byte of its keys counts.
+Files& SmallIndex() {
+  static Files files =
+      MakeFiles(1, 2, {{1.0f, 0.0f}, {0.5f, 1.0f}, {2.0f, 2.0f}});
+  return files;
+}
+
+// So many records that a search walks the graph, rather than scan all.
+Files& WalkedIndex() {
+  static Files files = [] {
+    std::vector<std::vector<float>> vectors;
+    for (int i = 0; i < 200; ++i) {
+      const auto angle = static_cast<float>(i * 3.14159 / 100);
+      vectors.push_back({std::cos(angle), std::sin(angle)});
+    }
+    return MakeFiles(2, 1, vectors);
+  }();
+  return files;
+}
+
+void ReadKeys(absl::string_view bytes, Files& files) {
+  std::ofstream(files.saved.keys_path, std::ios::binary) << bytes;
+  const auto index = VectorIndex::Load(files.spec, files.saved, /*sequence=*/5);
   if (!index.ok()) return;
-  // Each vector is a record's, is found by it, and goes with it.
   const search::FrozenIndex all = (*index)->Freeze();
-  Expect(all.vectors.size() == 3, "there are as many keys as vectors");
+  Expect(static_cast<int64_t>(all.vectors.size()) == files.vectors,
+         "there are as many keys as vectors");
+  const std::vector<float> query = {1.0f, 1.0f};
+  Expect(!Search(**index).candidates.empty(), "a search finds something");
+  // Each vector is a record's, is found by it, and goes with it.
   for (const search::FrozenVector& each : all.vectors) {
     if (each.chunk != 0) continue;
-    const std::vector<float> query = {1.0f, 1.0f};
     Expect((*index)->SearchRows(query, 5, {each.row}, search::AnyRow)
                    .candidates.size() == 1,
            "a row is found");
-    (*index)->Search(query, 5, search::AnyRow);
+    Search(**index);
     (*index)->Apply({{.kind = search::IndexChange::Kind::kDeleteRecord,
                       .row = each.row,
                       .sequence = 6}},
@@ -132,7 +168,7 @@ int FuzzCache(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const absl::string_view bytes(reinterpret_cast<const char*>(data + 1),
                                 size - 1);
-  switch (data[0] % 4) {
+  switch (data[0] % 5) {
     case 0:
       ReadManifest(bytes);
       break;
@@ -142,8 +178,11 @@ int FuzzCache(const uint8_t* data, size_t size) {
     case 2:
       ReadGraph(bytes, hnsw::Metric::kL2);
       break;
+    case 3:
+      ReadKeys(bytes, SmallIndex());
+      break;
     default:
-      ReadKeys(bytes);
+      ReadKeys(bytes, WalkedIndex());
   }
   return 0;
 }

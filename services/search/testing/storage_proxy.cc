@@ -19,7 +19,7 @@ class StorageProxy::Databases : public storage::v1::DatabaseService::Service {
                    const storage::v1::DatabaseServiceGetRequest* request,
                    storage::v1::DatabaseServiceGetResponse* response) override {
     Call call(proxy_, *context);
-    if (proxy_.IsAway()) return Away();
+    if (call.is_refused()) return Away();
     return proxy_.storage_.databases().Get(call.context(), *request, response);
   }
 
@@ -29,6 +29,7 @@ class StorageProxy::Databases : public storage::v1::DatabaseService::Service {
       grpc::ServerWriter<storage::v1::WatchDatabasesResponse>* writer)
       override {
     Call call(proxy_, *context);
+    if (call.is_refused()) return Away();
     const auto reader =
         proxy_.storage_.databases().WatchDatabases(call.context(), *request);
     storage::v1::WatchDatabasesResponse response;
@@ -51,6 +52,7 @@ class StorageProxy::Feed : public storage::v1::FeedService::Service {
       grpc::ServerWriter<storage::v1::StreamSnapshotResponse>* writer)
       override {
     Call call(proxy_, *context);
+    if (call.is_refused()) return Away();
     {
       absl::MutexLock lock(&proxy_.mutex_);
       ++proxy_.snapshots_;
@@ -74,6 +76,7 @@ class StorageProxy::Feed : public storage::v1::FeedService::Service {
       const storage::v1::WatchChangesRequest* request,
       grpc::ServerWriter<storage::v1::WatchChangesResponse>* writer) override {
     Call call(proxy_, *context);
+    if (call.is_refused()) return Away();
     {
       absl::MutexLock lock(&proxy_.mutex_);
       if (std::exchange(proxy_.pruned_, false)) {
@@ -113,7 +116,7 @@ class StorageProxy::Records : public storage::v1::RecordService::Service {
                         const storage::v1::BatchGetRequest* request,
                         storage::v1::BatchGetResponse* response) override {
     Call call(proxy_, *context);
-    if (proxy_.IsAway()) return Away();
+    if (call.is_refused()) return Away();
     return proxy_.storage_.records().BatchGet(call.context(), *request,
                                               response);
   }
@@ -122,7 +125,7 @@ class StorageProxy::Records : public storage::v1::RecordService::Service {
                           const storage::v1::SearchTextRequest* request,
                           storage::v1::SearchTextResponse* response) override {
     Call call(proxy_, *context);
-    if (proxy_.IsAway()) return Away();
+    if (call.is_refused()) return Away();
     {
       absl::MutexLock lock(&proxy_.mutex_);
       if (!proxy_.search_text_failure_.ok()) {
@@ -146,7 +149,7 @@ class StorageProxy::Vectors : public storage::v1::VectorService::Service {
       const storage::v1::GetCoverageRequest* request,
       storage::v1::GetCoverageResponse* response) override {
     Call call(proxy_, *context);
-    if (proxy_.IsAway()) return Away();
+    if (call.is_refused()) return Away();
     return proxy_.storage_.vectors().GetCoverage(call.context(), *request,
                                                  response);
   }
@@ -159,8 +162,8 @@ StorageProxy::Call::Call(StorageProxy& proxy,
                          const grpc::ServerContext& context)
     : proxy_(proxy), context_(grpc::ClientContext::FromServerContext(context)) {
   absl::MutexLock lock(&proxy_.mutex_);
-  proxy_.calls_.insert(context_.get());
-  if (proxy_.away_) context_->TryCancel();
+  is_refused_ = proxy_.away_;
+  if (!is_refused_) proxy_.calls_.insert(context_.get());
 }
 
 StorageProxy::Call::~Call() {
@@ -189,9 +192,13 @@ StorageProxy::~StorageProxy() {
 }
 
 void StorageProxy::GoAway() {
+  const auto is_idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return calls_.empty();
+  };
   absl::MutexLock lock(&mutex_);
   away_ = true;
   for (grpc::ClientContext* call : calls_) call->TryCancel();
+  mutex_.Await(absl::Condition(&is_idle));
 }
 
 void StorageProxy::ComeBack() {

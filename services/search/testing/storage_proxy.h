@@ -23,13 +23,14 @@ class StorageProxy {
  public:
   using Alter = std::function<void(storage::v1::WatchChangesResponse&)>;
 
-  // `storage` must outlive this object, and not be restarted meanwhile.
+  // `storage` must outlive this object, and be restarted only while it is away.
   explicit StorageProxy(storage::testing::TestStorage& storage);
   ~StorageProxy();
 
   std::shared_ptr<grpc::Channel> channel() { return channel_; }
 
-  // Ends all calls, and every new one, with `Unavailable`.
+  // Ends all calls, and every new one, with `Unavailable`. None goes on once
+  // this returns.
   void GoAway();
   void ComeBack();
 
@@ -67,11 +68,14 @@ class StorageProxy {
    public:
     Call(StorageProxy& proxy, const grpc::ServerContext& context);
     ~Call();
+    // Whether storage is away: then it must not be called.
+    bool is_refused() const { return is_refused_; }
     grpc::ClientContext* context() { return context_.get(); }
 
    private:
     StorageProxy& proxy_;
     std::unique_ptr<grpc::ClientContext> context_;
+    bool is_refused_ = false;
   };
 
   bool IsAway() const;

@@ -34,7 +34,12 @@ TestStorage::TestStorage(const Clock& clock) : clock_(clock) { Start(); }
 TestStorage::~TestStorage() { Shutdown(); }
 
 void TestStorage::Restart() {
+  Restart([] {});
+}
+
+void TestStorage::Restart(absl::FunctionRef<void()> while_stopped) {
   Shutdown();
+  while_stopped();
   Start();
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engram/common/v1/model.pb.h"
@@ -38,6 +39,8 @@ class TestStorage {
   // Stops the server, gracefully, and starts it again on the same folder.
   // Channels and stubs from before are of no use afterwards.
   void Restart();
+  // The same, with `while_stopped` in between, which may change the folder.
+  void Restart(absl::FunctionRef<void()> while_stopped);
 
   std::shared_ptr<grpc::Channel> channel() const { return channel_; }
   // Where it listens too, the same after a Restart: for clients that are to
