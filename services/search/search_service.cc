@@ -50,9 +50,9 @@ grpc::ServerUnaryReactor* SearchService::BatchQuery(
   }
   const CallTimes times = TimesOf(*backend, *context);
   std::make_shared<BatchQueryCall>(
-      std::move(backend), times, *request, response,
+      std::move(backend), times, response,
       [reactor](const absl::Status& status) { rpc::Finish(reactor, status); })
-      ->Start();
+      ->Start(*request);
   return reactor;
 }
 
