@@ -3,10 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "libs/status/errors.h"
@@ -14,12 +17,14 @@
 #include "libs/status/rpc_status.h"
 #include "libs/status/status_macros.h"
 #include "libs/status/testing/status_matchers.h"
+#include "services/search/testing/occupied_backend.h"
 #include "services/search/testing/search_fixture.h"
 
 namespace engram::search {
 namespace {
 
 using ::engram::search::testing::FakeEmbeddingService;
+using ::engram::search::testing::OccupiedBackend;
 using ::engram::search::testing::SearchTest;
 using ::engram::testing::StatusIs;
 using ::testing::ElementsAre;
@@ -157,6 +162,109 @@ TEST_F(BatchQueryTest, SearchesBeyondThePoolsQueueAreShed) {
     if (i < 5) continue;
     EXPECT_THAT(ErrorOf(answer),
                 StatusIs(absl::StatusCode::kResourceExhausted));
+  }
+}
+
+// Of what clients take two answers of two such records fit in, three do not.
+TEST_F(BatchQueryTest, AnswersBeyondWhatAClientTakesFailAloneAndSayTheRemedy) {
+  StartSearch();
+  WriteAndIndex({"a", "b"});
+  constexpr size_t kBytes = 700 << 10;
+  for (const char* id : {"a", "b"}) {
+    Write(id, absl::StrCat(id, std::string(kBytes, ' ')));
+  }
+  EmbedPending();
+  WaitUntilIndexed();
+  v1::QueryRequest large = VectorQuery({1, 0, 0, 0});
+  large.mutable_include()->mutable_fields()->add_paths("body");
+  v1::QueryRequest small = VectorQuery({0, 1, 0, 0});
+  ASSERT_OK_AND_ASSIGN(const auto answered,
+                       BatchQuery({large, large, small, large, small}));
+  int large_answers = 0;
+  for (const int i : {0, 1, 3}) {
+    const v1::BatchQueryAnswer& answer = answered.answers(i);
+    if (answer.has_response()) {
+      ++large_answers;
+      EXPECT_GT(answer.response().hits(1).record().ByteSizeLong(), kBytes);
+      continue;
+    }
+    EXPECT_THAT(ErrorOf(answer), StatusIs(absl::StatusCode::kResourceExhausted,
+                                          "send fewer queries at once"));
+  }
+  EXPECT_EQ(large_answers, 2);
+  for (const int i : {2, 4}) {
+    EXPECT_THAT(IdsOf(answered.answers(i).response()), ElementsAre("b", "a"));
+  }
+}
+
+class LateBatchQueryTest : public BatchQueryTest {
+ protected:
+  // A call on its way.
+  struct Asked {
+    v1::BatchQueryResponse response;
+    absl::Status status;
+    absl::Notification done;
+  };
+
+  std::shared_ptr<Asked> Ask(const std::vector<v1::QueryRequest>& queries,
+                             absl::Duration timeout) {
+    auto asked = std::make_shared<Asked>();
+    v1::BatchQueryRequest request;
+    for (const v1::QueryRequest& query : queries)
+      *request.add_queries() = query;
+    const absl::Time now = absl::Now();
+    std::make_shared<BatchQueryCall>(
+        backend_.Lend(), CallTimes{.start = now, .deadline = now + timeout},
+        &asked->response,
+        [asked](const absl::Status& status) {
+          asked->status = status;
+          asked->done.Notify();
+        })
+        ->Start(request);
+    return asked;
+  }
+
+  static constexpr absl::Duration kTimeout = absl::Seconds(2);
+
+  OccupiedBackend backend_{{proxy_.channel(), embedding_.channel()}};
+};
+
+TEST_F(LateBatchQueryTest, ASearchThatTakesTooLongFailsAlone) {
+  StartSearch();
+  WriteAndIndex({"a"});
+  v1::QueryRequest quick = VectorQuery({1, 0, 0, 0});
+  quick.set_min_position(Newest());
+  ASSERT_TRUE(Ask({quick}, absl::Seconds(20))
+                  ->done.WaitForNotificationWithTimeout(absl::Seconds(20)));
+  v1::QueryRequest slow = quick;
+  slow.set_min_position(Write("b", "b"));
+  const std::shared_ptr<Asked> asked = Ask({slow, quick}, kTimeout);
+  backend_.WaitForThread();  // Both have been started,
+  backend_.WaitForThread();  // and the quick one has been answered.
+  backend_.Occupy();
+  EmbedPending();  // The slow one's turn never comes.
+  ASSERT_TRUE(asked->done.WaitForNotificationWithTimeout(kTimeout));
+  ASSERT_OK(asked->status);
+  ASSERT_EQ(asked->response.answers_size(), 2);
+  EXPECT_THAT(ErrorOf(asked->response.answers(0)),
+              StatusIs(absl::StatusCode::kDeadlineExceeded,
+                       "not answered within the call's time"));
+  EXPECT_THAT(IdsOf(asked->response.answers(1).response()), ElementsAre("a"));
+  // What it comes to after that changes nothing.
+  backend_.LetGo();
+  backend_.WaitForThread();
+  EXPECT_FALSE(asked->response.answers(0).has_response());
+}
+
+TEST_F(LateBatchQueryTest, WhatTheThreadsHaveNoTimeForIsAnsweredInTime) {
+  backend_.Occupy();
+  const std::shared_ptr<Asked> asked =
+      Ask({TextQuery("a"), VectorQuery({1, 0, 0, 0})}, kTimeout);
+  ASSERT_TRUE(asked->done.WaitForNotificationWithTimeout(kTimeout));
+  ASSERT_OK(asked->status);
+  ASSERT_EQ(asked->response.answers_size(), 2);
+  for (const v1::BatchQueryAnswer& answer : asked->response.answers()) {
+    EXPECT_THAT(ErrorOf(answer), StatusIs(absl::StatusCode::kDeadlineExceeded));
   }
 }
 

@@ -154,33 +154,22 @@ void HybridCall::ReadRecords() {
       std::min(fused_.size() - next_,
                static_cast<size_t>(std::min(missing(), kMaxRecordsRead)));
   if (asked == 0) return Answer();
-  storage::v1::BatchGetRequest request = RecordsRequestOf(query_);
-  for (size_t i = 0; i < asked; ++i) request.add_ids(fused_[next_ + i].id);
-  backend_->calls.Run<storage::v1::BatchGetResponse>(
-      times_.deadline, std::move(request),
-      [this](auto&&... arguments) {
-        backend_->records->async()->BatchGet(
-            std::forward<decltype(arguments)>(arguments)...);
-      },
-      [self = shared_from_this(),
-       asked](absl::StatusOr<storage::v1::BatchGetResponse> answer) {
-        self->OnRecords(asked, std::move(answer));
+  std::vector<std::string> ids;
+  ids.reserve(asked);
+  for (size_t i = 0; i < asked; ++i) ids.push_back(fused_[next_ + i].id);
+  ReadHitRecords(
+      *backend_, times_.deadline, query_, ids,
+      [self = shared_from_this(), asked](absl::StatusOr<HitRecords> records) {
+        self->OnRecords(asked, std::move(records));
       });
 }
 
-void HybridCall::OnRecords(
-    size_t asked, absl::StatusOr<storage::v1::BatchGetResponse> answer) {
-  if (!answer.ok()) {
-    return done_(ReadError(answer.status()));
-  }
-  absl::flat_hash_map<absl::string_view, storage::v1::Record*> records;
-  for (storage::v1::Record& record : *answer->mutable_records()) {
-    records[record.id()] = &record;
-  }
+void HybridCall::OnRecords(size_t asked, absl::StatusOr<HitRecords> records) {
+  if (!records.ok()) return done_(records.status());
   for (size_t i = 0; i < asked; ++i) {
     const ScoredId& fused = fused_[next_++];
-    const auto found = records.find(fused.id);
-    if (found != records.end()) AddHit(fused, found->second);
+    const auto found = records->find(fused.id);
+    if (found != records->end()) AddHit(fused, &found->second);
   }
   ReadRecords();
 }

@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "engram/search/v1/search.pb.h"
 #include "engram/storage/v1/record.pb.h"
+#include "services/search/hit_records.h"
 #include "services/search/keyword_search.h"
 #include "services/search/query_decoder.h"
 #include "services/search/query_starter.h"
@@ -56,8 +57,7 @@ class HybridCall : public std::enable_shared_from_this<HybridCall> {
   void Fuse();
   // Reads the next of the fused records, until there are enough.
   void ReadRecords();
-  void OnRecords(size_t asked,
-                 absl::StatusOr<storage::v1::BatchGetResponse> answer);
+  void OnRecords(size_t asked, absl::StatusOr<HitRecords> records);
   void AddHit(const ScoredId& fused, storage::v1::Record* record);
   // How many hits it takes, with those that `offset` leaves out.
   int needed() const { return query_.offset + query_.limit; }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
@@ -422,34 +421,23 @@ void QueryCall::AskStorage() {
   std::vector<Candidate> asked = NextCandidates(BatchSize());
   if (asked.empty()) return SearchFurther();
   explanation_.Begin("hydrate");
-  storage::v1::BatchGetRequest request = RecordsRequestOf(query_);
-  for (const Candidate& candidate : asked) request.add_ids(candidate.id);
-  backend_->calls.Run<storage::v1::BatchGetResponse>(
-      deadline_, std::move(request),
-      [this](auto&&... arguments) {
-        backend_->records->async()->BatchGet(
-            std::forward<decltype(arguments)>(arguments)...);
-      },
-      [self = shared_from_this(), asked = std::move(asked)](
-          absl::StatusOr<storage::v1::BatchGetResponse> answer) mutable {
-        self->OnRecords(std::move(asked), std::move(answer));
-      });
+  std::vector<std::string> ids;
+  ids.reserve(asked.size());
+  for (const Candidate& candidate : asked) ids.push_back(candidate.id);
+  ReadHitRecords(*backend_, deadline_, query_, ids,
+                 [self = shared_from_this(), asked = std::move(asked)](
+                     absl::StatusOr<HitRecords> records) mutable {
+                   self->OnRecords(std::move(asked), std::move(records));
+                 });
 }
 
-void QueryCall::OnRecords(
-    std::vector<Candidate> asked,
-    absl::StatusOr<storage::v1::BatchGetResponse> answer) {
-  if (!answer.ok()) {
-    return Finish(ReadError(answer.status()));
-  }
-  absl::flat_hash_map<std::string, storage::v1::Record*> records;
-  for (storage::v1::Record& record : *answer->mutable_records()) {
-    records[record.id()] = &record;
-  }
+void QueryCall::OnRecords(std::vector<Candidate> asked,
+                          absl::StatusOr<HitRecords> records) {
+  if (!records.ok()) return Finish(records.status());
   for (const Candidate& candidate : asked) {
-    const auto found = records.find(candidate.id);
-    const bool is_hit = found != records.end() && missing() > 0 &&
-                        AddHit(candidate, found->second);
+    const auto found = records->find(candidate.id);
+    const bool is_hit = found != records->end() && missing() > 0 &&
+                        AddHit(candidate, &found->second);
     if (!is_hit && groups_.has_value()) groups_->GiveBack(candidate.row);
   }
   if (missing() == 0) return Answer();

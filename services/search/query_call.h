@@ -20,6 +20,7 @@
 #include "engram/search/v1/search.pb.h"
 #include "engram/storage/v1/record.pb.h"
 #include "services/search/feed_follower.h"
+#include "services/search/hit_records.h"
 #include "services/search/query_decoder.h"
 #include "services/search/query_explanation.h"
 #include "services/search/result_groups.h"
@@ -92,7 +93,7 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   // Asks storage about the next of the candidates.
   void AskStorage();
   void OnRecords(std::vector<Candidate> asked,
-                 absl::StatusOr<storage::v1::BatchGetResponse> answer);
+                 absl::StatusOr<HitRecords> records);
   // Searches for more, if there may be more, or answers.
   void SearchFurther();
   // How many candidates to ask about at once.

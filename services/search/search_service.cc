@@ -1,7 +1,6 @@
 #include "services/search/search_service.h"
 
 #include <memory>
-#include <string>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -11,6 +10,7 @@
 #include "services/search/query_decoder.h"
 #include "services/search/query_starter.h"
 #include "services/search/recommend_decoder.h"
+#include "services/search/started_call.h"
 
 namespace engram::search {
 namespace {
@@ -25,75 +25,61 @@ CallTimes TimesOf(const SearchBackend& backend,
 grpc::ServerUnaryReactor* SearchService::Query(
     grpc::CallbackServerContext* context, const v1::QueryRequest* request,
     v1::QueryResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  std::shared_ptr<SearchBackend> backend = slot_.Borrow();
-  if (backend == nullptr) {
-    rpc::Finish(reactor, NotServingError());
-    return reactor;
-  }
-  const CallTimes times = TimesOf(*backend, *context);
-  StartQuery(std::move(backend), times, DecodeQuery(*request), response,
-             /*gatherer=*/nullptr, [reactor](const absl::Status& status) {
-               rpc::Finish(reactor, status);
-             });
-  return reactor;
+  return StartCall(
+      slot_, context,
+      [=](std::shared_ptr<SearchBackend> backend,
+          grpc::ServerUnaryReactor* reactor) {
+        const CallTimes times = TimesOf(*backend, *context);
+        StartQuery(std::move(backend), times, DecodeQuery(*request), response,
+                   /*gatherer=*/nullptr, [reactor](const absl::Status& status) {
+                     rpc::Finish(reactor, status);
+                   });
+      });
 }
 
 grpc::ServerUnaryReactor* SearchService::BatchQuery(
     grpc::CallbackServerContext* context, const v1::BatchQueryRequest* request,
     v1::BatchQueryResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  std::shared_ptr<SearchBackend> backend = slot_.Borrow();
-  if (backend == nullptr) {
-    rpc::Finish(reactor, NotServingError());
-    return reactor;
-  }
-  const CallTimes times = TimesOf(*backend, *context);
-  std::make_shared<BatchQueryCall>(
-      std::move(backend), times, *request, response,
-      [reactor](const absl::Status& status) { rpc::Finish(reactor, status); })
-      ->Start();
-  return reactor;
+  return StartCall(slot_, context,
+                   [=](std::shared_ptr<SearchBackend> backend,
+                       grpc::ServerUnaryReactor* reactor) {
+                     const CallTimes times = TimesOf(*backend, *context);
+                     std::make_shared<BatchQueryCall>(
+                         std::move(backend), times, response,
+                         [reactor](const absl::Status& status) {
+                           rpc::Finish(reactor, status);
+                         })
+                         ->Start(*request);
+                   });
 }
 
 grpc::ServerUnaryReactor* SearchService::FindDuplicates(
     grpc::CallbackServerContext* context,
     const v1::FindDuplicatesRequest* request,
     v1::FindDuplicatesResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const std::shared_ptr<SearchBackend> backend = slot_.Borrow();
-  const absl::Status checked = CheckDuplicatesRequest(*request);
-  if (backend == nullptr || !checked.ok()) {
-    rpc::Finish(reactor, backend == nullptr ? NotServingError() : checked);
-    return reactor;
-  }
-  backend->gate.FindDatabase(
-      DatabaseOrDefault(request->database()), backend->DeadlineOf(*context),
-      [=](absl::StatusOr<std::shared_ptr<FeedFollower>> follower) {
-        rpc::Finish(reactor, follower.ok()
-                                 ? StartFindDuplicates(backend, **follower,
-                                                       *request, *response)
-                                 : follower.status());
+  return StartDatabaseCall(
+      slot_, context, CheckDuplicatesRequest(*request), request->database(),
+      [=](const DatabaseCall& call) {
+        rpc::Finish(call.reactor,
+                    StartFindDuplicates(call.backend, *call.follower, *request,
+                                        *response));
       });
-  return reactor;
 }
 
 grpc::ServerUnaryReactor* SearchService::Recommend(
     grpc::CallbackServerContext* context, const v1::RecommendRequest* request,
     v1::RecommendResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  std::shared_ptr<SearchBackend> backend = slot_.Borrow();
-  if (backend == nullptr) {
-    rpc::Finish(reactor, NotServingError());
-    return reactor;
-  }
-  const CallTimes times = TimesOf(*backend, *context);
-  StartQuery(std::move(backend), times, DecodeRecommend(*request),
-             response->mutable_response(), /*gatherer=*/nullptr,
-             [reactor](const absl::Status& status) {
-               rpc::Finish(reactor, RecommendError(status));
-             });
-  return reactor;
+  return StartCall(slot_, context,
+                   [=](std::shared_ptr<SearchBackend> backend,
+                       grpc::ServerUnaryReactor* reactor) {
+                     const CallTimes times = TimesOf(*backend, *context);
+                     StartQuery(
+                         std::move(backend), times, DecodeRecommend(*request),
+                         response->mutable_response(), /*gatherer=*/nullptr,
+                         [reactor](const absl::Status& status) {
+                           rpc::Finish(reactor, RecommendError(status));
+                         });
+                   });
 }
 
 }  // namespace engram::search
