@@ -26,13 +26,13 @@ struct VectorIndex::Encoded {
   hnsw::CodeTable codes;
 };
 
-void VectorIndex::Optimize(const std::function<bool()>& go_on) {
-  BuildGraph(go_on);
+void VectorIndex::Optimize(int threads, const std::function<bool()>& go_on) {
+  BuildGraph(threads, go_on);
   Calibrate(go_on);
   RunSample(go_on);
 }
 
-void VectorIndex::BuildGraph(const std::function<bool()>& go_on) {
+void VectorIndex::BuildGraph(int threads, const std::function<bool()>& go_on) {
   {
     // Not as one who might change something: searches would wait behind it for
     // whoever reads long, as Save does.
@@ -51,8 +51,7 @@ void VectorIndex::BuildGraph(const std::function<bool()>& go_on) {
   };
   absl::StatusOr<Encoded> encoded = Encode(go_on);
   if (!encoded.ok()) return;
-  auto graph =
-      GraphSegment::Build(std::move(encoded->codes), policy_.threads, go_on);
+  auto graph = GraphSegment::Build(std::move(encoded->codes), threads, go_on);
   if (!graph.ok()) return;
   Install(*std::move(graph), encoded->keys);
 }

@@ -63,7 +63,7 @@ class VectorIndexRecallTest : public ::testing::Test {
   }
   void Build() {
     for (int row = 0; row < kRecords; ++row) Put(row, Near());
-    index_.Optimize(Always);
+    index_.Optimize(/*threads=*/2, Always);
     ASSERT_EQ(index_.Stats().graph_vectors, kRecords);
   }
 
@@ -96,7 +96,7 @@ class VectorIndexRecallTest : public ::testing::Test {
   std::vector<std::vector<float>> centers_;
   VectorIndex index_{
       {.generation = 1, .dimensions = kDimensions, .metric = Metric::kCosine},
-      {.min_bytes = 0, .threads = 2, .sampled_share = kAllTime}};
+      {.min_bytes = 0, .sampled_share = kAllTime}};
   int64_t sequence_ = 0;
 };
 
