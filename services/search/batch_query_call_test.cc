@@ -149,7 +149,7 @@ TEST_F(BatchQueryTest, ItTakesFromOneToSixtyFour) {
 
 // The only thread starts them all before it begins with the first search.
 TEST_F(BatchQueryTest, SearchesBeyondThePoolsQueueAreShed) {
-  options_.search_threads = 1;
+  options_.threads = 1;
   options_.search_queue = 5;
   StartSearch();
   WriteAndIndex({"a"});

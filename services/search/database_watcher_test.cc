@@ -194,10 +194,10 @@ TEST_F(DatabaseWatcherTest, FollowsNothingMoreOnceStopped) {
 TEST(SearchOptionsTest, TheDefaultsAreValidAndMistakesAreNamed) {
   SearchOptions options;
   EXPECT_THAT(options.Validate(), IsOk());
-  options.search_threads = 0;
-  EXPECT_THAT(options.Validate(), StatusIs(absl::StatusCode::kInvalidArgument,
-                                           "search-threads: 0 is not between "
-                                           "1 and 256"));
+  options.threads = -1;
+  EXPECT_THAT(options.Validate(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "threads: -1 is not between 0 and 256"));
   options = {};
   options.cache_save_interval = absl::Milliseconds(1);
   EXPECT_THAT(options.Validate(), StatusIs(absl::StatusCode::kInvalidArgument,

@@ -281,8 +281,9 @@ class Index {
   // Does what makes later searches faster, and what tells how much they find,
   // if there is something to do, and returns when it is done or, soon, when
   // `go_on` says no. Searches and changes go on meanwhile. By one caller at a
-  // time.
-  virtual void Optimize(const std::function<bool()>& go_on) = 0;
+  // time, whose thread is one of the `threads` at most that this takes.
+  virtual void Optimize(int threads, const std::function<bool()>& go_on) = 0;
+  void Optimize(const std::function<bool()>& go_on) { Optimize(1, go_on); }
 
   // Writes the index into files whose paths begin with `path_stem` and syncs
   // them. A graph that is in a file of `earlier` (null: no earlier save) stays

@@ -91,11 +91,13 @@ class IndexRebuilder::Changes {
 
 IndexRebuilder::IndexRebuilder(storage::v1::FeedService::Stub& feed,
                                DeadlineTimer& timer, SearchMetrics& metrics,
-                               MemoryBudget& memory, FeedFollower& follower,
+                               MemoryBudget& memory, IndexOptimizer& optimizer,
+                               FeedFollower& follower,
                                OperationHandle& operation)
     : feed_(feed),
       metrics_(metrics),
       memory_(memory),
+      optimizer_(optimizer),
       follower_(follower),
       operation_(operation),
       call_(timer, kMaxSilence) {
@@ -142,7 +144,7 @@ absl::Status IndexRebuilder::Rebuild() {
 
 void IndexRebuilder::BuildGraphs(const DatabaseIndex& indexes) const {
   for (const std::shared_ptr<Index>& index : indexes.indexes()) {
-    index->Optimize([this] { return !operation_.IsCancelled(); });
+    optimizer_.Optimize(*index, [this] { return !operation_.IsCancelled(); });
   }
 }
 

@@ -9,6 +9,7 @@
 #include "services/search/database_index.h"
 #include "services/search/deadline_timer.h"
 #include "services/search/feed_follower.h"
+#include "services/search/index_optimizer.h"
 #include "services/search/memory_budget.h"
 #include "services/search/operation_store.h"
 #include "services/search/search_metrics.h"
@@ -28,7 +29,8 @@ class IndexRebuilder {
   // All must outlive this object.
   IndexRebuilder(storage::v1::FeedService::Stub& feed, DeadlineTimer& timer,
                  SearchMetrics& metrics, MemoryBudget& memory,
-                 FeedFollower& follower, OperationHandle& operation);
+                 IndexOptimizer& optimizer, FeedFollower& follower,
+                 OperationHandle& operation);
   // Lets the operation's cancellation go.
   ~IndexRebuilder();
 
@@ -51,6 +53,7 @@ class IndexRebuilder {
   storage::v1::FeedService::Stub& feed_;
   SearchMetrics& metrics_;
   MemoryBudget& memory_;
+  IndexOptimizer& optimizer_;
   FeedFollower& follower_;
   OperationHandle& operation_;
   StreamCall call_;

@@ -60,10 +60,10 @@ absl::Status StartRebuild(const std::shared_ptr<SearchBackend>& backend,
           *backend, "rebuild-index", "records",
           [backend = backend.get(), follower, claim = std::move(claim)](
               OperationHandle& operation) -> absl::StatusOr<OperationResult> {
-            RETURN_IF_ERROR(IndexRebuilder(*backend->feed, backend->timer,
-                                           backend->metrics, backend->memory,
-                                           *follower, operation)
-                                .Run());
+            IndexRebuilder rebuilder(*backend->feed, backend->timer,
+                                     backend->metrics, backend->memory,
+                                     backend->optimizer, *follower, operation);
+            RETURN_IF_ERROR(rebuilder.Run());
             return OperationResult();
           }));
   return absl::OkStatus();

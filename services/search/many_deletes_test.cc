@@ -96,7 +96,7 @@ class ManyDeletesTest : public ::testing::Test {
   std::vector<float> numbers_ = std::vector<float>(kNumbers);
   VectorIndex index_{
       {.generation = 1, .dimensions = kDimensions, .metric = Metric::kL2},
-      {.threads = 2}};
+      {}};
   int64_t sequence_ = 0;
   int64_t queries_ = 0;
 };

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "services/search/operation_codec.h"
+#include "services/search/processors.h"
 
 namespace engram::search {
 
@@ -14,6 +15,7 @@ absl::StatusOr<common::v1::Operation> StartOperation(SearchBackend& backend,
       backend.operations.Start(kind, unit);
   const absl::Status queued = backend.operation_pool.Submit(
       [operation, work = std::move(work)]() mutable {
+        YieldToQueries();
         absl::StatusOr<OperationResult> result = work(*operation);
         // What it holds is free once the operation is seen to have ended.
         work = nullptr;

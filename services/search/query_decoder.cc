@@ -138,6 +138,7 @@ DecodedQuery DecodeRestOfQuery(const v1::QueryRequest& request,
   query.exact = request.exact();
   DecodeTargetRecall(request, query, violations);
   query.include_vector = request.include().vector();
+  query.include_passage_text = request.include().passage_text();
   query.explain = request.explain();
   DecodeFieldsAsked(request, query, violations);
   DecodeDiversity(request, query, violations);
@@ -206,6 +207,17 @@ storage::v1::BatchGetRequest RecordsRequestOf(const DecodedQuery& query) {
   } else {
     request.mutable_read_mask()->add_paths("id");
   }
+  request.set_filter(query.filter);
+  *request.mutable_parameters() = query.parameters;
+  return request;
+}
+
+storage::v1::RecordServiceListRequest ListRequestOf(const DecodedQuery& query) {
+  storage::v1::RecordServiceListRequest request;
+  request.set_database(query.database);
+  request.set_collection(query.collection);
+  request.set_page_size(kMaxRecordsRead);
+  request.mutable_read_mask()->add_paths("id");
   request.set_filter(query.filter);
   *request.mutable_parameters() = query.parameters;
   return request;

@@ -14,6 +14,8 @@ namespace {
 
 // An operation reads a whole database, or searches for all of its records: two
 // at a time, so that a long one does not hold up a rebuild, and few that wait.
+// They yield to queries, and where they build a graph, one after the other
+// does.
 constexpr int kOperationThreads = 2;
 constexpr int kMaxQueuedOperations = 16;
 
@@ -41,6 +43,7 @@ SearchBackend::SearchBackend(const SearchOptions& options,
       metrics(metrics),
       records(storage::v1::RecordService::NewStub(peers.storage)),
       vectors(storage::v1::VectorService::NewStub(peers.storage)),
+      passages(storage::v1::PassageService::NewStub(peers.storage)),
       feed(storage::v1::FeedService::NewStub(peers.storage)),
       embedding(embedding::v1::EmbeddingService::NewStub(peers.embedding)),
       operations(timer, Clock::Real()),
@@ -49,9 +52,9 @@ SearchBackend::SearchBackend(const SearchOptions& options,
              [this] { return watcher.MemoryBytes(); }),
       watcher(FollowerOptionsOf(options, memory), peers.storage, timer,
               metrics),
-      optimizer(watcher),
+      optimizer(watcher, options.ThreadCount()),
       gate(watcher, calls, peers.storage),
-      search_pool(options.search_threads, options.search_queue),
+      search_pool(options.ThreadCount(), options.search_queue),
       operation_pool(kOperationThreads, kMaxQueuedOperations) {}
 
 absl::Time SearchBackend::DeadlineOf(

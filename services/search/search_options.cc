@@ -4,6 +4,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/config/flags.h"
 #include "libs/status/status_macros.h"
+#include "services/search/processors.h"
 
 namespace engram::search {
 namespace {
@@ -34,14 +35,19 @@ void SearchOptions::Declare(config::Flags& flags) {
   flags.Add("max-index-bytes", &max_index_bytes,
             "Memory that the indexes may take together, in bytes; 0 is four "
             "fifths of what this process may have");
-  flags.Add("search-threads", &search_threads,
-            "Threads for searches that take long; more than the cores gain "
-            "nothing");
+  flags.Add(
+      "threads", &threads,
+      "Threads of search: for queries, and as many to build indexes, which "
+      "yield to these; 0 is the number of processors, more gain nothing");
   flags.Add("search-queue", &search_queue,
             "Searches that may wait for a thread; more take bursts at the "
             "price of late answers");
   flags.Add("search-timeout", &search_timeout,
             "How long a call without a deadline may take");
+}
+
+int SearchOptions::ThreadCount() const {
+  return threads > 0 ? threads : UsableProcessors();
 }
 
 absl::Status SearchOptions::Validate() const {
@@ -51,7 +57,7 @@ absl::Status SearchOptions::Validate() const {
                                       1000, 1'000'000'000'000));
   RETURN_IF_ERROR(CheckRange<int64_t>("max-index-bytes", max_index_bytes, 0,
                                       int64_t{1} << 50));
-  RETURN_IF_ERROR(CheckRange("search-threads", search_threads, 1, 256));
+  RETURN_IF_ERROR(CheckRange("threads", threads, 0, 256));
   RETURN_IF_ERROR(CheckRange("search-queue", search_queue, 1, 100'000));
   return CheckRange("search-timeout", search_timeout, absl::Milliseconds(10),
                     absl::Hours(1));

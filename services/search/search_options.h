@@ -33,9 +33,12 @@ struct SearchOptions {
   // the kernel may end the process.
   int64_t max_index_bytes = 0;
 
-  // How many threads run searches that take long, 1 to 256. One fills the
-  // memory bus, so more than the cores gain nothing.
-  int search_threads = 2;
+  // How many threads run searches that take long, and how many at most build
+  // graphs and measure them beside these, at a lower priority: 1 to 256; 0 is
+  // as many as this process may use processors. FAISS has none of its own: here
+  // it only reads and writes files. Raised beyond the processors, nothing is
+  // gained and single queries take longer.
+  int threads = 0;
 
   // How many searches may wait for one of these threads, 1 to 100000; beyond it
   // a query is `RESOURCE_EXHAUSTED`. Raised, bursts are taken at the price of
@@ -47,6 +50,9 @@ struct SearchOptions {
   absl::Duration search_timeout = absl::Seconds(30);
 
   void Declare(config::Flags& flags);
+
+  // What `threads` comes to.
+  int ThreadCount() const;
 
   // `InvalidArgument` naming the setting that is out of its range.
   absl::Status Validate() const;

@@ -35,8 +35,6 @@ struct GraphPolicy {
   // Below this a scan is fast enough, and exact; below a quarter of it, a scan
   // of what came since the last graph.
   int64_t min_bytes = 16 << 20;
-  // Of those that build a graph.
-  int threads = 1;
   // Of the time that searches take, what may go into running some of them again
   // to know how much they find; see RecallSampler.
   double sampled_share = 0.01;
@@ -84,7 +82,8 @@ class VectorIndex : public Index {
   std::vector<int64_t> Rows() const override;
   std::optional<RecordVectors> GetVectors(int64_t row) const override;
   FrozenIndex Freeze() const override;
-  void Optimize(const std::function<bool()>& go_on) override;
+  using Index::Optimize;
+  void Optimize(int threads, const std::function<bool()>& go_on) override;
   absl::StatusOr<SavedIndex> Save(const std::string& path_stem,
                                   const SavedIndex* earlier) const override;
   bool HasGraphOf(const SavedIndex& saved) const override;
@@ -172,7 +171,8 @@ class VectorIndex : public Index {
   // rest.
   void Install(Tier tier, std::shared_ptr<GraphSegment> graph,
                absl::Span<const int64_t> keys);
-  void BuildGraph(Tier tier, const std::function<bool()>& go_on);
+  void BuildGraph(Tier tier, int threads,
+                  const std::function<bool()>& go_on);
   void DropGraphs();
 
   // --- Also of Optimize; see vector_index_recall.cc.

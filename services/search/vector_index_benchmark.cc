@@ -58,8 +58,7 @@ void BM_SearchWhatCameSince(benchmark::State& state) {
   constexpr int kDimensions = 128;
   const hnsw::SampleVectors samples(kVectors + 10'000, kDimensions,
                                     hnsw::Metric::kDot, true);
-  VectorIndex index({.dimensions = kDimensions, .metric = Metric::kCosine},
-                    {.threads = 2});
+  VectorIndex index({.dimensions = kDimensions, .metric = Metric::kCosine});
   int64_t row = 0;
   const auto put = [&](int64_t vectors) {
     for (const int64_t end = row + vectors; row < end; ++row) {
@@ -73,9 +72,9 @@ void BM_SearchWhatCameSince(benchmark::State& state) {
     }
   };
   put(kVectors);
-  index.Optimize([] { return true; });
+  index.Optimize(2, [] { return true; });
   put(state.range(0));
-  if (state.range(1) != 0) index.Optimize([] { return true; });
+  if (state.range(1) != 0) index.Optimize(2, [] { return true; });
   const auto query = [&](int64_t i) {
     return samples.Row(kVectors + 9'500 + i % 500);
   };

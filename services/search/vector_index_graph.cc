@@ -30,19 +30,20 @@ struct VectorIndex::Encoded {
   hnsw::CodeTable codes;
 };
 
-void VectorIndex::Optimize(const std::function<bool()>& go_on) {
+void VectorIndex::Optimize(int threads, const std::function<bool()>& go_on) {
   if (OutgrewGraphs()) DropGraphs();
   // Meanwhile what comes is not left to scans.
-  BuildGraph(Tier::kLarge, [&] {
-    BuildGraph(Tier::kSmall, go_on);
+  BuildGraph(Tier::kLarge, threads, [&] {
+    BuildGraph(Tier::kSmall, 1, go_on);
     return go_on();
   });
-  BuildGraph(Tier::kSmall, go_on);
+  BuildGraph(Tier::kSmall, threads, go_on);
   Calibrate(go_on);
   RunSample(go_on);
 }
 
-void VectorIndex::BuildGraph(Tier tier, const std::function<bool()>& go_on) {
+void VectorIndex::BuildGraph(Tier tier, int threads,
+                             const std::function<bool()>& go_on) {
   if (!WantsGraph(tier)) return;
   const auto index = static_cast<int>(tier);
   {
@@ -57,8 +58,7 @@ void VectorIndex::BuildGraph(Tier tier, const std::function<bool()>& go_on) {
   };
   absl::StatusOr<Encoded> encoded = Encode(tier, go_on);
   if (!encoded.ok()) return;
-  auto graph =
-      GraphSegment::Build(std::move(encoded->codes), policy_.threads, go_on);
+  auto graph = GraphSegment::Build(std::move(encoded->codes), threads, go_on);
   if (!graph.ok()) return;
   Install(tier, *std::move(graph), encoded->keys);
 }

@@ -26,6 +26,7 @@ using testing::ExactIndex;
 constexpr int kDimensions = 16;
 constexpr int kRecords = 1200;
 constexpr int kLimit = 10;
+constexpr int kThreads = 2;
 
 bool Always() { return true; }
 
@@ -63,7 +64,7 @@ class VectorIndexGraphTest : public ::testing::TestWithParam<Metric> {
   explicit VectorIndexGraphTest(int64_t min_bytes = 0)
       : index_(
             {.generation = 1, .dimensions = kDimensions, .metric = GetParam()},
-            {.min_bytes = min_bytes, .threads = 2}) {}
+            {.min_bytes = min_bytes, }) {}
 
   void Put(int64_t row, const std::vector<std::vector<float>>& chunks) {
     const std::string id = IdOf(row);
@@ -171,7 +172,7 @@ TEST_P(VectorIndexGraphTest, FindsNearlyAllThatAScanFinds) {
   PutAll();
   EXPECT_EQ(index_.Stats().graph_vectors, 0);
   EXPECT_EQ(Recall(), 1);
-  index_.Optimize(Always);
+  index_.Optimize(kThreads, Always);
   EXPECT_EQ(index_.Stats().graph_vectors, kRecords);
   EXPECT_GT(Recall(), 0.95);
   // Half of the records, and so few that a scan is better.
@@ -182,7 +183,7 @@ TEST_P(VectorIndexGraphTest, FindsNearlyAllThatAScanFinds) {
 
 TEST_P(VectorIndexGraphTest, ASearchTellsHowWideItWasAndHowManyItLookedAt) {
   PutAll();
-  index_.Optimize(Always);
+  index_.Optimize(kThreads, Always);
   const std::vector<float> query = clusters_.Next();
   const SearchCost walk = index_.Search(query, kLimit, AnyRow).cost;
   EXPECT_GT(walk.width, 0);
@@ -198,7 +199,7 @@ TEST_P(VectorIndexGraphTest, ASearchTellsHowWideItWasAndHowManyItLookedAt) {
 
 TEST_P(VectorIndexGraphTest, WhatChangesIsFoundAtOnceAndAsItIs) {
   PutAll();
-  index_.Optimize(Always);
+  index_.Optimize(kThreads, Always);
   for (int step = 0; step < 300; ++step) {
     const int64_t row = clusters_.Number() % (kRecords + 100);
     if (step % 3 == 0) {
@@ -218,7 +219,7 @@ TEST_P(VectorIndexGraphTest, WhatChangesIsFoundAtOnceAndAsItIs) {
   EXPECT_GT(Recall(), 0.95);
   EXPECT_LT(index_.Stats().graph_vectors, kRecords - 200);
   // So much is not in the graph that another is built.
-  index_.Optimize(Always);
+  index_.Optimize(kThreads, Always);
   EXPECT_EQ(index_.Stats().graph_vectors, index_.Stats().vectors);
   ExpectExact();
   EXPECT_GT(Recall(), 0.95);
@@ -233,7 +234,7 @@ TEST_P(VectorIndexGraphTest, WhatChangesWhileAGraphIsBuiltIsNotInIt) {
       EXPECT_EQ(index_.Search(query, kLimit, AnyRow).candidates.size(), kLimit);
     }
   });
-  std::thread builder([&] { index_.Optimize(Always); });
+  std::thread builder([&] { index_.Optimize(kThreads, Always); });
   for (int step = 0; step < 300; ++step) {
     const int64_t row = clusters_.Number() % (kRecords + 100);
     step % 3 == 0 ? Delete(row) : Put(row, {clusters_.Next()});
@@ -304,7 +305,7 @@ TEST_P(VectorIndexLargeGraphTest, AGraphDoesNotKnowWhatChangedSinceItBegan) {
   PutAll();
   std::map<int64_t, std::vector<float>> changed;
   int asked = 0;
-  index_.Optimize([&] {
+  index_.Optimize(kThreads, [&] {
     // At the second time the vectors have been encoded.
     if (++asked != 2) return true;
     for (int64_t row = 0; row < 100; ++row) {
@@ -327,19 +328,19 @@ TEST_P(VectorIndexGraphTest, AVectorThatComesTwiceStaysInTheGraph) {
   PutAll();
   const std::vector<float> vector = clusters_.Next();
   Put(3, {vector});
-  index_.Optimize(Always);
+  index_.Optimize(kThreads, Always);
   Put(3, {vector});
   EXPECT_EQ(index_.Stats().graph_vectors, kRecords);
-  index_.Optimize(Always);  // Nothing to do.
+  index_.Optimize(kThreads, Always);  // Nothing to do.
   EXPECT_EQ(index_.Stats().graph_vectors, kRecords);
 }
 
 TEST_P(VectorIndexGraphTest, ABuildThatIsToEndLeavesTheIndexAsItWas) {
   PutAll();
-  index_.Optimize([] { return false; });
+  index_.Optimize(kThreads, [] { return false; });
   EXPECT_EQ(index_.Stats().graph_vectors, 0);
   int asked = 0;
-  index_.Optimize([&] { return ++asked < 2; });
+  index_.Optimize(kThreads, [&] { return ++asked < 2; });
   EXPECT_EQ(index_.Stats().graph_vectors, 0);
   ExpectExact();
 }
@@ -442,11 +443,11 @@ TEST_P(VectorIndexGraphTest, OfFewThatAreLeftThereIsNoGraph) {
 
 TEST_P(VectorIndexGraphTest, AllRecordsMayGo) {
   PutAll(300);
-  index_.Optimize(Always);
+  index_.Optimize(kThreads, Always);
   for (int row = 0; row < 300; ++row) Delete(row);
   const std::vector<float> query = clusters_.Next();
   EXPECT_TRUE(index_.Search(query, kLimit, AnyRow).candidates.empty());
-  index_.Optimize(Always);
+  index_.Optimize(kThreads, Always);
   Put(5, {query});
   EXPECT_EQ(index_.Search(query, kLimit, AnyRow).candidates.size(), 1);
 }

@@ -160,6 +160,14 @@ vectors: {body: {source: [body], chunking: )",
     std::vector<std::pair<std::string, std::vector<std::string>>> all;
     while (reader->Read(&response)) {
       for (const v1::StoredVectors& stored : response.records().vectors()) {
+        if (stored.ranges().empty()) {
+          // Vectors of whole texts, which lie nowhere in them.
+          for (const int record : stored.records()) {
+            all.emplace_back(response.records().ids(record),
+                             std::vector<std::string>());
+          }
+          continue;
+        }
         absl::string_view rest = stored.values();
         const size_t bytes = rest.size() / stored.ranges_size();
         auto range = stored.ranges().begin();

@@ -4,10 +4,9 @@
 #include <optional>
 #include <utility>
 
-#include "libs/schema/vector_text.h"
 #include "libs/status/status_macros.h"
-#include "services/storage/column_io.h"
 #include "services/storage/generation_codec.h"
+#include "services/storage/generation_text.h"
 
 namespace engram::storage {
 namespace {
@@ -26,25 +25,6 @@ constexpr absl::string_view kSelectEntry =
     "SELECT generation, row, content_hash FROM _outbox WHERE entry = ?";
 constexpr absl::string_view kSelectNewest =
     "SELECT coalesce(max(entry), 0) FROM _outbox";
-
-// Returns the record's id and its text, or nothing if there is no text.
-absl::StatusOr<std::optional<std::pair<std::string, std::string>>> ReadText(
-    sqlite::Connection& reader, const Collection& collection,
-    const Generation& generation, int64_t row) {
-  ASSIGN_OR_RETURN(sqlite::Statement select,
-                   reader.Cached(generation.select_sources));
-  select.BindInt(1, row);
-  ASSIGN_OR_RETURN(const bool found, select.Step());
-  if (!found) return std::nullopt;
-  std::vector<ColumnValue> sources;
-  for (size_t i = 0; i < generation.sources.size(); ++i) {
-    sources.push_back(ReadColumn(select, static_cast<int>(i) + 1));
-  }
-  std::optional<std::string> text =
-      schema::VectorText(collection.spec, generation.spec, sources);
-  if (!text.has_value()) return std::nullopt;
-  return std::make_pair(std::string(select.Text(0)), *std::move(text));
-}
 
 // The texts of which the record's stored vectors are, as far as they are of use
 // to one whose hash is `content_hash`.
@@ -236,15 +216,16 @@ absl::StatusOr<bool> EmbeddingOutbox::LeaseOne(Search& search,
                                                const Wanted& wanted,
                                                const Entry& entry,
                                                LeaseBudget& budget) {
-  ASSIGN_OR_RETURN(auto text, ReadText(search.reader, *wanted.collection,
-                                       *wanted.generation, entry.row));
+  ASSIGN_OR_RETURN(std::optional<GenerationText> text,
+                   ReadGenerationText(search.reader, *wanted.collection,
+                                      *wanted.generation, entry.row));
   // Written together with the record, so this means a damaged file; the other
   // texts need not wait for its repair.
   if (!text.has_value()) return true;
   ASSIGN_OR_RETURN(std::vector<std::string> hashes,
                    ReadTextHashes(search.reader, *wanted.generation, entry.row,
                                   entry.content_hash));
-  auto bytes = static_cast<int64_t>(text->second.size());
+  auto bytes = static_cast<int64_t>(text->text.size());
   for (const std::string& hash : hashes) {
     bytes += static_cast<int64_t>(hash.size());
   }
@@ -261,11 +242,11 @@ absl::StatusOr<bool> EmbeddingOutbox::LeaseOne(Search& search,
   out.set_database(database_);
   out.set_entry(entry.entry);
   out.set_collection(wanted.collection->name());
-  out.set_id(std::move(text->first));
+  out.set_id(std::move(text->id));
   out.set_generation(wanted.generation->id);
   out.set_fingerprint(wanted.generation->fingerprint);
   out.set_model(wanted.generation->model);
-  out.set_text(std::move(text->second));
+  out.set_text(std::move(text->text));
   out.set_content_hash(std::string(entry.content_hash));
   if (wanted.generation->chunked) {
     *out.mutable_chunking() = EncodeChunking(wanted.generation->spec.chunking);

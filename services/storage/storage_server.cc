@@ -69,14 +69,15 @@ StorageServer::StorageServer(DataDirectoryLock lock,
       cache_service_(databases_.get(), &pool_, &clock),
       vector_service_(databases_.get(), &pool_, &clock),
       feed_service_(databases_.get(), &pool_, &clock),
-      job_service_(databases_.get(), &pool_, &clock) {}
+      job_service_(databases_.get(), &pool_, &clock),
+      passage_service_(databases_.get(), &pool_) {}
 
 StorageServer::~StorageServer() { Stop(); }
 
 std::vector<grpc::Service*> StorageServer::services() {
   return {&database_service_, &catalog_service_, &record_service_,
           &cache_service_,    &vector_service_,  &feed_service_,
-          &job_service_};
+          &job_service_,      &passage_service_};
 }
 
 absl::Status StorageServer::Start() {

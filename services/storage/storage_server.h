@@ -22,6 +22,7 @@
 #include "services/storage/database_service.h"
 #include "services/storage/feed_service.h"
 #include "services/storage/job_service.h"
+#include "services/storage/passage_service.h"
 #include "services/storage/record_service.h"
 #include "services/storage/storage_metrics.h"
 #include "services/storage/storage_options.h"
@@ -80,6 +81,7 @@ class StorageServer {
   VectorService vector_service_;
   FeedService feed_service_;
   JobService job_service_;
+  PassageService passage_service_;
   std::atomic<bool> ready_ = false;
 
   absl::Mutex mutex_;

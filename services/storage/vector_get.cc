@@ -10,6 +10,7 @@
 #include "services/storage/generation_progress.h"
 #include "services/storage/generation_target.h"
 #include "services/storage/read_target.h"
+#include "services/storage/seen_row.h"
 
 namespace engram::storage {
 namespace {
@@ -22,32 +23,12 @@ constexpr absl::string_view kSelectState = R"sql(
 SELECT 0 FROM _outbox WHERE generation = ?1 AND row = ?2
 UNION ALL SELECT 1 FROM _failures WHERE generation = ?1 AND row = ?2)sql";
 
-// Places in Collection::columns.
-constexpr int kRow = 0;
-constexpr int kExpires = 6;
-constexpr int kDeleted = 7;
-
 absl::Status CheckIds(const v1::GetVectorsRequest& request) {
   if (request.ids_size() > 0 && request.ids_size() <= kMaxIds) {
     return absl::OkStatus();
   }
   return InvalidField("ids", absl::StrCat("has ", request.ids_size(),
                                           " entries; give 1 to ", kMaxIds));
-}
-
-// Returns the record's row, if it can be seen.
-absl::StatusOr<std::optional<int64_t>> FindRow(const ReadTarget& target,
-                                               const std::string& id,
-                                               int64_t now_us) {
-  ASSIGN_OR_RETURN(sqlite::Statement select,
-                   target.connection().Cached(target.collection->select_by_id));
-  select.BindText(1, id);
-  ASSIGN_OR_RETURN(const bool found, select.Step());
-  if (!found || !select.IsNull(kDeleted) ||
-      (!select.IsNull(kExpires) && select.Int(kExpires) <= now_us)) {
-    return std::nullopt;
-  }
-  return select.Int(kRow);
 }
 
 absl::StatusOr<v1::RecordVectors::State> FindState(
@@ -115,7 +96,7 @@ absl::Status GetRecordVectors(Database& database,
     record.set_id(id);
     record.set_state(v1::RecordVectors::STATE_RECORD_UNKNOWN);
     ASSIGN_OR_RETURN(const std::optional<int64_t> row,
-                     FindRow(target, id, now_us));
+                     FindSeenRow(target, id, now_us));
     if (!row.has_value()) continue;
     ASSIGN_OR_RETURN(const size_t added, ReadChunks(target.connection(),
                                                     generation, *row, &record));

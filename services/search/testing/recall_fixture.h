@@ -63,7 +63,7 @@ class VectorIndexRecallTest : public ::testing::Test {
   }
   void Build() {
     for (int row = 0; row < kRecords; ++row) Put(row, Near());
-    index_.Optimize(Always);
+    index_.Optimize(/*threads=*/2, Always);
     ASSERT_EQ(index_.Stats().graph_vectors, kRecords);
   }
 
@@ -98,7 +98,6 @@ class VectorIndexRecallTest : public ::testing::Test {
       {.generation = 1, .dimensions = kDimensions, .metric = Metric::kCosine},
       // What a test changes is too little for a small graph.
       {.min_bytes = kRecords * kDimensions * sizeof(float) / 2,
-       .threads = 2,
        .sampled_share = kAllTime}};
   int64_t sequence_ = 0;
 };

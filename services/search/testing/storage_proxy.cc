@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "engram/storage/v1/passage.grpc.pb.h"
+
 namespace engram::search::testing {
 namespace {
 
@@ -116,9 +118,19 @@ class StorageProxy::Records : public storage::v1::RecordService::Service {
                         const storage::v1::BatchGetRequest* request,
                         storage::v1::BatchGetResponse* response) override {
     Call call(proxy_, *context);
+    proxy_.CountRead();
     if (call.is_refused()) return Away();
     return proxy_.storage_.records().BatchGet(call.context(), *request,
                                               response);
+  }
+
+  grpc::Status List(grpc::ServerContext* context,
+                    const storage::v1::RecordServiceListRequest* request,
+                    storage::v1::RecordServiceListResponse* response) override {
+    Call call(proxy_, *context);
+    proxy_.CountRead();
+    if (call.is_refused()) return Away();
+    return proxy_.storage_.records().List(call.context(), *request, response);
   }
 
   grpc::Status SearchText(grpc::ServerContext* context,
@@ -158,6 +170,26 @@ class StorageProxy::Vectors : public storage::v1::VectorService::Service {
   StorageProxy& proxy_;
 };
 
+class StorageProxy::Passages : public storage::v1::PassageService::Service {
+ public:
+  explicit Passages(StorageProxy& proxy)
+      : proxy_(proxy),
+        stub_(storage::v1::PassageService::NewStub(proxy.storage_.channel())) {}
+
+  grpc::Status GetPassages(
+      grpc::ServerContext* context,
+      const storage::v1::GetPassagesRequest* request,
+      storage::v1::GetPassagesResponse* response) override {
+    Call call(proxy_, *context);
+    if (call.is_refused()) return Away();
+    return stub_->GetPassages(call.context(), *request, response);
+  }
+
+ private:
+  StorageProxy& proxy_;
+  const std::unique_ptr<storage::v1::PassageService::Stub> stub_;
+};
+
 StorageProxy::Call::Call(StorageProxy& proxy,
                          const grpc::ServerContext& context)
     : proxy_(proxy), context_(grpc::ClientContext::FromServerContext(context)) {
@@ -176,12 +208,14 @@ StorageProxy::StorageProxy(storage::testing::TestStorage& storage)
       databases_(std::make_unique<Databases>(*this)),
       feed_(std::make_unique<Feed>(*this)),
       records_(std::make_unique<Records>(*this)),
-      vectors_(std::make_unique<Vectors>(*this)) {
+      vectors_(std::make_unique<Vectors>(*this)),
+      passages_(std::make_unique<Passages>(*this)) {
   grpc::ServerBuilder builder;
   builder.RegisterService(databases_.get());
   builder.RegisterService(feed_.get());
   builder.RegisterService(records_.get());
   builder.RegisterService(vectors_.get());
+  builder.RegisterService(passages_.get());
   server_ = builder.BuildAndStart();
   channel_ = server_->InProcessChannel(grpc::ChannelArguments());
 }
@@ -245,6 +279,16 @@ void StorageProxy::AlterFeed(Alter alter) {
 int StorageProxy::snapshots() const {
   absl::MutexLock lock(&mutex_);
   return snapshots_;
+}
+
+int StorageProxy::reads() const {
+  absl::MutexLock lock(&mutex_);
+  return reads_;
+}
+
+void StorageProxy::CountRead() {
+  absl::MutexLock lock(&mutex_);
+  ++reads_;
 }
 
 bool StorageProxy::IsAway() const {

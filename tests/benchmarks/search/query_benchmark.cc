@@ -89,7 +89,7 @@ class LocalSearch {
   explicit LocalSearch(LocalStorage& storage) {
     search::SearchOptions options;
     options.cache_dir = "";
-    options.search_threads = Threads();
+    options.threads = Threads();
     server_ = CheckOk(search::SearchServer::Create(options, registry_));
     endpoint_ = CheckOk(lifecycle::GrpcEndpoint::Start(
         {.listen = "127.0.0.1:0"}, registry_, server_->services()));
@@ -192,10 +192,8 @@ class LocalSearch {
 
 // The same index without a server.
 std::unique_ptr<search::Index> MakeIndex(const SearchData& data) {
-  auto index = std::make_unique<search::VectorIndex>(
-      search::IndexSpec{
-          .generation = 1, .supplied = true, .dimensions = data.dimensions},
-      search::GraphPolicy{.threads = Threads()});
+  auto index = std::make_unique<search::VectorIndex>(search::IndexSpec{
+      .generation = 1, .supplied = true, .dimensions = data.dimensions});
   for (int64_t row = 0; row < data.count; ++row) {
     const std::string id = absl::StrCat(row);
     const search::IndexChange change = {
@@ -206,7 +204,7 @@ std::unique_ptr<search::Index> MakeIndex(const SearchData& data) {
         .chunks = {vector::Pack(RowOf(data.rows, data.dimensions, row))}};
     index->Apply({change}, row + 1);
   }
-  index->Optimize([] { return true; });
+  index->Optimize(Threads(), [] { return true; });
   return index;
 }
 

@@ -85,7 +85,7 @@ std::unique_ptr<search::DatabaseIndex> MakeDatabase(const SearchData& data) {
   Expect(database->AddCollection(collection).ok(), "no collection");
   auto index = std::make_shared<search::VectorIndex>(
       (*database->Find("items", ""))->spec(),
-      search::GraphPolicy{.min_bytes = 0, .threads = 2});
+      search::GraphPolicy{.min_bytes = 0});
   for (int64_t row = 0; row < data.count; ++row) {
     const std::string id = absl::StrCat("record-", row);
     index->Apply({{.kind = search::IndexChange::Kind::kPutVectors,
@@ -96,7 +96,7 @@ std::unique_ptr<search::DatabaseIndex> MakeDatabase(const SearchData& data) {
                        &data.rows[row * data.dimensions], data.dimensions))}}},
                  row);
   }
-  index->Optimize([] { return true; });
+  index->Optimize(/*threads=*/2, [] { return true; });
   database->SetIndex(std::move(index));
   return database;
 }

@@ -1,0 +1,105 @@
+// With how many threads graphs are built, and at which priority.
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "libs/status/testing/status_matchers.h"
+#include "libs/vector/vector.h"
+#include "services/search/testing/search_fixture.h"
+
+namespace engram::search {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ::engram::search::testing::SearchTest;
+
+// Little more than what a scan is fast enough for.
+constexpr int kDimensions = 1024;
+constexpr int kRecords = 4400;
+
+class IndexOptimizerTest : public SearchTest {
+ protected:
+  void PutAll() {
+    ASSERT_OK(storage_.ApplySchema({absl::StrCat(R"(
+collection: points
+fields: {name: {type: string}}
+vectors: {at: {supplied: true, metric: cosine, dimensions: )",
+                                                 kDimensions, "}}")}));
+    std::mt19937 random(3);
+    std::normal_distribution<float> normal;
+    constexpr int kAtOnce = 400;
+    for (int first = 0; first < kRecords; first += kAtOnce) {
+      storage::v1::WriteRequest request;
+      for (int i = first; i < first + kAtOnce; ++i) {
+        storage::v1::WriteItem& item = *request.add_items();
+        item.set_collection("points");
+        item.mutable_create()->set_id(absl::StrCat("p", i));
+        storage::v1::SuppliedVectors& vectors =
+            *item.mutable_create()->add_vectors();
+        vectors.set_vector_field("at");
+        std::vector<float> at(kDimensions);
+        for (float& value : at) value = normal(random);
+        vectors.add_chunks()->set_values(std::string(vector::Pack(at)));
+      }
+      ASSERT_OK(storage_.Write(request));
+    }
+  }
+
+  bool HasGraph() {
+    for (const v1::Index& index : ListIndexes()) {
+      if (index.graph_vectors() == kRecords) return true;
+    }
+    return false;
+  }
+
+  // This process's threads that have a lower priority than this one.
+  static int YieldingThreads() {
+    const int own = getpriority(PRIO_PROCESS, 0);
+    int count = 0;
+    for (const auto& thread : fs::directory_iterator("/proc/self/task")) {
+      const std::string id = thread.path().filename();
+      // One that has ended meanwhile has an error, which is none above `own`.
+      if (getpriority(PRIO_PROCESS, std::atoi(id.c_str())) > own) ++count;
+    }
+    return count;
+  }
+
+  // Waits for the graph; returns how many threads there were at most.
+  int WatchBuild() {
+    int most = 0;
+    const absl::Time give_up = absl::Now() + absl::Seconds(60);
+    while (!HasGraph() && absl::Now() < give_up) {
+      most = std::max(most, YieldingThreads());
+    }
+    EXPECT_TRUE(HasGraph());
+    return most;
+  }
+};
+
+TEST_F(IndexOptimizerTest, TheSettingIsHowManyThreadsBuildBesideQueries) {
+  options_.threads = 3;
+  PutAll();
+  StartSearchSoon();
+  EXPECT_EQ(WatchBuild(), 3);
+  EXPECT_EQ(YieldingThreads(), 1);  // Which waits for more to do.
+}
+
+TEST_F(IndexOptimizerTest, OneThreadMayDoItAlone) {
+  options_.threads = 1;
+  PutAll();
+  StartSearchSoon();
+  EXPECT_EQ(WatchBuild(), 1);
+}
+
+}  // namespace
+}  // namespace engram::search
