@@ -5,16 +5,19 @@
 #include <limits>
 #include <memory>
 #include <utility>
-#include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "services/search/graph_segment.h"
+#include "services/search/slot_set.h"
 
 namespace engram::search {
 
 // Which slots of an index its graph knows: those below size(), each as one
 // node. What changes leaves the graph, whose other nodes stay as they are: the
-// index keeps such slots behind the others, where they are scanned. Not
-// thread-safe, except that const methods may run beside each other.
+// index keeps such slots behind the others, where they are scanned. A slot is
+// the node of its own number unless it was moved since the graph was built, so
+// only those that were take memory. Not thread-safe, except that const methods
+// may run beside each other.
 class SlotGraph {
  public:
   static constexpr uint32_t kNoSlot = std::numeric_limits<uint32_t>::max();
@@ -23,56 +26,75 @@ class SlotGraph {
   const std::shared_ptr<GraphSegment>& segment() const { return segment_; }
 
   // How many slots are in the graph.
-  uint32_t size() const { return static_cast<uint32_t>(nodes_.size()); }
+  uint32_t size() const { return size_; }
   // How many nodes stand for no slot any more.
   int64_t dead() const {
-    return static_cast<int64_t>(slots_.size() - nodes_.size());
+    return segment_ == nullptr ? 0 : segment_->size() - size_;
   }
 
   // The node of a slot that is in the graph.
-  uint32_t NodeOf(uint32_t slot) const { return nodes_[slot]; }
+  uint32_t NodeOf(uint32_t slot) const {
+    const auto moved = moved_nodes_.find(slot);
+    return moved == moved_nodes_.end() ? slot : moved->second;
+  }
   // The slot of a node, or kNoSlot.
-  uint32_t SlotOf(uint32_t node) const { return slots_[node]; }
+  uint32_t SlotOf(uint32_t node) const {
+    if (!live_.Has(node)) return kNoSlot;
+    const auto moved = moved_slots_.find(node);
+    return moved == moved_slots_.end() ? node : moved->second;
+  }
 
   // Takes `slot`, which is in the graph, out of it. The last slot of the graph
   // becomes that slot: its owner has to swap the two, and finds what was taken
   // out in the slot that is returned.
   uint32_t TakeOut(uint32_t slot) {
-    slots_[nodes_[slot]] = kNoSlot;
-    const auto last = size() - 1;
-    if (slot != last) {
-      nodes_[slot] = nodes_[last];
-      slots_[nodes_[slot]] = slot;
-    }
-    nodes_.pop_back();
+    const uint32_t last = size_ - 1;
+    live_.Remove(NodeOf(slot));
+    moved_slots_.erase(NodeOf(slot));
+    if (slot != last) SetNode(slot, NodeOf(last));
+    moved_nodes_.erase(last);
+    size_ = last;
     return last;
   }
 
   // Begins anew, with no slot in the graph; null has none.
   void Reset(std::shared_ptr<GraphSegment> segment) {
+    *this = SlotGraph();
     segment_ = std::move(segment);
-    nodes_.clear();
-    slots_.assign(segment_ == nullptr ? 0 : segment_->size(), kNoSlot);
   }
   // The slot size() is `node`, and in the graph.
   void Append(uint32_t node) {
-    slots_[node] = size();
-    nodes_.push_back(node);
+    live_.Add(node);
+    SetNode(size_, node);
+    ++size_;
   }
 
   int64_t memory_bytes() const {
-    const size_t own =
-        (nodes_.capacity() + slots_.capacity()) * sizeof(uint32_t);
-    return static_cast<int64_t>(own) +
+    constexpr size_t kEntryBytes = 2 * sizeof(uint32_t) + 1;
+    const size_t moved =
+        (moved_nodes_.capacity() + moved_slots_.capacity()) * kEntryBytes;
+    return static_cast<int64_t>(moved) + live_.memory_bytes() +
            (segment_ == nullptr ? 0 : segment_->memory_bytes());
   }
 
  private:
+  void SetNode(uint32_t slot, uint32_t node) {
+    if (slot == node) {
+      moved_nodes_.erase(slot);
+      moved_slots_.erase(node);
+    } else {
+      moved_nodes_[slot] = node;
+      moved_slots_[node] = slot;
+    }
+  }
+
   std::shared_ptr<GraphSegment> segment_;
-  // The node of each slot that is in the graph.
-  std::vector<uint32_t> nodes_;
-  // The slot of each node.
-  std::vector<uint32_t> slots_;
+  uint32_t size_ = 0;
+  // The nodes that stand for a slot.
+  SlotSet live_;
+  // Where slot and node have different numbers: the one of the other.
+  absl::flat_hash_map<uint32_t, uint32_t> moved_nodes_;
+  absl::flat_hash_map<uint32_t, uint32_t> moved_slots_;
 };
 
 }  // namespace engram::search

@@ -124,9 +124,9 @@ void VectorIndex::Install(std::shared_ptr<GraphSegment> graph,
     uint32_t slot = node;
     // Nearly always it is there still.
     if (slot >= keys_.size() || keys_[slot] != key) {
-      const auto found = slots_.find(key);
-      if (found == slots_.end()) continue;
-      slot = found->second;
+      const std::optional<uint32_t> found = slots_.Find(key);
+      if (!found.has_value()) continue;
+      slot = *found;
     }
     if (nodes[slot] != hnsw::kNoNode) continue;
     nodes[slot] = node;

@@ -2,7 +2,7 @@
 // one. Checksums are as if they fitted, so that all bytes count. Whatever they
 // are, they are refused, or become something that can be used: a manifest that
 // means the same when it is written again, a graph that no walk leaves, keys
-// that fit their vectors.
+// that fit their vectors, bytes that can be read and written.
 
 #include <unistd.h>
 
@@ -20,8 +20,10 @@
 #include "libs/hnsw/graph_search.h"
 #include "libs/vector/checksum.h"
 #include "libs/vector/vector.h"
+#include "services/search/bytes.h"
 #include "services/search/cache_manifest.h"
 #include "services/search/graph_file.h"
+#include "services/search/mapped_bytes.h"
 #include "services/search/vector_index.h"
 #include "tests/fuzz/fuzz_targets.h"
 
@@ -69,16 +71,26 @@ void ReadGraph(absl::string_view bytes, hnsw::Metric metric) {
   }
 }
 
+// A folder of this process, which goes with it.
+const std::filesystem::path& Folder() {
+  static const auto* const folder = [] {
+    auto* const made = new std::filesystem::path(
+        std::filesystem::temp_directory_path() /
+        absl::StrCat("engram_cache_fuzzer_", getpid()));
+    std::filesystem::create_directories(*made);
+    std::atexit([] { std::filesystem::remove_all(Folder()); });
+    return made;
+  }();
+  return *folder;
+}
+
+void WriteFile(const std::string& path, absl::string_view bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
 // The files of an index of two records with three vectors, in its graph; the
 // keys are to be written by whoever asks.
 search::SavedIndex MakeFiles(const search::IndexSpec& spec) {
-  const auto folder = std::filesystem::temp_directory_path() /
-                      absl::StrCat("engram_cache_fuzzer_", getpid());
-  std::filesystem::create_directories(folder);
-  std::atexit([] {
-    std::filesystem::remove_all(std::filesystem::temp_directory_path() /
-                                absl::StrCat("engram_cache_fuzzer_", getpid()));
-  });
   VectorIndex index(spec, {.min_bytes = 0});
   const std::string packed[] = {
       std::string(vector::Pack({1.0f, 0.0f})),
@@ -95,7 +107,7 @@ search::SavedIndex MakeFiles(const search::IndexSpec& spec) {
                 .chunks = {packed[2]}}},
               1);
   index.Optimize([] { return true; });
-  auto saved = index.Save(folder / "1", nullptr);
+  auto saved = index.Save(Folder() / "1", search::SavedIndex());
   Expect(saved.ok(), "an index can be saved");
   return *std::move(saved);
 }
@@ -105,7 +117,7 @@ void ReadKeys(absl::string_view bytes) {
                                          .dimensions = kDimensions,
                                          .metric = search::Metric::kDot};
   static search::SavedIndex saved = MakeFiles(spec);
-  std::ofstream(saved.keys_path, std::ios::binary) << bytes;
+  WriteFile(saved.keys_path, bytes);
   const auto index = VectorIndex::Load(spec, saved, /*sequence=*/5);
   if (!index.ok()) return;
   // Each vector is a record's, is found by it, and goes with it.
@@ -126,13 +138,74 @@ void ReadKeys(absl::string_view bytes) {
   Expect((*index)->Stats().vectors == 0, "all records can be deleted");
 }
 
+constexpr uint64_t kWidth = 4;
+
+// Loads a base and its changes, and uses what becomes of them.
+void UseBytes(search::SavedBytes& saved, uint64_t file_bytes) {
+  auto loaded = search::MappedBytes::Load(saved, kWidth);
+  if (!loaded.ok()) return;
+  search::MappedBytes& bytes = *loaded;
+  Expect(bytes.size() % kWidth == 0, "there are whole items");
+  Expect(bytes.size() <= file_bytes, "they are as the files are long");
+  std::string model(bytes.data(), bytes.size());
+  if (!model.empty()) {
+    bytes.Write(model.size() - kWidth, "last");
+    model.replace(model.size() - kWidth, kWidth, "last");
+  }
+  bytes.Append("more");
+  model += "more";
+  Expect(model == absl::string_view(bytes.data(), bytes.size()),
+         "they can be written");
+  auto again = bytes.Save(Folder() / "again", kWidth, /*anew=*/false, saved);
+  Expect(again.ok(), "they can be saved");
+  const auto copy = search::MappedBytes::Load(*again, kWidth);
+  Expect(copy.ok() && model == absl::string_view(copy->data(), copy->size()),
+         "a copy is the same");
+}
+
+// A base, without the zeros between its header and what is in it, that nothing
+// was changed of.
+void ReadBase(absl::string_view bytes) {
+  constexpr size_t kHeaderBytes = 64 << 10;
+  constexpr size_t kWords = 24;
+  search::SavedBytes saved = {.base_path = Folder() / "base",
+                              .changes_path = Folder() / "base.changes"};
+  std::string file(bytes.substr(0, kWords));
+  if (bytes.size() >= kWords) file.resize(kHeaderBytes);
+  if (bytes.size() > kWords) absl::StrAppend(&file, bytes.substr(kWords));
+  // Mapped files are not written to.
+  std::filesystem::remove(saved.base_path);
+  WriteFile(saved.base_path, file);
+  std::string changes = "engrchg1";
+  const uint64_t size =
+      file.size() < kHeaderBytes ? 0 : file.size() - kHeaderBytes;
+  search::AppendNumber<uint64_t>(changes, size);
+  search::AppendNumber<uint64_t>(changes, size);
+  search::AppendNumber<uint64_t>(changes, 0);
+  WriteFile(saved.changes_path, changes);
+  UseBytes(saved, file.size());
+}
+
+// The changes of a base of a page and a few bytes.
+void ReadChanges(absl::string_view bytes) {
+  static search::SavedBytes saved = [] {
+    search::MappedBytes base;
+    base.Append(std::string(search::MappedBytes::kPageBytes + 8, 'b'));
+    auto made = base.Save(Folder() / "fixed", kWidth, true, {});
+    Expect(made.ok(), "a base can be saved");
+    return *std::move(made);
+  }();
+  WriteFile(saved.changes_path, bytes);
+  UseBytes(saved, 2 * search::MappedBytes::kPageBytes + bytes.size());
+}
+
 }  // namespace
 
 int FuzzCache(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const absl::string_view bytes(reinterpret_cast<const char*>(data + 1),
                                 size - 1);
-  switch (data[0] % 4) {
+  switch (data[0] % 6) {
     case 0:
       ReadManifest(bytes);
       break;
@@ -142,8 +215,14 @@ int FuzzCache(const uint8_t* data, size_t size) {
     case 2:
       ReadGraph(bytes, hnsw::Metric::kL2);
       break;
-    default:
+    case 3:
       ReadKeys(bytes);
+      break;
+    case 4:
+      ReadBase(bytes);
+      break;
+    default:
+      ReadChanges(bytes);
   }
   return 0;
 }
