@@ -16,7 +16,7 @@ namespace {
 
 // Stored. Raise the number with every change of format: an older cache is
 // rebuilt, not converted.
-constexpr absl::string_view kFirstLine = "engram-index-cache 5";
+constexpr absl::string_view kFirstLine = "engram-index-cache 6";
 
 absl::Status Damaged(absl::string_view problem) {
   return absl::DataLossError(absl::StrCat("the manifest ", problem));
@@ -35,9 +35,10 @@ std::string CacheManifest::Encode() const {
     absl::StrAppendFormat(&text, "attributes %s %s\n", collection, name);
   }
   for (const auto& [generation, index] : indexes) {
-    absl::StrAppendFormat(&text, "index %d %s %s", generation, index.vectors,
-                          index.keys);
-    absl::StrAppend(&text, index.graph.empty() ? "" : " ", index.graph, "\n");
+    absl::StrAppend(&text, "index ", generation, " ", index.vectors, " ",
+                    index.vector_changes, " ", index.ids, " ");
+    absl::StrAppend(&text, index.id_changes, " ", index.keys,
+                    index.graph.empty() ? "" : " ", index.graph, "\n");
   }
   for (const auto& [name, file] : files) {
     absl::StrAppendFormat(&text, "file %s %d %016x\n", name, file.size,
@@ -87,11 +88,14 @@ absl::Status CacheManifest::DecodeLine(const std::vector<std::string>& words) {
     expiry_files[words[1]] = words[2];
   } else if (words.size() == 3 && words[0] == "attributes") {
     attribute_files[words[1]] = words[2];
-  } else if ((words.size() == 4 || words.size() == 5) && words[0] == "index" &&
+  } else if ((words.size() == 7 || words.size() == 8) && words[0] == "index" &&
              absl::SimpleAtoi(words[1], &generation)) {
     indexes[generation] = {.vectors = words[2],
-                           .keys = words[3],
-                           .graph = words.size() == 5 ? words[4] : ""};
+                           .vector_changes = words[3],
+                           .ids = words[4],
+                           .id_changes = words[5],
+                           .keys = words[6],
+                           .graph = words.size() == 8 ? words[7] : ""};
   } else if (words.size() == 4 && words[0] == "file" &&
              absl::SimpleAtoi(words[2], &file.size) &&
              absl::SimpleHexAtoi(words[3], &file.checksum)) {
@@ -112,7 +116,8 @@ absl::Status CacheManifest::CheckNames() const {
   for (const auto& [collection, name] : expiry_files) named.insert(name);
   for (const auto& [collection, name] : attribute_files) named.insert(name);
   for (const auto& [generation, index] : indexes) {
-    named.insert({index.vectors, index.keys});
+    named.insert({index.vectors, index.vector_changes, index.ids,
+                  index.id_changes, index.keys});
     if (!index.graph.empty()) named.insert(index.graph);
   }
   for (const std::string& name : named) {

@@ -19,6 +19,9 @@ namespace engram::search {
 struct CacheManifest {
   struct IndexFiles {
     std::string vectors;
+    std::string vector_changes;
+    std::string ids;
+    std::string id_changes;
     std::string keys;
     // Empty where there is no graph.
     std::string graph;

@@ -45,16 +45,29 @@ absl::Status WriteSynced(const std::string& path,
 }
 
 absl::Status WriteSynced(const std::string& path, absl::string_view content) {
-  return WriteSynced(path, [&](std::FILE* file) {
-    const size_t written = std::fwrite(content.data(), 1, content.size(), file);
-    return written == content.size() ? absl::OkStatus()
-                                     : FileError("write", path);
-  });
+  return WriteSynced(
+      path, [&](std::FILE* file) { return WriteBytes(content, path, file); });
+}
+
+absl::Status WriteBytes(absl::string_view bytes, const std::string& path,
+                        std::FILE* file) {
+  errno = 0;
+  if (std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size()) {
+    return absl::OkStatus();
+  }
+  if (errno == 0) errno = EIO;
+  return FileError("write", path);
 }
 
 absl::Status ReplaceFile(const std::string& path, absl::string_view content) {
+  return ReplaceFile(
+      path, [&](std::FILE* file) { return WriteBytes(content, path, file); });
+}
+
+absl::Status ReplaceFile(const std::string& path,
+                         absl::FunctionRef<absl::Status(std::FILE*)> write) {
   const std::string temporary = absl::StrCat(path, ".tmp");
-  RETURN_IF_ERROR(WriteSynced(temporary, content));
+  RETURN_IF_ERROR(WriteSynced(temporary, write));
   if (std::rename(temporary.c_str(), path.c_str()) != 0) {
     return FileError("rename", temporary);
   }

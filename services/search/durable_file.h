@@ -29,9 +29,18 @@ absl::Status WriteSynced(const std::string& path,
 // The same with bytes at hand.
 absl::Status WriteSynced(const std::string& path, absl::string_view content);
 
+// Writes bytes to the file of `path`.
+absl::Status WriteBytes(absl::string_view bytes, const std::string& path,
+                        std::FILE* file);
+
 // Replaces `path` by `content`, whatever happens meanwhile either whole or not
 // at all: temporary, sync, rename, sync directory.
 absl::Status ReplaceFile(const std::string& path, absl::string_view content);
+
+// The same with what `write` writes. Who has mapped an earlier file of this
+// path keeps that.
+absl::Status ReplaceFile(const std::string& path,
+                         absl::FunctionRef<absl::Status(std::FILE*)> write);
 
 // Calls `use` with the bytes of a file, which are mapped for that time, and
 // returns what it returns. `NotFound` if there is no such file.

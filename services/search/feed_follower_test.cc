@@ -106,7 +106,7 @@ TEST_F(FeedFollowerTest, ACacheThatIsDamagedIsBuiltAgain) {
   StopSearch();
   for (const auto& entry :
        fs::directory_iterator(fs::path(cache_.path()) / "cache" / "default")) {
-    if (entry.path().extension() == ".faiss") {
+    if (entry.path().extension() == ".vectors") {
       std::ofstream(entry.path(), std::ios::app) << "x";
     }
   }

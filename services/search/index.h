@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "services/search/recall_curve.h"
+#include "services/search/saved_bytes.h"
 
 namespace engram::search {
 
@@ -128,6 +129,7 @@ struct SearchResult {
 
 // What an index's memory holds, in bytes.
 struct IndexMemory {
+  // Those that are not mapped.
   int64_t vectors = 0;
   // How the graph's nodes are linked, and which vectors they are.
   int64_t graph = 0;
@@ -136,7 +138,10 @@ struct IndexMemory {
   // Which records there are, and where their vectors.
   int64_t records = 0;
   int64_t passages = 0;
+  // Read from the cache's files, whose pages the kernel keeps in memory or not.
+  int64_t mapped = 0;
 
+  // Without what is mapped.
   int64_t total() const { return vectors + graph + codes + records + passages; }
 };
 
@@ -191,8 +196,10 @@ struct FrozenIndex {
 
 // The files that an index was saved in.
 struct SavedIndex {
+  // Mapped by the index that was saved or loaded.
+  SavedBytes vectors;
+  SavedBytes ids;
   // Of this save.
-  std::string vectors_path;
   std::string keys_path;
   // Of the save that first had this graph, which does not change; empty where
   // there is none.
@@ -286,11 +293,12 @@ class Index {
   void Optimize(const std::function<bool()>& go_on) { Optimize(1, go_on); }
 
   // Writes the index into files whose paths begin with `path_stem` and syncs
-  // them. A graph that is in a file of `earlier` (null: no earlier save) stays
-  // there. A failure may leave files behind. Changes wait meanwhile, searches
-  // do not.
+  // them. A graph, vectors and ids that are in files of `earlier` stay there;
+  // vectors and ids that are written anew are mapped from there from then on,
+  // instead of held in memory. A failure may leave files behind. Changes wait
+  // meanwhile, searches do not.
   virtual absl::StatusOr<SavedIndex> Save(const std::string& path_stem,
-                                          const SavedIndex* earlier) const = 0;
+                                          const SavedIndex& earlier) = 0;
 
   // Whether `saved` has all that is known of the graph: where it has not,
   // another save pays even if no vector has changed.

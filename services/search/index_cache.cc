@@ -28,15 +28,28 @@ std::string NameOf(const std::string& path) {
   return fs::path(path).filename();
 }
 
-// What an index's files hold is about what it takes in memory.
+// What an index's files hold is about what it takes in memory, but for what is
+// mapped from them.
 int64_t SizeOf(const CacheManifest::IndexFiles& files,
                const CacheManifest& manifest) {
   int64_t bytes = 0;
-  for (const std::string& name : {files.vectors, files.keys, files.graph}) {
+  for (const std::string& name :
+       {files.vector_changes, files.id_changes, files.keys, files.graph}) {
     const auto file = manifest.files.find(name);
     if (file != manifest.files.end()) bytes += file->second.size;
   }
   return bytes;
+}
+
+// What of a save is still in its files: whoever deletes the folder meanwhile
+// loses only what was in it.
+SavedIndex StillThere(SavedIndex saved) {
+  std::error_code error;
+  for (std::string* const path :
+       {&saved.graph_path, &saved.vectors.base_path, &saved.ids.base_path}) {
+    if (!fs::exists(*path, error)) path->clear();
+  }
+  return saved;
 }
 
 }  // namespace
@@ -93,7 +106,10 @@ absl::StatusOr<std::shared_ptr<DatabaseIndex>> IndexCache::TryLoad(
       return Incomplete(absl::StrCat("generation ", generation));
     }
     SavedIndex& saved = saved_[generation];
-    saved.vectors_path = PathOf(files->second.vectors);
+    saved.vectors.base_path = PathOf(files->second.vectors);
+    saved.vectors.changes_path = PathOf(files->second.vector_changes);
+    saved.ids.base_path = PathOf(files->second.ids);
+    saved.ids.changes_path = PathOf(files->second.id_changes);
     saved.keys_path = PathOf(files->second.keys);
     if (!files->second.graph.empty()) {
       saved.graph_path = PathOf(files->second.graph);
@@ -186,7 +202,6 @@ absl::StatusOr<IndexCache::SavedIndexes> IndexCache::WriteFiles(
   for (storage::v1::Collection& collection : index.collections()) {
     *collections.add_collections() = std::move(collection);
   }
-  std::error_code error;
   manifest.collections_file = absl::StrCat(manifest.save, "-collections");
   std::vector<std::string> paths = {PathOf(manifest.collections_file)};
   RETURN_IF_ERROR(WriteSynced(paths[0], collections.SerializeAsString()));
@@ -220,24 +235,28 @@ absl::StatusOr<IndexCache::SavedIndexes> IndexCache::WriteFiles(
   for (const std::shared_ptr<Index>& part : index.indexes()) {
     const int64_t generation = part->spec().generation;
     const auto last = saved_.find(generation);
-    // Whoever deletes the folder meanwhile loses only what was in it.
-    const bool stays =
-        last != saved_.end() && fs::exists(last->second.graph_path, error);
     ASSIGN_OR_RETURN(
         SavedIndex files,
-        part->Save(PathOf(absl::StrCat(manifest.save, "-", generation)),
-                   stays ? &last->second : nullptr));
-    paths.insert(paths.end(), {files.vectors_path, files.keys_path});
+        part->Save(
+            PathOf(absl::StrCat(manifest.save, "-", generation)),
+            last == saved_.end() ? SavedIndex() : StillThere(last->second)));
+    paths.insert(paths.end(), {files.vectors.base_path,
+                               files.vectors.changes_path, files.ids.base_path,
+                               files.ids.changes_path, files.keys_path});
     if (!files.graph_path.empty()) paths.push_back(files.graph_path);
-    manifest.indexes[generation] = {.vectors = NameOf(files.vectors_path),
-                                    .keys = NameOf(files.keys_path),
-                                    .graph = NameOf(files.graph_path)};
+    manifest.indexes[generation] = {
+        .vectors = NameOf(files.vectors.base_path),
+        .vector_changes = NameOf(files.vectors.changes_path),
+        .ids = NameOf(files.ids.base_path),
+        .id_changes = NameOf(files.ids.changes_path),
+        .keys = NameOf(files.keys_path),
+        .graph = NameOf(files.graph_path)};
     saved[generation] = std::move(files);
   }
   for (const std::string& path : paths) {
     const std::string name = NameOf(path);
     const auto last = last_.files.find(name);
-    // A file of an earlier save is a graph's, which has not been touched.
+    // A file of an earlier save is a graph's, or a base, and as it was.
     if (last != last_.files.end()) {
       manifest.files[name] = last->second;
     } else {

@@ -22,8 +22,9 @@ namespace engram::search {
 // and read again from storage. A save writes new files, syncs them, and then
 // replaces the manifest, which names them together with the position they are
 // of; so a crash at any moment leaves the state of one save, whole. A graph
-// that has not changed stays in the file of the save that first had it. The
-// layout is drawn in docs/design/index_cache.md.
+// that has not changed stays in the file of the save that first had it, as do
+// vectors and ids, which the indexes map from there. The layout is drawn in
+// docs/design/index_cache.md.
 //
 // Not thread-safe.
 class IndexCache {

@@ -182,8 +182,9 @@ TEST_F(IndexCacheTest, AFlippedByteInAnyFileIsNeverTrusted) {
   Save();
   EXPECT_EQ(Load().graph_vectors, 3);
   const std::set<std::string> names = Files();
-  // Manifest, collections, expiries, attributes, vectors, keys, graph.
-  ASSERT_EQ(names.size(), 7);
+  // Manifest, collections, expiries, attributes, vectors and ids, the changes
+  // of both, keys, graph.
+  ASSERT_EQ(names.size(), 10);
   const std::string good = directory_ + ".good";
   fs::copy(directory_, good, fs::copy_options::recursive);
   for (const std::string& name : names) {
@@ -232,7 +233,7 @@ TEST_F(IndexCacheTest, ACacheOfAnotherFormatIsRebuiltNotConverted) {
   const std::string path = fs::path(directory_) / "manifest";
   ASSERT_OK_AND_ASSIGN(std::string text, ReadFile(path));
   // Whole, with a checksum that fits, but of a format before or to come.
-  for (const char* other : {"cache 4", "cache 6"}) {
+  for (const char* other : {"cache 5", "cache 7"}) {
     Save();
     text.replace(text.find("cache "), 7, other);
     text.resize(text.rfind("end "));
@@ -248,7 +249,7 @@ TEST_F(IndexCacheTest, ASaveThatWasKilledLeavesTheEarlierOne) {
   Save();
   const std::set<std::string> saved = Files();
   std::ofstream(fs::path(directory_) / "2-collections") << "whole";
-  std::ofstream(fs::path(directory_) / "2-1.faiss") << "IxF";
+  std::ofstream(fs::path(directory_) / "2-1.vectors") << "engr";
   std::ofstream(fs::path(directory_) / "manifest.tmp") << "engram-index";
   EXPECT_THAT(Load().ids, ElementsAre("a", "b"));
   EXPECT_EQ(Files(), saved);
@@ -278,8 +279,10 @@ TEST_F(IndexCacheTest, ASaveThatCannotBeWrittenLeavesTheEarlierOne) {
   Apply();
   IndexCache cache(directory_);
   ASSERT_NE(cache.Load(), nullptr);
-  for (const char* name : {"2-collections", "2-1.graph.faiss", "2-1.faiss",
-                           "2-1.keys", "manifest.tmp"}) {
+  for (const char* name :
+       {"2-collections", "2-1.graph.faiss", "2-1.vectors.tmp",
+        "2-1.vectors.changes", "2-1.ids.tmp", "2-1.ids.changes", "2-1.keys",
+        "manifest.tmp"}) {
     // A full disk, and a folder where the file would go.
     const fs::path path = fs::path(directory_) / name;
     fs::create_symlink("/dev/full", path);
@@ -313,9 +316,10 @@ TEST_F(IndexCacheTest, AGraphStaysInTheFileOfTheSaveThatFirstHadIt) {
   const auto written = fs::last_write_time(graph);
   feed_.Delete(1, "a");
   ASSERT_THAT(database->ApplyChanges(feed_.changes()), IsOk());
-  for (const char* vectors : {"2-1.faiss", "3-1.faiss"}) {
+  for (const char* changes : {"2-1.vectors.changes", "3-1.vectors.changes"}) {
     ASSERT_THAT(cache.Save(*database), IsOk());
-    EXPECT_THAT(Files(), IsSupersetOf({vectors, "1-1.graph.faiss"}));
+    EXPECT_THAT(Files(), IsSupersetOf({changes, "1-1.vectors", "1-1.ids",
+                                       "1-1.graph.faiss"}));
     EXPECT_EQ(fs::last_write_time(graph), written);
     EXPECT_THAT(Load().ids, ElementsAre("b"));
     EXPECT_EQ(Load().graph_vectors, 1);
@@ -325,6 +329,14 @@ TEST_F(IndexCacheTest, AGraphStaysInTheFileOfTheSaveThatFirstHadIt) {
   ASSERT_THAT(cache.Save(*database), IsOk());
   EXPECT_THAT(Files(), Contains("4-1.graph.faiss"));
   EXPECT_EQ(Load().graph_vectors, 1);
+  // So are vectors and ids.
+  fs::remove(fs::path(directory_) / "4-1.vectors");
+  ASSERT_THAT(cache.Save(*database), IsOk());
+  EXPECT_THAT(Files(), IsSupersetOf({"4-1.graph.faiss", "5-1.vectors"}));
+  fs::remove(fs::path(directory_) / "4-1.ids");
+  ASSERT_THAT(cache.Save(*database), IsOk());
+  EXPECT_THAT(Files(), IsSupersetOf({"5-1.vectors", "6-1.ids"}));
+  EXPECT_THAT(Load().ids, ElementsAre("b"));
 }
 
 // A graph may come, and be calibrated, while nothing is written any more.
@@ -368,8 +380,9 @@ TEST_F(IndexCacheTest, AKillBetweenTheFilesOfASaveLeavesTheEarlierOne) {
   Apply();
   Save();
   fs::copy(directory_, after, fs::copy_options::recursive);
-  const std::vector<std::string> order = {"2-collections", "2-1.graph.faiss",
-                                          "2-1.faiss", "2-1.keys"};
+  const std::vector<std::string> order = {
+      "2-collections", "2-1.graph.faiss", "2-1.vectors", "2-1.vectors.changes",
+      "2-1.ids",       "2-1.ids.changes", "2-1.keys"};
   for (size_t at = 0; at < order.size(); ++at) {
     for (const bool half : {true, false}) {
       fs::remove_all(directory_);
@@ -395,11 +408,21 @@ TEST(CacheManifestTest, FilesAreNamedOnceAndLieInTheFolder) {
   manifest.save = 3;
   manifest.position = Position{"default", 7, 3};
   manifest.collections_file = "3-collections";
-  manifest.indexes[1] = {.vectors = "3-1.faiss", .keys = "3-1.keys"};
-  manifest.indexes[2] = {
-      .vectors = "3-2.faiss", .keys = "3-2.keys", .graph = "1-2.graph.faiss"};
-  for (const char* name : {"3-collections", "3-1.faiss", "3-1.keys",
-                           "3-2.faiss", "3-2.keys", "1-2.graph.faiss"}) {
+  manifest.indexes[1] = {.vectors = "1-1.vectors",
+                         .vector_changes = "3-1.vectors.changes",
+                         .ids = "1-1.ids",
+                         .id_changes = "3-1.ids.changes",
+                         .keys = "3-1.keys"};
+  manifest.indexes[2] = {.vectors = "2-2.vectors",
+                         .vector_changes = "3-2.vectors.changes",
+                         .ids = "2-2.ids",
+                         .id_changes = "3-2.ids.changes",
+                         .keys = "3-2.keys",
+                         .graph = "1-2.graph.faiss"};
+  for (const char* name :
+       {"3-collections", "1-1.vectors", "3-1.vectors.changes", "3-1.keys",
+        "1-1.ids", "3-1.ids.changes", "2-2.vectors", "3-2.vectors.changes",
+        "2-2.ids", "3-2.ids.changes", "3-2.keys", "1-2.graph.faiss"}) {
     manifest.files[name] = {.size = 5, .checksum = 6};
   }
   ASSERT_OK_AND_ASSIGN(const CacheManifest read,

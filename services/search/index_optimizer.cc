@@ -48,8 +48,8 @@ void IndexOptimizer::Optimize(Index& index,
       return !is_busy_;
     };
     // In slices, because nobody tells when `go_on` changes its mind.
-    while (!turn_mutex_.AwaitWithTimeout(absl::Condition(&is_free),
-                                         kTurnCheck)) {
+    while (
+        !turn_mutex_.AwaitWithTimeout(absl::Condition(&is_free), kTurnCheck)) {
       if (!go_on()) return;
     }
     is_busy_ = true;

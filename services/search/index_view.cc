@@ -42,6 +42,7 @@ void EncodeIndex(const FeedFollower& follower, const DatabaseIndex& database,
       google::protobuf::util::TimeUtil::NanosecondsToDuration(
           absl::ToInt64Nanoseconds(follower.Lag()));
   encoded.set_memory_bytes(stats.memory.total());
+  encoded.set_mapped_bytes(stats.memory.mapped);
   encoded.set_graph_vectors(stats.graph_vectors);
   const std::shared_ptr<const AttributeColumns> attributes =
       database.AttributesOf(name.collection);

@@ -95,8 +95,7 @@ class ManyDeletesTest : public ::testing::Test {
   static constexpr int64_t kNumbers = 1 << 22;
   std::vector<float> numbers_ = std::vector<float>(kNumbers);
   VectorIndex index_{
-      {.generation = 1, .dimensions = kDimensions, .metric = Metric::kL2},
-      {}};
+      {.generation = 1, .dimensions = kDimensions, .metric = Metric::kL2}, {}};
   int64_t sequence_ = 0;
   int64_t queries_ = 0;
 };

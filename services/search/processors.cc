@@ -14,10 +14,10 @@
 namespace engram::search {
 namespace {
 
-// Where both want a processor, a thread of queries gets half as much time again:
-// of two processors one such thread has nearly one, and two that build have the
-// rest, which takes them less than twice as long. Much nicer ones would be left
-// with one processor by it, and with next to nothing by several.
+// Where both want a processor, a thread of queries gets half as much time
+// again: of two processors one such thread has nearly one, and two that build
+// have the rest, which takes them less than twice as long. Much nicer ones
+// would be left with one processor by it, and with next to nothing by several.
 constexpr int kNiceness = 2;
 
 // Processors as share of time; 0 where there is no limit, which is told by

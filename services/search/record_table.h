@@ -3,19 +3,20 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
+#include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/hash/hash.h"
 #include "absl/strings/string_view.h"
+#include "services/search/mapped_bytes.h"
+#include "services/search/row_array.h"
 
 namespace engram::search {
 
 // The records that an index holds vectors of: each row's id and how many chunks
-// it has. Ids lie back to back in one buffer, because a std::string each would
-// cost more than most ids. Not thread-safe.
+// it has. Ids lie back to back, because a std::string each would cost more than
+// most ids, and are mapped once they have been saved. Not thread-safe.
 class RecordTable {
  public:
   // The longest id, in bytes.
@@ -46,7 +47,18 @@ class RecordTable {
       absl::FunctionRef<void(int64_t row, absl::string_view id, int chunks)>
           visit) const;
 
+  // What is to be saved of all ids; where one begins, the record knows.
+  const MappedBytes& ids() const { return ids_; }
+  uint64_t IdOffsetOf(int64_t row) const { return records_.Get(row).id_offset; }
+  // Has the same ids from another place; of an empty table, those of the
+  // records that follow by PutSaved.
+  void ExchangeIds(MappedBytes& ids) { std::swap(ids_, ids); }
+  // As Put, of a row that is not there and an id that is. False if there is no
+  // id at this offset.
+  bool PutSaved(int64_t row, uint64_t id_offset, int chunks);
+
   int64_t size() const { return static_cast<int64_t>(records_.size()); }
+  // Without what is mapped.
   int64_t memory_bytes() const;
 
  private:
@@ -54,39 +66,51 @@ class RecordTable {
   struct Record {
     // Where the id's length begins in ids_.
     uint64_t id_offset : 50 = 0;
+    // 0 where there is no record.
     uint64_t chunks : 14 = 0;
+
+    friend bool operator==(const Record&, const Record&) = default;
   };
 
-  // Finds a row by its id. Holds the row alone, as the table has the id.
+  // Finds a row by its id. Holds the row's place alone, as the table has the
+  // id.
   struct IdHash {
     using is_transparent = void;
     size_t operator()(absl::string_view id) const {
       return absl::Hash<absl::string_view>()(id);
     }
-    size_t operator()(int64_t row) const { return (*this)(table->IdOf(row)); }
+    size_t operator()(uint32_t place) const {
+      return (*this)(table->IdAtPlace(place));
+    }
     const RecordTable* table;
   };
   struct SameId {
     using is_transparent = void;
-    bool operator()(int64_t a, int64_t b) const {
-      return a == b || table->IdOf(a) == table->IdOf(b);
+    bool operator()(uint32_t a, uint32_t b) const {
+      return a == b || table->IdAtPlace(a) == table->IdAtPlace(b);
     }
-    bool operator()(int64_t row, absl::string_view id) const {
-      return table->IdOf(row) == id;
+    bool operator()(uint32_t place, absl::string_view id) const {
+      return table->IdAtPlace(place) == id;
     }
     const RecordTable* table;
   };
 
   absl::string_view IdAt(uint64_t offset) const;
-  uint64_t AppendId(std::string& ids, absl::string_view id) const;
+  absl::string_view IdAtPlace(uint32_t place) const {
+    return IdAt(records_.At(place).id_offset);
+  }
+  static uint64_t AppendId(MappedBytes& ids, absl::string_view id);
+  // Of two rows of one id, this one is found.
+  void FindByIdOf(int64_t row);
   // Rewrites ids_ without the ids of records that are gone.
   void Compact();
 
-  absl::flat_hash_map<int64_t, Record> records_;
-  absl::flat_hash_set<int64_t, IdHash, SameId> rows_by_id_;
+  RowArray<Record> records_;
+  absl::flat_hash_set<uint32_t, IdHash, SameId> rows_by_id_;
   // Each id as its length in two bytes, then its bytes.
-  std::string ids_;
-  uint64_t dead_bytes_ = 0;
+  MappedBytes ids_;
+  // Of these, the bytes of ids of records that are there.
+  uint64_t live_bytes_ = 0;
 };
 
 }  // namespace engram::search

@@ -47,7 +47,7 @@ vector::ScoreRows ScorerOf(Metric metric) {
 VectorIndex::VectorIndex(IndexSpec spec, GraphPolicy policy)
     : spec_(std::move(spec)),
       policy_(policy),
-      vectors_(spec_.dimensions, spec_.metric),
+      vectors_(spec_.dimensions),
       costs_(spec_.dimensions),
       sampler_(policy_.sampled_share) {}
 
@@ -56,6 +56,7 @@ void VectorIndex::Apply(absl::Span<const IndexChange> changes,
   absl::MutexLock lock(&mutex_);
   for (const IndexChange& change : changes) ApplyOne(change);
   sequence_ = sequence;
+  ++applied_;
 }
 
 void VectorIndex::ApplyOne(const IndexChange& change) {
@@ -83,13 +84,13 @@ void VectorIndex::PutVectors(const IndexChange& change) {
   const int now = static_cast<int>(change.chunks.size());
   for (int chunk = 0; chunk < now; ++chunk) {
     const int64_t key = KeyOf(change.row, chunk);
-    const auto [found, added] =
-        slots_.try_emplace(key, static_cast<uint32_t>(keys_.size()));
-    if (added) {
+    const std::optional<uint32_t> found = slots_.Find(key);
+    if (found.has_value()) {
+      ReplaceVector(*found, change.chunks[chunk]);
+    } else {
+      slots_.Set(key, static_cast<uint32_t>(keys_.size()));
       vectors_.Append(change.chunks[chunk]);
       keys_.push_back(key);
-    } else {
-      ReplaceVector(found->second, change.chunks[chunk]);
     }
     NoteChange(key);
   }
@@ -135,18 +136,18 @@ void VectorIndex::SwapSlots(uint32_t one, uint32_t other) {
   if (one == other) return;
   vectors_.Swap(one, other);
   std::swap(keys_[one], keys_[other]);
-  slots_[keys_[one]] = one;
-  slots_[keys_[other]] = other;
+  slots_.Set(keys_[one], one);
+  slots_.Set(keys_[other], other);
 }
 
 void VectorIndex::RemoveKey(int64_t key) {
-  const uint32_t slot = LeaveGraph(slots_.at(key));
-  slots_.erase(key);
+  const uint32_t slot = LeaveGraph(*slots_.Find(key));
+  slots_.Erase(key);
   NoteChange(key);
   vectors_.Remove(slot);
   if (slot + 1 != keys_.size()) {
     keys_[slot] = keys_.back();
-    slots_[keys_[slot]] = slot;
+    slots_.Set(keys_[slot], slot);
   }
   keys_.pop_back();
 }
@@ -321,7 +322,7 @@ SearchResult VectorIndex::SearchRows(absl::Span<const float> query, int limit,
     if (chunks == 0 || !filter(row)) continue;
     cost.distances += chunks;
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      OfferSlot(query, slots_.at(KeyOf(row, chunk)), top);
+      OfferSlot(query, *slots_.Find(KeyOf(row, chunk)), top);
     }
   }
   costs_.looked_up.Learn(cost.distances, absl::Now() - start);
@@ -336,16 +337,16 @@ std::optional<int64_t> VectorIndex::VisitVectors(
   if (!row.has_value()) return std::nullopt;
   const int chunks = records_.ChunksOf(*row);
   for (int chunk = 0; chunk < chunks; ++chunk) {
-    visit(ValuesOf(slots_.at(KeyOf(*row, chunk))));
+    visit(ValuesOf(*slots_.Find(KeyOf(*row, chunk))));
   }
   return row;
 }
 
 std::vector<float> VectorIndex::VectorOf(int64_t row, int chunk) const {
   absl::ReaderMutexLock lock(&mutex_);
-  const auto slot = slots_.find(KeyOf(row, chunk));
-  if (slot == slots_.end()) return {};
-  const absl::Span<const float> values = ValuesOf(slot->second);
+  const std::optional<uint32_t> slot = slots_.Find(KeyOf(row, chunk));
+  if (!slot.has_value()) return {};
+  const absl::Span<const float> values = ValuesOf(*slot);
   return {values.begin(), values.end()};
 }
 
@@ -401,8 +402,6 @@ int64_t VectorIndex::SearchBytes(int limit, const SearchEffort& effort) const {
 }
 
 IndexStats VectorIndex::Stats() const {
-  // One control byte a place beside the entry itself.
-  constexpr size_t kSlotBytes = sizeof(std::pair<const int64_t, uint32_t>) + 1;
   absl::ReaderMutexLock lock(&mutex_);
   IndexStats stats;
   stats.records = records_.size();
@@ -411,12 +410,14 @@ IndexStats VectorIndex::Stats() const {
   stats.pending = pending_.size();
   stats.sequence = sequence_;
   stats.findable_sequence = std::min(sequence_, pending_.oldest() - 1);
-  stats.memory.vectors = vectors_.memory_bytes();
+  stats.memory.vectors = static_cast<int64_t>(vectors_.bytes().memory_bytes());
+  stats.memory.mapped = static_cast<int64_t>(vectors_.bytes().mapped_bytes() +
+                                             records_.ids().mapped_bytes());
   stats.memory.codes = graphs_.code_bytes();
   stats.memory.graph = graphs_.memory_bytes() - stats.memory.codes;
-  stats.memory.records = static_cast<int64_t>(
-      keys_.capacity() * sizeof(int64_t) + slots_.capacity() * kSlotBytes +
-      records_.memory_bytes() + pending_.memory_bytes());
+  stats.memory.records =
+      static_cast<int64_t>(keys_.capacity() * sizeof(int64_t)) +
+      slots_.memory_bytes() + records_.memory_bytes() + pending_.memory_bytes();
   stats.memory.passages = passages_.memory_bytes();
   return stats;
 }
@@ -451,7 +452,7 @@ std::optional<RecordVectors> VectorIndex::GetVectors(int64_t row) const {
   vectors.values.reserve(chunks * spec_.dimensions);
   for (int chunk = 0; chunk < chunks; ++chunk) {
     const absl::Span<const float> values =
-        ValuesOf(slots_.at(KeyOf(row, chunk)));
+        ValuesOf(*slots_.Find(KeyOf(row, chunk)));
     vectors.values.insert(vectors.values.end(), values.begin(), values.end());
   }
   return vectors;

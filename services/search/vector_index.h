@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,7 +16,6 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "services/search/bytes.h"
-#include "services/search/faiss_index.h"
 #include "services/search/index.h"
 #include "services/search/passage_table.h"
 #include "services/search/pending_records.h"
@@ -26,6 +24,8 @@
 #include "services/search/record_table.h"
 #include "services/search/search_costs.h"
 #include "services/search/slot_graphs.h"
+#include "services/search/slot_table.h"
+#include "services/search/slot_vectors.h"
 #include "services/search/top_records.h"
 
 namespace engram::search {
@@ -85,7 +85,7 @@ class VectorIndex : public Index {
   using Index::Optimize;
   void Optimize(int threads, const std::function<bool()>& go_on) override;
   absl::StatusOr<SavedIndex> Save(const std::string& path_stem,
-                                  const SavedIndex* earlier) const override;
+                                  const SavedIndex& earlier) override;
   bool HasGraphOf(const SavedIndex& saved) const override;
 
  private:
@@ -171,8 +171,7 @@ class VectorIndex : public Index {
   // rest.
   void Install(Tier tier, std::shared_ptr<GraphSegment> graph,
                absl::Span<const int64_t> keys);
-  void BuildGraph(Tier tier, int threads,
-                  const std::function<bool()>& go_on);
+  void BuildGraph(Tier tier, int threads, const std::function<bool()>& go_on);
   void DropGraphs();
 
   // --- Also of Optimize; see vector_index_recall.cc.
@@ -209,6 +208,10 @@ class VectorIndex : public Index {
 
   // --- Of Save and Load; see vector_index_files.cc.
 
+  // Maps what was written anew when so many changes had been applied, if none
+  // has been since.
+  absl::Status MapSaved(SavedIndex& saved, int64_t applied)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(save_mutex_) ABSL_LOCKS_EXCLUDED(mutex_);
   std::string EncodeKeys(bool has_graph) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status DecodeKeys(absl::string_view bytes)
@@ -232,11 +235,11 @@ class VectorIndex : public Index {
   // waits for a save to end would have all searches wait behind it.
   mutable absl::Mutex save_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   mutable absl::Mutex mutex_;
-  FaissVectors vectors_ ABSL_GUARDED_BY(mutex_);
+  SlotVectors vectors_ ABSL_GUARDED_BY(mutex_);
   // The key of each slot.
   std::vector<int64_t> keys_ ABSL_GUARDED_BY(mutex_);
   // The slot of each key.
-  absl::flat_hash_map<int64_t, uint32_t> slots_ ABSL_GUARDED_BY(mutex_);
+  SlotTable slots_ ABSL_GUARDED_BY(mutex_);
   SlotGraphs graphs_ ABSL_GUARDED_BY(mutex_);
   // Of the large graph; until it is measured, of the one before.
   RecallCurve curve_ ABSL_GUARDED_BY(mutex_);
@@ -249,6 +252,8 @@ class VectorIndex : public Index {
   PassageTable passages_ ABSL_GUARDED_BY(mutex_);
   PendingRecords pending_ ABSL_GUARDED_BY(mutex_);
   int64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Calls of Apply.
+  int64_t applied_ ABSL_GUARDED_BY(mutex_) = 0;
 
   // What searches tell of themselves.
   mutable SearchCosts costs_;

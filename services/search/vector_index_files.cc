@@ -1,8 +1,11 @@
 // How a VectorIndex is saved into files and loaded from them.
 
+#include <malloc.h>
+
 #include <limits>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "libs/status/status_macros.h"
 #include "services/search/durable_file.h"
@@ -13,11 +16,11 @@ namespace {
 
 // Stored: the layout of the keys file, see docs/design/index_cache.md. Another
 // layout is another word.
-constexpr absl::string_view kKeysMagic = "engrkey3";
+constexpr absl::string_view kKeysMagic = "engrkey4";
 
-// What there is at least of a record.
-constexpr uint64_t kMinRecordBytes =
-    sizeof(int64_t) + sizeof(uint16_t) + sizeof(uint16_t);
+// Of a record.
+constexpr uint64_t kRecordBytes =
+    sizeof(int64_t) + sizeof(uint16_t) + sizeof(uint64_t);
 
 // More than calibration tries.
 constexpr uint64_t kMaxPoints = 256;
@@ -33,9 +36,8 @@ absl::Status Damaged() {
 }  // namespace
 
 absl::StatusOr<SavedIndex> VectorIndex::Save(const std::string& path_stem,
-                                             const SavedIndex* earlier) const {
+                                             const SavedIndex& earlier) {
   SavedIndex saved;
-  saved.vectors_path = absl::StrCat(path_stem, ".faiss");
   saved.keys_path = absl::StrCat(path_stem, ".keys");
   absl::MutexLock save_lock(&save_mutex_);
   std::shared_ptr<GraphSegment> graph;
@@ -44,22 +46,57 @@ absl::StatusOr<SavedIndex> VectorIndex::Save(const std::string& path_stem,
     graph = graphs_.segment(Tier::kLarge);
   }
   // It does not change, so changes need not wait for it.
-  if (graph != nullptr && earlier != nullptr &&
-      earlier->graph.lock() == graph) {
-    saved.graph_path = earlier->graph_path;
-  } else if (graph != nullptr) {
+  const bool is_new = graph != nullptr && (earlier.graph.lock() != graph ||
+                                           earlier.graph_path.empty());
+  if (is_new) {
     saved.graph_path = absl::StrCat(path_stem, ".graph.faiss");
     RETURN_IF_ERROR(graph->Save(saved.graph_path));
+  } else if (graph != nullptr) {
+    saved.graph_path = earlier.graph_path;
   }
-  absl::ReaderMutexLock lock(&mutex_);
-  const bool has_graph = !saved.graph_path.empty();
-  if (has_graph) {
-    saved.graph = graph;
-    saved.is_calibrated = is_calibrated_;
+  int64_t applied = 0;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    applied = applied_;
+    if (graph != nullptr) {
+      saved.graph = graph;
+      saved.is_calibrated = is_calibrated_;
+    }
+    // A new graph read all vectors: a moment to write them, too.
+    ASSIGN_OR_RETURN(saved.vectors,
+                     vectors_.Save(absl::StrCat(path_stem, ".vectors"), is_new,
+                                   earlier.vectors));
+    ASSIGN_OR_RETURN(saved.ids,
+                     records_.ids().Save(absl::StrCat(path_stem, ".ids"),
+                                         /*width=*/1, is_new, earlier.ids));
+    RETURN_IF_ERROR(WriteSynced(saved.keys_path, EncodeKeys(graph != nullptr)));
   }
-  RETURN_IF_ERROR(vectors_.Save(saved.vectors_path));
-  RETURN_IF_ERROR(WriteSynced(saved.keys_path, EncodeKeys(has_graph)));
+  RETURN_IF_ERROR(MapSaved(saved, applied));
   return saved;
+}
+
+absl::Status VectorIndex::MapSaved(SavedIndex& saved, int64_t applied) {
+  const bool has_vectors = saved.vectors.base.expired();
+  const bool has_ids = saved.ids.base.expired();
+  if (!has_vectors && !has_ids) return absl::OkStatus();
+  // What they take the place of is freed behind the lock, and given back with
+  // what was freed on the way to it: building leaves holes in the heap.
+  const absl::Cleanup trim = [] { malloc_trim(0); };
+  SlotVectors vectors(spec_.dimensions);
+  MappedBytes ids;
+  if (has_vectors) {
+    ASSIGN_OR_RETURN(vectors,
+                     SlotVectors::Load(saved.vectors, spec_.dimensions));
+  }
+  if (has_ids) {
+    ASSIGN_OR_RETURN(ids, MappedBytes::Load(saved.ids, /*width=*/1));
+  }
+  absl::MutexLock lock(&mutex_);
+  // Else they stay as they are, and the next save writes them once more.
+  if (applied != applied_) return absl::OkStatus();
+  if (has_vectors) std::swap(vectors_, vectors);
+  if (has_ids) records_.ExchangeIds(ids);
+  return absl::OkStatus();
 }
 
 bool VectorIndex::HasGraphOf(const SavedIndex& saved) const {
@@ -76,9 +113,10 @@ absl::StatusOr<std::unique_ptr<Index>> VectorIndex::Load(IndexSpec spec,
   auto index = std::make_unique<VectorIndex>(std::move(spec), policy);
   const IndexSpec& of = index->spec();
   absl::MutexLock lock(&index->mutex_);
-  ASSIGN_OR_RETURN(
-      index->vectors_,
-      FaissVectors::Load(saved.vectors_path, of.dimensions, of.metric));
+  ASSIGN_OR_RETURN(index->vectors_,
+                   SlotVectors::Load(saved.vectors, of.dimensions));
+  ASSIGN_OR_RETURN(MappedBytes ids, MappedBytes::Load(saved.ids, /*width=*/1));
+  index->records_.ExchangeIds(ids);
   if (!saved.graph_path.empty()) {
     ASSIGN_OR_RETURN(std::shared_ptr<GraphSegment> graph,
                      GraphSegment::Load(saved.graph_path, of.dimensions,
@@ -95,23 +133,23 @@ absl::StatusOr<std::unique_ptr<Index>> VectorIndex::Load(IndexSpec spec,
   return index;
 }
 
-// The magic word, then four lists, each its length and its entries: the key of
-// each slot; row, chunks and id of each record; row and sequence of each
-// pending record; row of each record whose text is cut, with begin and end of
-// each of its chunks. At last two lists of the graph: width and recall of 10
-// and of 100 of each point of its curve, none if it has not been measured; and
-// the nodes of the first
-// slots in the large graph. Numbers are little-endian.
+// The magic word and the metric, then four lists, each its length and its
+// entries: the key of each slot; row, chunks and place of the id of each
+// record; row and sequence of each pending record; row of each record whose
+// text is cut, with begin and end of each of its chunks. At last two lists of
+// the graph: width and recall of 10 and of 100 of each point of its curve, none
+// if it has not been measured; and the nodes of the first slots in the large
+// graph. Numbers are little-endian.
 std::string VectorIndex::EncodeKeys(bool has_graph) const {
   std::string bytes(kKeysMagic);
+  AppendNumber<int32_t>(bytes, static_cast<int32_t>(spec_.metric));
   AppendNumber<uint64_t>(bytes, keys_.size());
   for (const int64_t key : keys_) AppendNumber(bytes, key);
   AppendNumber<uint64_t>(bytes, records_.size());
-  records_.ForEach([&](int64_t row, absl::string_view id, int chunks) {
+  records_.ForEach([&](int64_t row, absl::string_view /*id*/, int chunks) {
     AppendNumber<int64_t>(bytes, row);
     AppendNumber<uint16_t>(bytes, chunks);
-    AppendNumber<uint16_t>(bytes, id.size());
-    bytes.append(id.data(), id.size());
+    AppendNumber<uint64_t>(bytes, records_.IdOffsetOf(row));
   });
   AppendNumber<uint64_t>(bytes, pending_.size());
   for (const auto& [row, sequence] : pending_.entries()) {
@@ -149,6 +187,10 @@ absl::Status VectorIndex::DecodeKeys(absl::string_view bytes) {
   if (!reader.Read(kKeysMagic.size(), magic) || magic != kKeysMagic) {
     return absl::DataLossError("the keys file is of another format");
   }
+  int32_t metric = 0;
+  if (!reader.Read(metric) || metric != static_cast<int32_t>(spec_.metric)) {
+    return absl::DataLossError("the keys file is of another metric");
+  }
   RETURN_IF_ERROR(DecodeVectorKeys(reader));
   RETURN_IF_ERROR(DecodeRecords(reader));
   RETURN_IF_ERROR(DecodePassages(reader));
@@ -165,37 +207,38 @@ absl::Status VectorIndex::DecodeVectorKeys(ByteReader& reader) {
     return Damaged();
   }
   keys_.resize(count);
-  slots_.reserve(count);
+  slots_.Reserve(static_cast<int64_t>(count));
   for (uint64_t slot = 0; slot < count; ++slot) {
-    if (!reader.Read(keys_[slot])) return Damaged();
-    if (!slots_.try_emplace(keys_[slot], static_cast<uint32_t>(slot)).second) {
+    int64_t& key = keys_[slot];
+    if (!reader.Read(key) || key < 0 || slots_.Find(key).has_value()) {
       return Damaged();
     }
+    slots_.Set(key, static_cast<uint32_t>(slot));
   }
   return absl::OkStatus();
 }
 
 absl::Status VectorIndex::DecodeRecords(ByteReader& reader) {
   uint64_t count = 0;
-  if (!reader.Read(count) || count > reader.left() / kMinRecordBytes) {
+  if (!reader.Read(count) || count > reader.left() / kRecordBytes) {
     return Damaged();
   }
   records_.Reserve(static_cast<int64_t>(count));
   uint64_t expected_vectors = 0;
   for (; count > 0; --count) {
     int64_t row = 0;
-    uint16_t chunks = 0, id_size = 0;
-    absl::string_view id;
-    if (!reader.Read(row) || !reader.Read(chunks) || !reader.Read(id_size) ||
-        !reader.Read(id_size, id) || row < 0 || row > kMaxRow || chunks < 1 ||
-        chunks > kMaxChunks || records_.ChunksOf(row) != 0) {
+    uint16_t chunks = 0;
+    uint64_t id_offset = 0;
+    if (!reader.Read(row) || !reader.Read(chunks) || !reader.Read(id_offset) ||
+        row < 0 || row > kMaxRow || chunks < 1 || chunks > kMaxChunks ||
+        records_.ChunksOf(row) != 0) {
       return Damaged();
     }
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      if (!slots_.contains(KeyOf(row, chunk))) return Damaged();
+      if (!slots_.Find(KeyOf(row, chunk)).has_value()) return Damaged();
     }
     expected_vectors += chunks;
-    records_.Put(row, id, chunks);
+    if (!records_.PutSaved(row, id_offset, chunks)) return Damaged();
   }
   if (expected_vectors != keys_.size() || !reader.Read(count)) return Damaged();
   for (; count > 0; --count) {

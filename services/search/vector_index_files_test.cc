@@ -67,7 +67,7 @@ class VectorIndexFilesTest : public ::testing::TestWithParam<Metric> {
 
   void Save() {
     const std::string stem = folder_ / absl::StrCat(++saves_, "-1");
-    auto saved = index_->Save(stem, saves_ == 1 ? nullptr : &saved_);
+    auto saved = index_->Save(stem, saved_);
     ASSERT_THAT(saved, IsOk());
     saved_ = *std::move(saved);
   }
@@ -161,7 +161,7 @@ TEST_P(VectorIndexFilesTest, AGraphIsWrittenOnce) {
   ExpectSame(*index_, *Load());
   // After a start, too.
   const auto loaded = Load();
-  const auto again = loaded->Save(folder_ / "9-1", &saved_);
+  const auto again = loaded->Save(folder_ / "9-1", saved_);
   ASSERT_THAT(again, IsOk());
   EXPECT_EQ(again->graph_path, first);
   // Another graph is another file.
@@ -186,6 +186,35 @@ TEST_P(VectorIndexFilesTest, ASmallGraphIsNotSavedButBuiltAgain) {
   loaded->Optimize(Always);
   EXPECT_EQ(loaded->Stats().graph_vectors, kRecords + 64);
   ExpectSame(*index_, *loaded);
+}
+
+// With a graph, as all of them are read for it anyway.
+TEST_P(VectorIndexFilesTest, VectorsAreWrittenOnceAGraphAndMappedFromThere) {
+  index_->Optimize(Always);
+  EXPECT_EQ(index_->Stats().memory.mapped, 0);
+  const int64_t held = index_->Stats().memory.vectors;
+  EXPECT_GE(held, kRecords * kDimensions * sizeof(float));
+  Save();
+  const std::string first = saved_.vectors.base_path;
+  EXPECT_THAT(first, EndsWith("1-1.vectors"));
+  EXPECT_EQ(index_->Stats().memory.vectors, 0);
+  EXPECT_GE(index_->Stats().memory.mapped, held);
+  const auto all = index_->Freeze().vectors;
+  // What changes is in memory again, and in the next save beside them.
+  Put(3, kRecords);
+  EXPECT_GT(index_->Stats().memory.vectors, 0);
+  EXPECT_LT(index_->Stats().memory.vectors, held / 2);
+  Save();
+  EXPECT_EQ(saved_.vectors.base_path, first);
+  EXPECT_GT(index_->Stats().memory.vectors, 0);
+  ExpectSame(*index_, *Load());
+  for (int row = 0; row < 100; ++row) Put(row, kRecords + row % 90);
+  index_->Optimize(Always);
+  Save();
+  EXPECT_THAT(saved_.vectors.base_path, EndsWith("3-1.vectors"));
+  EXPECT_EQ(index_->Stats().memory.vectors, 0);
+  ExpectSame(*index_, *Load());
+  EXPECT_EQ(index_->Freeze().vectors.size(), all.size());
 }
 
 // Its width is found out then.
@@ -218,7 +247,7 @@ TEST_P(VectorIndexFilesTest, FilesThatDoNotFitTogetherAreNotTrusted) {
               StatusIs(absl::StatusCode::kDataLoss));
   // The vectors in place of the graph.
   SavedIndex exchanged = saved_;
-  exchanged.graph_path = saved_.vectors_path;
+  exchanged.graph_path = saved_.vectors.base_path;
   EXPECT_THAT(VectorIndex::Load(Spec(), exchanged, sequence_),
               StatusIs(absl::StatusCode::kDataLoss, "IHNs"));
   // The last number is a node: one that there is twice, or not at all.
@@ -237,9 +266,11 @@ TEST_P(VectorIndexFilesTest, FilesThatDoNotFitTogetherAreNotTrusted) {
 
 TEST_P(VectorIndexFilesTest, AFullDiskFailsTheSave) {
   index_->Optimize(Always);
-  for (const char* name : {"1-1.graph.faiss", "1-1.faiss", "1-1.keys"}) {
+  for (const char* name :
+       {"1-1.graph.faiss", "1-1.vectors.tmp", "1-1.vectors.changes",
+        "1-1.ids.tmp", "1-1.ids.changes", "1-1.keys"}) {
     fs::create_symlink("/dev/full", folder_ / name);
-    EXPECT_THAT(index_->Save(folder_ / "1-1", nullptr),
+    EXPECT_THAT(index_->Save(folder_ / "1-1", SavedIndex()),
                 StatusIs(absl::StatusCode::kResourceExhausted))
         << name;
     fs::remove(folder_ / name);

@@ -189,9 +189,9 @@ void VectorIndex::Install(Tier tier, std::shared_ptr<GraphSegment> graph,
     uint32_t slot = begin + node;
     // Nearly always it is there still.
     if (slot >= keys_.size() || keys_[slot] != key) {
-      const auto found = slots_.find(key);
-      if (found == slots_.end()) continue;
-      slot = found->second;
+      const std::optional<uint32_t> found = slots_.Find(key);
+      if (!found.has_value()) continue;
+      slot = *found;
     }
     if (!place_of(slot).IsIn(tier)) place_of(slot) = {tier, node};
   }

@@ -64,7 +64,9 @@ class VectorIndexGraphTest : public ::testing::TestWithParam<Metric> {
   explicit VectorIndexGraphTest(int64_t min_bytes = 0)
       : index_(
             {.generation = 1, .dimensions = kDimensions, .metric = GetParam()},
-            {.min_bytes = min_bytes, }) {}
+            {
+                .min_bytes = min_bytes,
+            }) {}
 
   void Put(int64_t row, const std::vector<std::vector<float>>& chunks) {
     const std::string id = IdOf(row);

@@ -97,7 +97,7 @@ std::vector<float> VectorIndex::NearestScores(
   for (const NearRow& near : scanned) {
     const int chunks = records_.ChunksOf(near.row);
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      const float score = ScoreOf(query, slots_.at(KeyOf(near.row, chunk)));
+      const float score = ScoreOf(query, *slots_.Find(KeyOf(near.row, chunk)));
       const auto [known, added] = scores.try_emplace(near.row, score);
       if (!added) known->second = std::max(known->second, score);
     }
@@ -126,7 +126,7 @@ std::vector<float> VectorIndex::CalibrationQuery(int64_t number,
   if (near.size() < kNeighbours) return query;
   const auto slot_of = [&](const TopRecords::Entry& entry) {
     mutex_.AssertReaderHeld();
-    return slots_.at(KeyOf(entry.row, entry.chunk));
+    return *slots_.Find(KeyOf(entry.row, entry.chunk));
   };
   const auto one = ValuesOf(slot_of(near[kNeighbours / 2]));
   const auto other = ValuesOf(slot_of(near[kNeighbours - 1]));

@@ -1,10 +1,10 @@
 // saved_graph <dot|l2> <dimensions> <width> <folder>
 //
 // Builds the graph of the vectors in <folder>/vectors, saves it as
-// <folder>/graph.faiss, as the index cache does, loads that, and writes which
-// nodes it then finds for each of <folder>/queries, `width` each, to
-// <folder>/found. For faiss_test.py. Vectors are float32, nodes uint32, back to
-// back.
+// <folder>/graph.faiss and them as <folder>/base, as the index cache does,
+// loads that, and writes which nodes it then finds for each of
+// <folder>/queries, `width` each, to <folder>/found. For faiss_test.py. Vectors
+// are float32, nodes uint32, back to back.
 
 #include <cstring>
 #include <fstream>
@@ -17,7 +17,9 @@
 #include "absl/types/span.h"
 #include "libs/hnsw/code_table.h"
 #include "libs/status/status_macros.h"
+#include "libs/vector/vector.h"
 #include "services/search/graph_segment.h"
+#include "services/search/mapped_bytes.h"
 
 namespace engram {
 namespace {
@@ -42,6 +44,12 @@ absl::Status Run(hnsw::Metric metric, int dimensions, int width,
                    search::GraphSegment::Build(
                        hnsw::CodeTable(rows.data(), count, dimensions, metric),
                        /*threads=*/2, [] { return true; }));
+  search::MappedBytes vectors;
+  vectors.Append(vector::Pack(rows));
+  RETURN_IF_ERROR(vectors
+                      .Save(folder + "/base", dimensions * sizeof(float),
+                            /*anew=*/true, search::SavedBytes())
+                      .status());
   const std::string path = folder + "/graph.faiss";
   RETURN_IF_ERROR(built->Save(path));
   ASSIGN_OR_RETURN(const auto loaded,

@@ -2,7 +2,7 @@
 // one. Checksums are as if they fitted, so that all bytes count. Whatever they
 // are, they are refused, or become something that can be used: a manifest that
 // means the same when it is written again, a graph that no walk leaves, keys
-// that fit their vectors.
+// that fit their vectors, bytes that can be read and written.
 
 #include <unistd.h>
 
@@ -22,8 +22,10 @@
 #include "libs/hnsw/graph_search.h"
 #include "libs/vector/checksum.h"
 #include "libs/vector/vector.h"
+#include "services/search/bytes.h"
 #include "services/search/cache_manifest.h"
 #include "services/search/graph_file.h"
+#include "services/search/mapped_bytes.h"
 #include "services/search/vector_index.h"
 #include "tests/fuzz/fuzz_targets.h"
 
@@ -80,6 +82,23 @@ bool IsWalked(const search::Index& index) {
   return Search(index).cost.width > 0;
 }
 
+// A folder of this process, which goes with it.
+const std::filesystem::path& Folder() {
+  static const auto* const folder = [] {
+    auto* const made = new std::filesystem::path(
+        std::filesystem::temp_directory_path() /
+        absl::StrCat("engram_cache_fuzzer_", getpid()));
+    std::filesystem::create_directories(*made);
+    std::atexit([] { std::filesystem::remove_all(Folder()); });
+    return made;
+  }();
+  return *folder;
+}
+
+void WriteFile(const std::string& path, absl::string_view bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
 // An index's files, whose keys are to be written by whoever asks.
 struct Files {
   search::IndexSpec spec;
@@ -91,11 +110,6 @@ struct Files {
 // them are those of one record, each other is a record's.
 Files MakeFiles(int64_t generation, int chunks,
                 const std::vector<std::vector<float>>& vectors) {
-  static const auto folder = std::filesystem::temp_directory_path() /
-                             absl::StrCat("engram_cache_fuzzer_", getpid());
-  if (std::filesystem::create_directories(folder)) {
-    std::atexit([] { std::filesystem::remove_all(folder); });
-  }
   Files files = {.spec = {.generation = generation,
                           .dimensions = kDimensions,
                           .metric = search::Metric::kDot},
@@ -112,7 +126,10 @@ Files MakeFiles(int64_t generation, int chunks,
   }
   index.Optimize([] { return true; });
   Expect(files.vectors < 200 || IsWalked(index), "a search walks the graph");
-  auto saved = index.Save(folder / absl::StrCat(generation), nullptr);
+  auto saved =
+      index.Save(Folder() / absl::StrCat(generation), search::SavedIndex());
+  if (getenv("DUMPKEYS") && generation == 2)
+    std::filesystem::copy_file(saved->keys_path, "/tmp/walked.keys");
   Expect(saved.ok(), "an index can be saved");
   files.saved = *std::move(saved);
   return files;
@@ -139,7 +156,7 @@ Files& WalkedIndex() {
 }
 
 void ReadKeys(absl::string_view bytes, Files& files) {
-  std::ofstream(files.saved.keys_path, std::ios::binary) << bytes;
+  WriteFile(files.saved.keys_path, bytes);
   const auto index = VectorIndex::Load(files.spec, files.saved, /*sequence=*/5);
   if (!index.ok()) return;
   const search::FrozenIndex all = (*index)->Freeze();
@@ -162,13 +179,74 @@ void ReadKeys(absl::string_view bytes, Files& files) {
   Expect((*index)->Stats().vectors == 0, "all records can be deleted");
 }
 
+constexpr uint64_t kWidth = 4;
+
+// Loads a base and its changes, and uses what becomes of them.
+void UseBytes(search::SavedBytes& saved, uint64_t file_bytes) {
+  auto loaded = search::MappedBytes::Load(saved, kWidth);
+  if (!loaded.ok()) return;
+  search::MappedBytes& bytes = *loaded;
+  Expect(bytes.size() % kWidth == 0, "there are whole items");
+  Expect(bytes.size() <= file_bytes, "they are as the files are long");
+  std::string model(bytes.data(), bytes.size());
+  if (!model.empty()) {
+    bytes.Write(model.size() - kWidth, "last");
+    model.replace(model.size() - kWidth, kWidth, "last");
+  }
+  bytes.Append("more");
+  model += "more";
+  Expect(model == absl::string_view(bytes.data(), bytes.size()),
+         "they can be written");
+  auto again = bytes.Save(Folder() / "again", kWidth, /*anew=*/false, saved);
+  Expect(again.ok(), "they can be saved");
+  const auto copy = search::MappedBytes::Load(*again, kWidth);
+  Expect(copy.ok() && model == absl::string_view(copy->data(), copy->size()),
+         "a copy is the same");
+}
+
+// A base, without the zeros between its header and what is in it, that nothing
+// was changed of.
+void ReadBase(absl::string_view bytes) {
+  constexpr size_t kHeaderBytes = 64 << 10;
+  constexpr size_t kWords = 24;
+  search::SavedBytes saved = {.base_path = Folder() / "base",
+                              .changes_path = Folder() / "base.changes"};
+  std::string file(bytes.substr(0, kWords));
+  if (bytes.size() >= kWords) file.resize(kHeaderBytes);
+  if (bytes.size() > kWords) absl::StrAppend(&file, bytes.substr(kWords));
+  // Mapped files are not written to.
+  std::filesystem::remove(saved.base_path);
+  WriteFile(saved.base_path, file);
+  std::string changes = "engrchg1";
+  const uint64_t size =
+      file.size() < kHeaderBytes ? 0 : file.size() - kHeaderBytes;
+  search::AppendNumber<uint64_t>(changes, size);
+  search::AppendNumber<uint64_t>(changes, size);
+  search::AppendNumber<uint64_t>(changes, 0);
+  WriteFile(saved.changes_path, changes);
+  UseBytes(saved, file.size());
+}
+
+// The changes of a base of a page and a few bytes.
+void ReadChanges(absl::string_view bytes) {
+  static search::SavedBytes saved = [] {
+    search::MappedBytes base;
+    base.Append(std::string(search::MappedBytes::kPageBytes + 8, 'b'));
+    auto made = base.Save(Folder() / "fixed", kWidth, true, {});
+    Expect(made.ok(), "a base can be saved");
+    return *std::move(made);
+  }();
+  WriteFile(saved.changes_path, bytes);
+  UseBytes(saved, 2 * search::MappedBytes::kPageBytes + bytes.size());
+}
+
 }  // namespace
 
 int FuzzCache(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const absl::string_view bytes(reinterpret_cast<const char*>(data + 1),
                                 size - 1);
-  switch (data[0] % 5) {
+  switch (data[0] % 7) {
     case 0:
       ReadManifest(bytes);
       break;
@@ -180,6 +258,12 @@ int FuzzCache(const uint8_t* data, size_t size) {
       break;
     case 3:
       ReadKeys(bytes, SmallIndex());
+      break;
+    case 4:
+      ReadBase(bytes);
+      break;
+    case 5:
+      ReadChanges(bytes);
       break;
     default:
       ReadKeys(bytes, WalkedIndex());

@@ -29,6 +29,7 @@ TEST_F(IndexCliTest, ShowsWhatAnIndexCoversAndWhatItsMemoryHolds) {
   index.set_graph_vectors(2000);
   index.set_position(kPosition);
   index.set_memory_bytes(3'000'000);
+  index.set_mapped_bytes(2'000'000);
   index.set_attribute_bytes(100'000);
   index.mutable_lag()->set_seconds(61);
   index.mutable_lag()->set_nanos(250'400'000);
@@ -60,7 +61,7 @@ TEST_F(IndexCliTest, ShowsWhatAnIndexCoversAndWhatItsMemoryHolds) {
             "vectors   2,400 of 256 dimensions, 2,000 in a graph\n"
             "recall    0.963 of the nearest, by 1,000 sampled queries; "
             "width 48\n"
-            "memory    3.1 MB\n"
+            "memory    3.1 MB, 2.0 MB mapped from the cache\n"
             "MEMORY OF       BYTES\n"
             "vectors     3,000,000\n"
             "attributes    100,000\n");

@@ -69,6 +69,7 @@ JsonObject IndexObject(const Index& index) {
       .Int("pending", index.pending())
       .Int("graph_vectors", index.graph_vectors())
       .Int("memory_bytes", index.memory_bytes())
+      .Int("mapped_bytes", index.mapped_bytes())
       .Int("attribute_bytes", index.attribute_bytes())
       .Text("position", index.position())
       .Text("newest_position", index.newest_position())
@@ -240,7 +241,8 @@ void PrintIndex(const Console& console, const GetIndexResponse& response) {
               << "recall    " << RecallText(response) << "\n"
               << "memory    "
               << HumanBytes(index.memory_bytes() + index.attribute_bytes())
-              << "\n";
+              << ", " << HumanBytes(index.mapped_bytes())
+              << " mapped from the cache\n";
   Table table({{"MEMORY OF"}, {"BYTES", Table::Align::kRight}});
   for (const auto& part : response.memory()) {
     table.AddRow({part.name(), WithCommas(part.bytes())});

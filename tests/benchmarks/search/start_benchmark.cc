@@ -17,15 +17,12 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
-#include "absl/types/span.h"
-#include "engram/storage/v1/catalog.pb.h"
-#include "libs/vector/vector.h"
 #include "services/search/database_index.h"
 #include "services/search/durable_file.h"
 #include "services/search/index_cache.h"
-#include "services/search/vector_index.h"
 #include "tests/benchmarks/report.h"
 #include "tests/benchmarks/search/search_data.h"
+#include "tests/benchmarks/search/search_database.h"
 
 namespace engram::benchmarks {
 namespace {
@@ -33,12 +30,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kRounds = 5;
-
-void Expect(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::exit(1);
-}
 
 // What some work took: on the clock, and of processor time, which what else the
 // machine does lengthens less.
@@ -70,37 +61,6 @@ void Print(absl::string_view what, std::vector<Cost> costs,
            Rounded(median.processor_seconds, "%.2f s of processor time"), goal);
 }
 
-// A database of one collection, whose index has its graph.
-std::unique_ptr<search::DatabaseIndex> MakeDatabase(const SearchData& data) {
-  storage::v1::Collection collection;
-  collection.set_name("items");
-  storage::v1::VectorField& field = *collection.add_vector_fields();
-  field.set_name("vector");
-  field.set_metric(common::v1::METRIC_DOT);
-  field.set_supplied(true);
-  field.mutable_generation()->set_id(1);
-  field.mutable_generation()->set_dimensions(data.dimensions);
-  auto database = std::make_unique<search::DatabaseIndex>(
-      Position{"default", 7, data.count}, 0);
-  Expect(database->AddCollection(collection).ok(), "no collection");
-  auto index = std::make_shared<search::VectorIndex>(
-      (*database->Find("items", ""))->spec(),
-      search::GraphPolicy{.min_bytes = 0});
-  for (int64_t row = 0; row < data.count; ++row) {
-    const std::string id = absl::StrCat("record-", row);
-    index->Apply({{.kind = search::IndexChange::Kind::kPutVectors,
-                   .row = row,
-                   .sequence = row,
-                   .id = id,
-                   .chunks = {vector::Pack(absl::MakeConstSpan(
-                       &data.rows[row * data.dimensions], data.dimensions))}}},
-                 row);
-  }
-  index->Optimize(/*threads=*/2, [] { return true; });
-  database->SetIndex(std::move(index));
-  return database;
-}
-
 void MakeCache(int64_t count, int dimensions, const std::string& folder) {
   const SearchData data = MakeClusteredData(count, dimensions, 1, 1);
   const auto database = MakeDatabase(data);
@@ -126,7 +86,7 @@ void MeasureLoads(int64_t count, int dimensions, const std::string& folder) {
     loads.push_back(
         CostOf([&] { loaded = search::IndexCache(folder).Load(); }));
     Expect(loaded != nullptr, "the cache cannot be loaded");
-    const search::IndexStats stats = (*loaded->Find("items", ""))->Stats();
+    const search::IndexStats stats = IndexOf(*loaded)->Stats();
     Expect(stats.vectors == count && stats.graph_vectors == count,
            "the index did not come back with its graph");
   }
