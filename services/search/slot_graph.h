@@ -54,6 +54,10 @@ class SlotGraph {
     nodes_.clear();
     slots_.assign(segment_ == nullptr ? 0 : segment_->size(), kNoSlot);
   }
+  // Has `segment`, whose nodes are the same, in place of the one there is.
+  void Replace(std::shared_ptr<GraphSegment> segment) {
+    segment_ = std::move(segment);
+  }
   // The slot size() is `node`, and in the graph.
   void Append(uint32_t node) {
     slots_[node] = size();

@@ -228,8 +228,8 @@ bool VectorIndex::Walk(absl::Span<const float> query, int limit,
   const int64_t widest = WidestWalk();
   for (int walks = 0; walks < kMaxWalks; ++walks) {
     if (width > widest) return false;
-    const double passed =
-        WalkOnce(query, static_cast<int>(width), filter, top, cost);
+    const double passed = WalkOnce(*graph_.segment(), query,
+                                   static_cast<int>(width), filter, top, cost);
     const bool are_enough = static_cast<int>(top.size()) == limit;
     if (are_enough && passed >= share) return true;
     // Around the query it is another share than on the whole.
@@ -242,11 +242,12 @@ bool VectorIndex::Walk(absl::Span<const float> query, int limit,
   return false;
 }
 
-double VectorIndex::WalkOnce(absl::Span<const float> query, int width,
+double VectorIndex::WalkOnce(const GraphSegment& segment,
+                             absl::Span<const float> query, int width,
                              RowFilter filter, TopRecords& top,
                              SearchCost& cost) const {
   const absl::Time start = absl::Now();
-  const hnsw::GraphSearchResult walk = graph_.segment()->Find(query, width);
+  const hnsw::GraphSearchResult walk = segment.Find(query, width);
   const std::vector<hnsw::FoundNode>& nodes = walk.nodes;
   int64_t passed = 0;
   for (const hnsw::FoundNode& found : nodes) {
