@@ -40,11 +40,11 @@ constexpr int kNeighbours = 11;
 constexpr float kStep = 1.5f;
 
 // From so many dimensions on codes of 4 bits are tried, of which a walk reads
-// half as much. They are taken where walks need be no wider for the same recall
-// than by this factor and so many candidates, which narrow ones hardly notice.
+// half as much. They are taken where walks of the same widths miss no more than
+// this factor and share, which chance alone may make.
 constexpr int kNarrowFromDimensions = 256;
-constexpr double kWiderFactor = 1.05;
-constexpr int kMoreCandidates = 8;
+constexpr double kMoreMissed = 1.1;
+constexpr double kMissedByChance = 0.002;
 
 using Entries = std::vector<TopRecords::Entry>;
 
@@ -98,20 +98,31 @@ class WalkTally {
   Sums wanted_;
 };
 
-// Whether walks of a graph with the curve `narrow` find what those of one with
-// the curve `wide` find, and are hardly wider for it. No if nothing was
-// measured: it has too few vectors to be walked.
-bool FindsAsMuch(const RecallCurve& narrow, const RecallCurve& wide) {
-  if (narrow.points().empty()) return false;
-  for (const double target : {0.9, kDefaultTargetRecall, 0.99}) {
-    for (const int limit : {kFewNearest, kManyNearest}) {
-      if (narrow.WidthFor(target, limit) >
-          kWiderFactor * wide.WidthFor(target, limit) + kMoreCandidates) {
-        return false;
-      }
-    }
+// Which share of the nearest `limit` walks miss, on average over all widths
+// that could find as many.
+double MissedOf(const RecallCurve& curve, float RecallPoint::*recall,
+                int limit) {
+  double missed = 0;
+  int widths = 0;
+  for (const RecallPoint& point : curve.points()) {
+    if (point.width < limit) continue;
+    missed += 1 - point.*recall;
+    ++widths;
   }
-  return true;
+  return missed / std::max(widths, 1);
+}
+
+// Whether walks of a graph with the curve `narrow` find what those of one with
+// the curve `wide` find. It is recalls that are compared and not the widths for
+// them: where a curve is flat, one more found is many candidates less. No if
+// nothing was measured, where there are too few vectors to be walked.
+bool FindsAsMuch(const RecallCurve& narrow, const RecallCurve& wide) {
+  const auto holds = [&](float RecallPoint::*recall, int limit) {
+    return MissedOf(narrow, recall, limit) <=
+           kMoreMissed * MissedOf(wide, recall, limit) + kMissedByChance;
+  };
+  return !narrow.points().empty() && holds(&RecallPoint::of_10, kFewNearest) &&
+         holds(&RecallPoint::of_100, kManyNearest);
 }
 
 }  // namespace
