@@ -1,11 +1,10 @@
 // saved_graph <dot|l2> <dimensions> <bits> <width> <folder>
 //
 // Builds the graph of the vectors in <folder>/vectors, has its codes of 8 bits
-// or of 4, saves it as
-// <folder>/graph.faiss, as the index cache does, loads that, and writes which
-// nodes it then finds for each of <folder>/queries, `width` each, to
-// <folder>/found. For faiss_test.py. Vectors are float32, nodes uint32, back to
-// back.
+// or of 4, saves it as <folder>/graph.faiss, as the index cache does, loads
+// that, and writes which nodes it then finds for each of <folder>/queries,
+// `width` each, to <folder>/found. For faiss_test.py. Vectors are float32,
+// nodes uint32, back to back.
 
 #include <cstring>
 #include <fstream>
