@@ -16,7 +16,8 @@ namespace engram::hnsw {
 // neighbours before the first is scored, so that their misses overlap.
 inline void PrefetchCodes(const CodeView& codes, uint32_t node) {
   const uint8_t* row = codes.Row(node);
-  for (int i = 0; i < codes.dimensions; i += 64) __builtin_prefetch(row + i);
+  const int64_t bytes = codes.row_bytes();
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i);
   if (codes.norms != nullptr) __builtin_prefetch(codes.norms + node);
 }
 
@@ -26,7 +27,8 @@ class QueryDistances {
   // Borrows both.
   QueryDistances(const CodeView& codes, const EncodedQuery& query)
       : codes_(codes),
-        gather_(BestCodeKernels().gather),
+        gather_(codes.range.bits == 8 ? BestCodeKernels().gather
+                                      : BestCodeKernels().gather_nibbles),
         query_(query.codes()),
         norm_weight_(query.norm_weight()) {}
 
@@ -54,7 +56,7 @@ class QueryDistances {
 };
 
 // Distances from one node to others, the same both ways: for kDot the negative
-// product of the codes, for kL2 their squared distance.
+// product of the codes, which have 8 bits, for kL2 their squared distance.
 class NodeDistances {
  public:
   // Borrows `codes`.

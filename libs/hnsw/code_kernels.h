@@ -12,9 +12,13 @@ namespace engram::hnsw {
 //
 // A code c of 0 to 255 stands for c - 128 steps, so a score is
 //   sum over the dimensions of (code - 128) * value,
-// exact, and within int32 for up to 65,536 dimensions.
+// exact, and within int32 for up to 65,536 dimensions. A 4-bit code c stands
+// for 2 c - 15 half steps, so there it is
+//   sum over the dimensions of (2 code - 15) * value.
 struct CodeQuery {
-  // From -127 to 127: with -128 the AVX2 kernels would overflow.
+  // From -127 to 127: with -128 the AVX2 kernels would overflow. For 4-bit
+  // codes those of the even dimensions come first, then those of the odd ones,
+  // as many, with a zero at the end if there is one less.
   const int8_t* values = nullptr;
   // Of all values.
   int32_t sum = 0;
@@ -25,6 +29,10 @@ struct CodeQuery {
 using GatherCodes = void (*)(const CodeQuery& query, const uint8_t* codes,
                              int dimensions, const uint32_t* nodes, int count,
                              int32_t* scores);
+
+// Scores rows of 4-bit codes, of (dimensions + 1) / 2 bytes, two codes in each,
+// the even dimension's in the lower half.
+using GatherNibbles = GatherCodes;
 
 // Scores the first `count` rows of `codes`.
 using ScanCodes = void (*)(const CodeQuery& query, const uint8_t* codes,
@@ -41,6 +49,7 @@ struct CodeKernels {
   const char* name;
   GatherCodes gather;
   ScanCodes scan;
+  GatherNibbles gather_nibbles;
   CodesToQuery to_query;
 };
 

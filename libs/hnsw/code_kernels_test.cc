@@ -48,6 +48,44 @@ class CodeKernelsTest : public ::testing::TestWithParam<CodeKernels> {
     }
   }
 
+  // The same for rows of 4-bit codes, given one a byte.
+  void ExpectNibblesMatchReference(const std::vector<int8_t>& values,
+                                   const std::vector<uint8_t>& codes,
+                                   int rows) {
+    const int dimensions = static_cast<int>(values.size());
+    const int row_bytes = (dimensions + 1) / 2;
+    std::vector<int8_t> placed(2 * row_bytes);
+    CodeQuery query = {.values = placed.data()};
+    for (int i = 0; i < dimensions; ++i) {
+      placed[i / 2 + i % 2 * row_bytes] = values[i];
+      query.sum += values[i];
+    }
+    // What is behind the last of an odd number of dimensions is nothing.
+    std::vector<uint8_t> packed(rows * row_bytes, 0xf0);
+    std::vector<int32_t> want(rows);
+    std::vector<uint32_t> nodes(rows);
+    for (int row = 0; row < rows; ++row) {
+      nodes[row] = rows - 1 - row;
+      for (int i = 0; i < dimensions; ++i) {
+        const int code = codes[row * dimensions + i];
+        uint8_t& byte = packed[row * row_bytes + i / 2];
+        byte = static_cast<uint8_t>(i % 2 == 0 ? (byte & 0xf0) | code
+                                               : (byte & 0x0f) | code << 4);
+        want[row] += (2 * code - 15) * values[i];
+      }
+    }
+    for (int count = 1; count <= rows; ++count) {
+      std::vector<int32_t> gathered(count + 1, -77);
+      GetParam().gather_nibbles(query, packed.data(), dimensions, nodes.data(),
+                                count, gathered.data());
+      for (int row = 0; row < count; ++row) {
+        ASSERT_EQ(gathered[row], want[nodes[row]])
+            << "row " << row << " of " << count << ", " << dimensions;
+      }
+      EXPECT_EQ(gathered[count], -77) << "wrote beyond the last score";
+    }
+  }
+
   std::mt19937 random_{17};
 };
 
@@ -89,6 +127,37 @@ TEST_P(CodeKernelsTest, AgreesWithPlainIntegersOnExtremeValues) {
     std::vector<uint8_t> codes(4 * dimensions);
     for (uint8_t& code : codes) code = random_() % 2 == 0 ? 0 : 255;
     ExpectMatchesReference(values, codes, 4);
+  }
+}
+
+TEST_P(CodeKernelsTest, AgreesWithPlainIntegersOn4BitCodes) {
+  for (int dimensions : Dimensions()) {
+    const int rows = dimensions <= 70 ? 7 : 2;
+    std::vector<int8_t> values(dimensions);
+    for (int8_t& value : values)
+      value = static_cast<int8_t>(static_cast<int>(random_() % 255) - 127);
+    std::vector<uint8_t> codes(rows * dimensions);
+    for (uint8_t& code : codes) code = static_cast<uint8_t>(random_() % 16);
+    ExpectNibblesMatchReference(values, codes, rows);
+  }
+}
+
+TEST_P(CodeKernelsTest, AgreesWithPlainIntegersOnExtreme4BitCodes) {
+  for (int dimensions :
+       {1, 2, 63, 64, 65, 127, 128, 129, 300, kMaxDimensions}) {
+    for (int value : {-127, 127}) {
+      for (int code : {0, 7, 8, 15}) {
+        ExpectNibblesMatchReference(
+            std::vector<int8_t>(dimensions, static_cast<int8_t>(value)),
+            std::vector<uint8_t>(4 * dimensions, static_cast<uint8_t>(code)),
+            4);
+      }
+    }
+    std::vector<int8_t> values(dimensions);
+    for (int8_t& value : values) value = random_() % 2 == 0 ? -127 : 127;
+    std::vector<uint8_t> codes(4 * dimensions);
+    for (uint8_t& code : codes) code = random_() % 2 == 0 ? 0 : 15;
+    ExpectNibblesMatchReference(values, codes, 4);
   }
 }
 

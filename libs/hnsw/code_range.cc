@@ -11,15 +11,20 @@ namespace {
 constexpr int64_t kMaxSampledComponents = int64_t{1} << 20;
 constexpr double kCutShare = 0.0005;
 
+// The highest 4-bit code; twice a code less this is how many units it is from
+// the middle.
+constexpr int kMaxNibble = 15;
+
 // The components of evenly spread rows.
-std::vector<float> SampleComponents(const float* rows, int64_t count,
-                                    int dimensions) {
+template <typename Component>
+std::vector<Component> SampleComponents(const Component* rows, int64_t count,
+                                        int dimensions) {
   const int64_t sampled =
       std::min(count, std::max<int64_t>(1, kMaxSampledComponents / dimensions));
-  std::vector<float> sample;
+  std::vector<Component> sample;
   sample.reserve(sampled * dimensions);
   for (int64_t i = 0; i < sampled; ++i) {
-    const float* row = rows + i * count / sampled * dimensions;
+    const Component* row = rows + i * count / sampled * dimensions;
     sample.insert(sample.end(), row, row + dimensions);
   }
   return sample;
@@ -40,6 +45,19 @@ CodeRange RangeAround(float middle, float radius) {
       std::clamp(radius / 127, std::numeric_limits<float>::min() * 1024,
                  std::numeric_limits<float>::max() / 1024);
   return {.vmin = middle - 128.5f * step, .vdiff = 255 * step};
+}
+
+// Returns the nearest 4-bit code, where the outermost ones are `radius` from
+// the middle, in the same measure as `value`.
+int NibbleOf(float value, float radius) {
+  const float step = 2 * radius / kMaxNibble;
+  return static_cast<int>(std::clamp((value + radius) / step, 0.0f, 15.0f) +
+                          0.5f);
+}
+
+// How far from the middle that code is.
+float ValueOfNibble(int nibble, float radius) {
+  return static_cast<float>(2 * nibble - kMaxNibble) * radius / kMaxNibble;
 }
 
 }  // namespace
@@ -71,11 +89,63 @@ void EncodeRow(const CodeRange& range, absl::Span<const float> values,
   }
 }
 
+CodeRange ChooseNibbleRange(const CodeRange& range, const uint8_t* codes,
+                            int64_t count, int dimensions) {
+  std::array<int64_t, 256> counts = {};
+  for (uint8_t code : SampleComponents(codes, count, dimensions)) {
+    ++counts[code];
+  }
+  // In steps of the 8-bit codes.
+  float best = 127;
+  double least = std::numeric_limits<double>::infinity();
+  for (float radius = 127; radius >= 1; --radius) {
+    double lost = 0;
+    for (int code = 0; code < 256; ++code) {
+      const auto value = static_cast<float>(code - 128);
+      const float off = value - ValueOfNibble(NibbleOf(value, radius), radius);
+      lost +=
+          static_cast<double>(off * off) * static_cast<double>(counts[code]);
+    }
+    if (lost < least) {
+      least = lost;
+      best = radius;
+    }
+  }
+  const float step = 2 * best / kMaxNibble * range.step();
+  return {
+      .vmin = range.middle() - 8 * step, .vdiff = kMaxNibble * step, .bits = 4};
+}
+
+NibbleEncoder::NibbleEncoder(const CodeRange& wide, const CodeRange& narrow) {
+  const float radius = narrow.vdiff / 2;
+  for (int code = 0; code < 256; ++code) {
+    const float value = static_cast<float>(code - 128) * wide.step();
+    nibbles_[code] = static_cast<uint8_t>(NibbleOf(value, radius));
+  }
+}
+
+void NibbleEncoder::EncodeRow(const uint8_t* codes, int dimensions,
+                              uint8_t* nibbles) const {
+  for (int i = 0; i < dimensions; i += 2) {
+    const uint8_t high = i + 1 < dimensions ? nibbles_[codes[i + 1]] : 0;
+    nibbles[i / 2] = static_cast<uint8_t>(nibbles_[codes[i]] | high << 4);
+  }
+}
+
 int32_t CodeNorm(const uint8_t* codes, int dimensions) {
   int32_t norm = 0;
   for (int i = 0; i < dimensions; ++i) {
     const int32_t steps = codes[i] - 128;
     norm += steps * steps;
+  }
+  return norm;
+}
+
+int32_t NibbleNorm(const uint8_t* nibbles, int dimensions) {
+  int32_t norm = 0;
+  for (int i = 0; i < dimensions; ++i) {
+    const int32_t nibble = nibbles[i / 2] >> (i % 2 * 4) & kMaxNibble;
+    norm += (2 * nibble - kMaxNibble) * (2 * nibble - kMaxNibble);
   }
   return norm;
 }

@@ -1,8 +1,9 @@
-// How vectors become 8-bit codes, and back.
+// How vectors become codes of 8 bits or of 4, and back.
 
 #ifndef ENGRAM_LIBS_HNSW_CODE_RANGE_H_
 #define ENGRAM_LIBS_HNSW_CODE_RANGE_H_
 
+#include <array>
 #include <cstdint>
 
 #include "absl/types/span.h"
@@ -13,17 +14,28 @@ namespace engram::hnsw {
 enum class Metric { kDot, kL2 };
 
 // The range that the codes of one segment cover, all dimensions alike: the
-// two trained values of a faiss::ScalarQuantizer of type QT_8bit_uniform, where
-// code c stands for the value vmin + (c + 0.5) / 255 * vdiff.
+// two trained values of a faiss::ScalarQuantizer of type QT_8bit_uniform or
+// QT_4bit_uniform, where code c stands for the value
+// vmin + (c + 0.5) / (2^bits - 1) * vdiff.
 struct CodeRange {
   float vmin = -128.5f;
   // Above 0.
   float vdiff = 255;
+  // Of a code: 8, or 4, of which two share a byte.
+  int bits = 8;
 
   // Between the values of two codes that follow each other.
-  float step() const { return vdiff / 255; }
-  // The value of code 128. Zero, but for rounding, for kDot.
-  float middle() const { return vmin + 128.5f * step(); }
+  float step() const { return vdiff / static_cast<float>((1 << bits) - 1); }
+  // The value of code 128, or between those of the 4-bit codes 7 and 8. Zero,
+  // but for rounding, for kDot.
+  float middle() const { return vmin + (bits == 8 ? 128.5f : 8.0f) * step(); }
+  // What the kernels count: how far codes are from the middle is a whole number
+  // of it.
+  float unit() const { return bits == 8 ? step() : step() / 2; }
+  // The size of a row.
+  int64_t RowBytes(int dimensions) const {
+    return bits == 8 ? dimensions : (int64_t{dimensions} + 1) / 2;
+  }
 
   friend bool operator==(const CodeRange&, const CodeRange&) = default;
 };
@@ -39,14 +51,37 @@ struct CodeRange {
 CodeRange ChooseCodeRange(const float* rows, int64_t count, int dimensions,
                           Metric metric);
 
-// Writes the code of each value, 1 to 255; values outside of the range become
-// its ends. (Code 0 is left out, so that c - 128 has a negative.)
+// Returns the 4-bit range for what `count` rows of 8-bit codes of `range` are
+// of: around the same middle, of the width that loses least, as the mean of
+// squares. Looks at as much as ChooseCodeRange.
+CodeRange ChooseNibbleRange(const CodeRange& range, const uint8_t* codes,
+                            int64_t count, int dimensions);
+
+// Writes the 8-bit code of each value, 1 to 255; values outside of the range
+// become its ends. (Code 0 is left out, so that c - 128 has a negative.)
 void EncodeRow(const CodeRange& range, absl::Span<const float> values,
                uint8_t* codes);
 
-// Returns the squared length of a row from the middle, in steps: the sum of
+// Makes 4-bit codes of 8-bit ones: for each byte the code of `narrow` that is
+// nearest to what it means in `wide`.
+class NibbleEncoder {
+ public:
+  NibbleEncoder(const CodeRange& wide, const CodeRange& narrow);
+
+  // Writes narrow.RowBytes(dimensions) bytes: dimension i is in byte i / 2, an
+  // even one in its lower half, as FAISS has it.
+  void EncodeRow(const uint8_t* codes, int dimensions, uint8_t* nibbles) const;
+
+ private:
+  std::array<uint8_t, 256> nibbles_;
+};
+
+// Returns the squared length of a row from the middle, in units: the sum of
 // (code - 128)^2. Within int32 for up to 65,536 dimensions.
 int32_t CodeNorm(const uint8_t* codes, int dimensions);
+
+// The same of a row of 4-bit codes: the sum of (2 code - 15)^2.
+int32_t NibbleNorm(const uint8_t* nibbles, int dimensions);
 
 }  // namespace engram::hnsw
 

@@ -24,17 +24,32 @@ CodeTable::CodeTable(HugeArray<uint8_t> codes, int dimensions, Metric metric,
                      CodeRange range)
     : metric_(metric),
       dimensions_(dimensions),
-      size_(static_cast<int64_t>(codes.size()) / dimensions),
+      size_(static_cast<int64_t>(codes.size()) / range.RowBytes(dimensions)),
       range_(range),
       codes_(std::move(codes)) {
   ComputeNorms();
 }
 
+CodeTable CodeTable::Narrow(const CodeView& wide) {
+  const CodeRange range =
+      ChooseNibbleRange(wide.range, wide.codes, wide.size, wide.dimensions);
+  const NibbleEncoder encoder(wide.range, range);
+  const int64_t row_bytes = range.RowBytes(wide.dimensions);
+  HugeArray<uint8_t> codes(wide.size * row_bytes);
+  for (int64_t i = 0; i < wide.size; ++i) {
+    encoder.EncodeRow(wide.codes + i * wide.dimensions, wide.dimensions,
+                      codes.data() + i * row_bytes);
+  }
+  return {std::move(codes), wide.dimensions, wide.metric, range};
+}
+
 void CodeTable::ComputeNorms() {
   if (metric_ != Metric::kL2) return;
   norms_ = HugeArray<int32_t>(size_);
+  const auto norm_of = range_.bits == 8 ? CodeNorm : NibbleNorm;
   for (int64_t i = 0; i < size_; ++i) {
-    norms_[i] = CodeNorm(codes_.data() + i * dimensions_, dimensions_);
+    norms_[i] =
+        norm_of(codes_.data() + i * range_.RowBytes(dimensions_), dimensions_);
   }
 }
 

@@ -16,9 +16,13 @@ class CodeTable {
   // each, back to back at `rows`, which are not needed afterwards.
   CodeTable(const float* rows, int64_t count, int dimensions, Metric metric);
 
-  // Takes codes that were made before, row after row.
+  // Takes codes that were made before, row after row, and as many rows as fit.
   CodeTable(HugeArray<uint8_t> codes, int dimensions, Metric metric,
             CodeRange range);
+
+  // Makes 4-bit codes of 8-bit ones, which are not needed afterwards: a graph
+  // is built over the latter.
+  static CodeTable Narrow(const CodeView& wide);
 
   // Good as long as this object.
   CodeView view() const;

@@ -14,13 +14,14 @@ struct CodeView {
   // At most kMaxNodes.
   int64_t size = 0;
   CodeRange range;
-  // `size` rows of `dimensions` bytes, back to back.
+  // `size` rows of `row_bytes()`, back to back.
   const uint8_t* codes = nullptr;
   // For kL2 the CodeNorm of each row, else null.
   const int32_t* norms = nullptr;
 
+  int64_t row_bytes() const { return range.RowBytes(dimensions); }
   const uint8_t* Row(uint32_t node) const {
-    return codes + static_cast<size_t>(node) * dimensions;
+    return codes + static_cast<int64_t>(node) * row_bytes();
   }
 };
 

@@ -11,6 +11,17 @@ namespace {
 // norms, counted in them, would not fit an int32.
 constexpr float kFinestSteps = 1.0f / 16;
 
+// Puts the values of even dimensions first, then those of odd ones, as kernels
+// of 4-bit codes want them.
+std::vector<int8_t> ByHalves(const std::vector<int8_t>& values) {
+  const size_t half = (values.size() + 1) / 2;
+  std::vector<int8_t> halves(2 * half);
+  for (size_t i = 0; i < values.size(); ++i) {
+    halves[i / 2 + i % 2 * half] = values[i];
+  }
+  return halves;
+}
+
 }  // namespace
 
 EncodedQuery::EncodedQuery(absl::Span<const float> query,
@@ -23,7 +34,7 @@ EncodedQuery::EncodedQuery(absl::Span<const float> query,
     largest = std::max(largest, std::abs(value - middle));
     length += (value - middle) * (value - middle);
   }
-  const float step = std::max(largest / 127, range.step() * kFinestSteps);
+  const float step = std::max(largest / 127, range.unit() * kFinestSteps);
   const float steps = 1 / step;
   for (size_t i = 0; i < query.size(); ++i) {
     const float value =
@@ -32,12 +43,13 @@ EncodedQuery::EncodedQuery(absl::Span<const float> query,
     values_[i] = static_cast<int8_t>(static_cast<int>(value + 127.5f) - 127);
     sum_ += values_[i];
   }
+  if (range.bits == 4) values_ = ByHalves(values_);
   if (metric == Metric::kL2) {
-    norm_weight_ = range.step() / (2 * step);
-    unit_ = 2 * step * range.step();
+    norm_weight_ = range.unit() / (2 * step);
+    unit_ = 2 * step * range.unit();
     base_ = length;
   } else {
-    unit_ = -step * range.step();
+    unit_ = -step * range.unit();
   }
 }
 

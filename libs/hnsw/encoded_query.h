@@ -10,8 +10,9 @@
 
 namespace engram::hnsw {
 
-// A query in 8 bits a dimension, with what turns the kernels' integers back
-// into scores of the metric. docs/design/graph_index.md has the formulae.
+// A query in 8 bits a dimension, for codes of 8 bits or of 4, with what turns
+// the kernels' integers back into scores of the metric.
+// docs/design/graph_index.md has the formulae.
 class EncodedQuery {
  public:
   // `query` has the dimensions of the codes that `range` is of, and is finite.

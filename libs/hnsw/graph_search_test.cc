@@ -34,6 +34,9 @@ struct Segment {
               vectors.metric),
         graph(*BuildGraph(table.view(), options)) {}
 
+  // Has it search by 4-bit codes from now on.
+  void Narrow() { table = CodeTable::Narrow(table.view()); }
+
   GraphSearchResult Find(absl::Span<const float> query,
                          const GraphSearchOptions& options,
                          SearchScratch& scratch) const {
@@ -110,6 +113,12 @@ TEST_P(GraphSearchTest, FindsWhatBruteForceFinds) {
 TEST_P(GraphSearchTest, FindsAsMuchWhenSeveralThreadsBuild) {
   const Segment segment(Vectors(600, 16), {.threads = 4});
   EXPECT_GE(segment.Recall(/*width=*/64), 0.98);
+}
+
+TEST_P(GraphSearchTest, FindsNearlyAsMuchBy4BitCodes) {
+  Segment segment(Vectors(600, 33));
+  segment.Narrow();
+  EXPECT_GE(segment.Recall(/*width=*/64), 0.95);
 }
 
 TEST_P(GraphSearchTest, AFilterLeavesOutAllOthersAndLosesNothing) {

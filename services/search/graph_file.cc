@@ -28,6 +28,7 @@ constexpr absl::string_view kCodesWord = "IxSQ";
 constexpr int32_t kInnerProduct = 0;
 constexpr int32_t kL2 = 1;
 constexpr int32_t kUniform8Bit = 2;
+constexpr int32_t kUniform4Bit = 3;
 // FAISS leaves room for two numbers that it does not use.
 constexpr int64_t kUnused = int64_t{1} << 20;
 
@@ -155,15 +156,15 @@ void WriteGraph(const Graph& graph, FileWriter& out) {
 }
 
 void WriteCodes(const hnsw::CodeView& codes, FileWriter& out) {
-  out.Write<int32_t>(kUniform8Bit);
+  out.Write<int32_t>(codes.range.bits == 8 ? kUniform8Bit : kUniform4Bit);
   out.Write<int32_t>(0);  // How the range was trained: not by FAISS.
   out.Write<float>(0);
   out.Write<uint64_t>(codes.dimensions);
-  out.Write<uint64_t>(codes.dimensions);  // Bytes of a code.
+  out.Write<uint64_t>(codes.row_bytes());
   out.Write<uint64_t>(2);
   out.Write<float>(codes.range.vmin);
   out.Write<float>(codes.range.vdiff);
-  const auto bytes = static_cast<uint64_t>(codes.size * codes.dimensions);
+  const auto bytes = static_cast<uint64_t>(codes.size * codes.row_bytes());
   out.Write<uint64_t>(bytes);
   out.WriteBytes(codes.codes, bytes);
 }
@@ -311,13 +312,18 @@ absl::StatusOr<hnsw::CodeTable> ReadCodes(int64_t size, int dimensions,
       !codes.ReadFrom(reader)) {
     return Broken("ends within the codes");
   }
-  const auto width = static_cast<uint64_t>(dimensions);
-  if (rows != size || type != kUniform8Bit || found_dimensions != width ||
-      code_size != width || trained.size() != 2 ||
-      codes.size() != static_cast<uint64_t>(size) * width) {
-    return Broken("its codes are not ", size, " of ", dimensions, " bytes");
+  if ((type != kUniform8Bit && type != kUniform4Bit) || trained.size() != 2) {
+    return Broken("its codes are neither of 8 nor of 4 bits");
   }
-  const hnsw::CodeRange range = {.vmin = trained[0], .vdiff = trained[1]};
+  const hnsw::CodeRange range = {.vmin = trained[0],
+                                 .vdiff = trained[1],
+                                 .bits = type == kUniform8Bit ? 8 : 4};
+  const auto row_bytes = static_cast<uint64_t>(range.RowBytes(dimensions));
+  if (rows != size || found_dimensions != static_cast<uint64_t>(dimensions) ||
+      code_size != row_bytes ||
+      codes.size() != static_cast<uint64_t>(size) * row_bytes) {
+    return Broken("its codes are not ", size, " of ", row_bytes, " bytes");
+  }
   // Queries are divided by the step.
   if (!std::isnormal(range.step()) || range.step() < 0 ||
       !std::isfinite(range.middle())) {

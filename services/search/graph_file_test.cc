@@ -42,12 +42,26 @@ std::vector<T> ToVector(const hnsw::HugeArray<T>& array) {
   return {array.data(), array.data() + array.size()};
 }
 
+struct Kind {
+  hnsw::Metric metric;
+  // Of a code.
+  int bits;
+};
+
+CodeTable MakeCodes(const SampleVectors& vectors, int bits) {
+  CodeTable wide(vectors.rows.data(), vectors.count(), kDimensions,
+                 vectors.metric);
+  if (bits == 8) return wide;
+  return CodeTable::Narrow(wide.view());
+}
+
 // A graph and its file.
 struct Sample {
-  Sample(int64_t count, hnsw::Metric metric)
-      : vectors(count, kDimensions, metric, metric == hnsw::Metric::kDot),
-        codes(vectors.rows.data(), count, kDimensions, metric),
-        graph(*BuildGraph(codes.view(), {})),
+  Sample(int64_t count, Kind kind)
+      : vectors(count, kDimensions, kind.metric,
+                kind.metric == hnsw::Metric::kDot),
+        codes(MakeCodes(vectors, kind.bits)),
+        graph(*BuildGraph(MakeCodes(vectors, 8).view(), {})),
         path(std::filesystem::path(::testing::TempDir()) /
              absl::StrCat("graph_file_", getpid())) {}
   ~Sample() { std::filesystem::remove(path); }
@@ -77,15 +91,16 @@ std::vector<hnsw::FoundNode> Search(const StoredGraph& stored,
   return result.nodes;
 }
 
-class GraphFileTest : public ::testing::TestWithParam<hnsw::Metric> {};
+class GraphFileTest : public ::testing::TestWithParam<Kind> {};
 
-INSTANTIATE_TEST_SUITE_P(All, GraphFileTest,
-                         ::testing::Values(hnsw::Metric::kDot,
-                                           hnsw::Metric::kL2),
-                         [](const auto& info) {
-                           return info.param == hnsw::Metric::kL2 ? "L2"
-                                                                  : "Dot";
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    All, GraphFileTest,
+    ::testing::Values(Kind{hnsw::Metric::kDot, 8}, Kind{hnsw::Metric::kL2, 8},
+                      Kind{hnsw::Metric::kDot, 4}, Kind{hnsw::Metric::kL2, 4}),
+    [](const auto& info) {
+      return absl::StrCat(info.param.metric == hnsw::Metric::kL2 ? "L2" : "Dot",
+                          "_", info.param.bits, "bits");
+    });
 
 TEST_P(GraphFileTest, AGraphComesBackAsItWas) {
   for (const int64_t count : {0, 1, 3, 700}) {
@@ -104,8 +119,9 @@ TEST_P(GraphFileTest, AGraphComesBackAsItWas) {
     ASSERT_EQ(codes.size, count);
     if (count == 0) continue;
     EXPECT_EQ(std::memcmp(codes.codes, sample.codes.view().codes,
-                          count * kDimensions),
+                          count * codes.row_bytes()),
               0);
+    EXPECT_EQ(codes.row_bytes(), kDimensions * GetParam().bits / 8);
   }
 }
 
@@ -120,7 +136,9 @@ TEST_P(GraphFileTest, FaissReadsItAndWritesTheSame) {
   const auto* codes =
       dynamic_cast<const faiss::IndexScalarQuantizer*>(index->storage);
   ASSERT_NE(codes, nullptr);
-  EXPECT_EQ(codes->sq.qtype, faiss::ScalarQuantizer::QT_8bit_uniform);
+  EXPECT_EQ(codes->sq.qtype, GetParam().bits == 8
+                                 ? faiss::ScalarQuantizer::QT_8bit_uniform
+                                 : faiss::ScalarQuantizer::QT_4bit_uniform);
   EXPECT_EQ(index->ntotal, 700);
   EXPECT_GT(index->hnsw.max_level, 0);
 
@@ -195,13 +213,13 @@ TEST_P(GraphFileTest, WhatIsCutOffOrTooLongIsRefused) {
 TEST_P(GraphFileTest, AGraphOfAnotherKindIsRefused) {
   const Sample sample(40, GetParam());
   const std::string bytes = sample.Bytes();
-  EXPECT_THAT(DecodeGraphFile(bytes, kDimensions + 1, GetParam()),
+  EXPECT_THAT(DecodeGraphFile(bytes, kDimensions + 1, GetParam().metric),
               StatusIs(absl::StatusCode::kDataLoss, "of 13 dimensions"));
-  EXPECT_THAT(
-      DecodeGraphFile(bytes, kDimensions,
-                      GetParam() == hnsw::Metric::kL2 ? hnsw::Metric::kDot
-                                                      : hnsw::Metric::kL2),
-      StatusIs(absl::StatusCode::kDataLoss, "metric"));
+  EXPECT_THAT(DecodeGraphFile(bytes, kDimensions,
+                              GetParam().metric == hnsw::Metric::kL2
+                                  ? hnsw::Metric::kDot
+                                  : hnsw::Metric::kL2),
+              StatusIs(absl::StatusCode::kDataLoss, "metric"));
 }
 
 TEST_P(GraphFileTest, AFullDiskIsSaid) {

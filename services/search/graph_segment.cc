@@ -18,8 +18,14 @@ absl::StatusOr<std::shared_ptr<GraphSegment>> GraphSegment::Build(
   options.threads = threads;
   options.go_on = [&](int64_t /*inserted*/) { return go_on(); };
   ASSIGN_OR_RETURN(hnsw::Graph graph, BuildGraph(codes.view(), options));
-  return std::shared_ptr<GraphSegment>(
-      absl::WrapUnique(new GraphSegment(std::move(codes), std::move(graph))));
+  return std::shared_ptr<GraphSegment>(absl::WrapUnique(
+      new GraphSegment(std::move(codes),
+                       std::make_shared<const hnsw::Graph>(std::move(graph)))));
+}
+
+std::shared_ptr<GraphSegment> GraphSegment::Narrow() const {
+  return absl::WrapUnique(
+      new GraphSegment(hnsw::CodeTable::Narrow(codes_.view()), graph_));
 }
 
 absl::StatusOr<std::shared_ptr<GraphSegment>> GraphSegment::Load(
@@ -28,15 +34,16 @@ absl::StatusOr<std::shared_ptr<GraphSegment>> GraphSegment::Load(
   RETURN_IF_ERROR(WithFile(path, [&](absl::string_view bytes) -> absl::Status {
     ASSIGN_OR_RETURN(StoredGraph stored,
                      DecodeGraphFile(bytes, dimensions, metric));
-    segment = absl::WrapUnique(
-        new GraphSegment(std::move(stored.codes), std::move(stored.graph)));
+    segment = absl::WrapUnique(new GraphSegment(
+        std::move(stored.codes),
+        std::make_shared<const hnsw::Graph>(std::move(stored.graph))));
     return absl::OkStatus();
   }));
   return segment;
 }
 
 absl::Status GraphSegment::Save(const std::string& path) const {
-  return WriteGraphFile(path, graph_, codes_.view());
+  return WriteGraphFile(path, *graph_, codes_.view());
 }
 
 hnsw::GraphSearchResult GraphSegment::Find(absl::Span<const float> query,
@@ -48,7 +55,7 @@ hnsw::GraphSearchResult GraphSegment::Find(absl::Span<const float> query,
   options.width = width;
   const auto scratch = scratches_.Take();
   hnsw::GraphSearchResult result;
-  SearchGraph(graph_, codes, encoded, options, *scratch, result);
+  SearchGraph(*graph_, codes, encoded, options, *scratch, result);
   return result;
 }
 

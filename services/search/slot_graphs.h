@@ -88,6 +88,10 @@ class SlotGraphs {
     }
     Of(Tier::kSmall) = Graph{.segment = std::move(segment)};
   }
+  // Has `segment`, whose nodes are the same, in place of the one there is.
+  void Replace(Tier tier, std::shared_ptr<GraphSegment> segment) {
+    Of(tier).segment = std::move(segment);
+  }
   // The slot size() is `node` of that graph. The large graph's come first.
   void Append(Tier tier, uint32_t node) {
     Graph& graph = Of(tier);

@@ -243,8 +243,8 @@ bool VectorIndex::Walk(absl::Span<const float> query, int limit,
   const int64_t widest = WidestWalk();
   for (int walks = 0; walks < kMaxWalks; ++walks) {
     if (width > widest) return false;
-    const double passed =
-        WalkOnce(query, static_cast<int>(width), filter, top, cost);
+    const double passed = WalkOnce(*graphs_.segment(Tier::kLarge), query,
+                                   static_cast<int>(width), filter, top, cost);
     const bool are_enough = static_cast<int>(top.size()) == limit;
     if (are_enough && passed >= share) return true;
     // Around the query it is another share than on the whole.
@@ -257,14 +257,16 @@ bool VectorIndex::Walk(absl::Span<const float> query, int limit,
   return false;
 }
 
-double VectorIndex::WalkOnce(absl::Span<const float> query, int width,
+double VectorIndex::WalkOnce(const GraphSegment& large,
+                             absl::Span<const float> query, int width,
                              RowFilter filter, TopRecords& top,
                              SearchCost& cost) const {
   const absl::Time start = absl::Now();
   int64_t found = 0;
   int64_t passed = 0;
   for (const Tier tier : kTiers) {
-    const GraphSegment* const graph = graphs_.segment(tier).get();
+    const GraphSegment* const graph =
+        tier == Tier::kLarge ? &large : graphs_.segment(tier).get();
     if (graph == nullptr) continue;
     const hnsw::GraphSearchResult walk = graph->Find(query, width);
     for (const hnsw::FoundNode& node : walk.nodes) {

@@ -132,11 +132,12 @@ class VectorIndex : public Index {
   void Scan(absl::Span<const float> query, int64_t first, RowFilter filter,
             TopRecords& top, SearchCost& cost) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  // Offers `top` what the graph finds when it is asked for `width` candidates.
-  // Returns which share of these passed.
-  double WalkOnce(absl::Span<const float> query, int width, RowFilter filter,
-                  TopRecords& top, SearchCost& cost) const
-      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Offers `top` what `large`, whose nodes are the large graph's, and the small
+  // graph find when they are asked for `width` candidates. Returns which share
+  // of these passed.
+  double WalkOnce(const GraphSegment& large, absl::Span<const float> query,
+                  int width, RowFilter filter, TopRecords& top,
+                  SearchCost& cost) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Offers `top` what the graph finds, as wide as it takes. False if it takes
   // more than a scan: the graph's slots have to be scanned, too.
   bool Walk(absl::Span<const float> query, int limit, RowFilter filter,
@@ -195,8 +196,16 @@ class VectorIndex : public Index {
       absl::Span<const std::vector<TopRecords::Entry>> searches) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Finds out how wide searches of the graph must be, if that is not known: it
-  // has just been built, or was saved before it was known.
+  // has just been built, or was saved before it was known. If codes of 4 bits
+  // find as much, the graph has these from then on.
   void Calibrate(const std::function<bool()>& go_on);
+  // A segment of the graph's nodes, and what walks of it found.
+  struct Measured;
+  // Measures all of `segments`, which is possible with `widths` widths, by
+  // `queries` queries. False if `go_on` said so.
+  bool Measure(int64_t queries, size_t widths,
+               const std::function<bool()>& go_on,
+               std::vector<Measured>& segments) const;
   // One of `of` queries to do it with; empty if there are no vectors.
   std::vector<float> CalibrationQuery(int64_t number, int64_t of) const;
   // Runs a live search again that was kept for that.

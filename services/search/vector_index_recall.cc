@@ -39,6 +39,13 @@ constexpr int kNeighbourWidth = 64;
 constexpr int kNeighbours = 11;
 constexpr float kStep = 1.5f;
 
+// From so many dimensions on codes of 4 bits are tried, of which a walk reads
+// half as much. They are taken where walks of the same widths miss no more than
+// this factor and share, which chance alone may make.
+constexpr int kNarrowFromDimensions = 256;
+constexpr double kMoreMissed = 1.1;
+constexpr double kMissedByChance = 0.002;
+
 using Entries = std::vector<TopRecords::Entry>;
 
 // How many of the nearest `limit`, whose scores are `nearest`, were found.
@@ -53,6 +60,69 @@ int CountFound(const Entries& found, absl::Span<const float> nearest,
       [&](const TopRecords::Entry& entry) {
         return entry.score >= nearest[wanted - 1];
       }));
+}
+
+// What walks found, of each width, over some queries.
+class WalkTally {
+ public:
+  // Counts walks of one query, one a width, beside what is `nearest` to it.
+  void Count(absl::Span<const Entries> walks, absl::Span<const float> nearest) {
+    found_.resize(walks.size());
+    wanted_.few += std::min<int64_t>(kFewNearest, nearest.size());
+    wanted_.many += static_cast<int64_t>(nearest.size());
+    for (size_t width = 0; width < walks.size(); ++width) {
+      found_[width].few += CountFound(walks[width], nearest, kFewNearest);
+      found_[width].many += CountFound(walks[width], nearest, kManyNearest);
+    }
+  }
+
+  // Fails where no query was counted.
+  absl::StatusOr<RecallCurve> Curve() const {
+    if (wanted_.few == 0) return absl::NotFoundError("no query");
+    std::vector<RecallPoint> points;
+    for (size_t width = 0; width < found_.size(); ++width) {
+      points.push_back(
+          {.width = kWidths[width],
+           .of_10 = static_cast<float>(found_[width].few) / wanted_.few,
+           .of_100 = static_cast<float>(found_[width].many) / wanted_.many});
+    }
+    return RecallCurve::Create(std::move(points));
+  }
+
+ private:
+  struct Sums {
+    int64_t few = 0;
+    int64_t many = 0;
+  };
+  std::vector<Sums> found_;
+  Sums wanted_;
+};
+
+// Which share of the nearest `limit` walks miss, on average over all widths
+// that could find as many.
+double MissedOf(const RecallCurve& curve, float RecallPoint::*recall,
+                int limit) {
+  double missed = 0;
+  int widths = 0;
+  for (const RecallPoint& point : curve.points()) {
+    if (point.width < limit) continue;
+    missed += 1 - point.*recall;
+    ++widths;
+  }
+  return missed / std::max(widths, 1);
+}
+
+// Whether walks of a graph with the curve `narrow` find what those of one with
+// the curve `wide` find. It is recalls that are compared and not the widths for
+// them: where a curve is flat, one more found is many candidates less. No if
+// nothing was measured, where there are too few vectors to be walked.
+bool FindsAsMuch(const RecallCurve& narrow, const RecallCurve& wide) {
+  const auto holds = [&](float RecallPoint::*recall, int limit) {
+    return MissedOf(narrow, recall, limit) <=
+           kMoreMissed * MissedOf(wide, recall, limit) + kMissedByChance;
+  };
+  return !narrow.points().empty() && holds(&RecallPoint::of_10, kFewNearest) &&
+         holds(&RecallPoint::of_100, kManyNearest);
 }
 
 }  // namespace
@@ -121,7 +191,8 @@ std::vector<float> VectorIndex::CalibrationQuery(int64_t number,
   std::vector<float> query(own.begin(), own.end());
   TopRecords top(kNeighbours);
   SearchCost cost;
-  WalkOnce(query, kNeighbourWidth, AnyRow, top, cost);
+  WalkOnce(*graphs_.segment(Tier::kLarge), query, kNeighbourWidth, AnyRow, top,
+           cost);
   const Entries near = top.Sorted();
   if (near.size() < kNeighbours) return query;
   const auto slot_of = [&](const TopRecords::Entry& entry) {
@@ -138,13 +209,13 @@ std::vector<float> VectorIndex::CalibrationQuery(int64_t number,
   return has_length ? query : std::vector<float>(own.begin(), own.end());
 }
 
+struct VectorIndex::Measured {
+  std::shared_ptr<GraphSegment> segment;
+  WalkTally tally;
+};
+
 void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
-  struct Tally {
-    int64_t few = 0;
-    int64_t many = 0;
-  };
-  std::vector<Tally> found(std::size(kWidths));
-  Tally wanted;
+  std::vector<Measured> segments(1);
   int64_t queries = 0;
   size_t widths = 0;
   {
@@ -152,8 +223,10 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
     // One that is soon replaced is not worth it, and what it does not know
     // would be scanned for each query.
     if (graphs_.segment(Tier::kLarge) == nullptr || is_calibrated_ ||
-        WantsLargeGraph())
+        WantsLargeGraph()) {
       return;
+    }
+    segments[0].segment = graphs_.segment(Tier::kLarge);
     const int64_t bytes = vectors_.size() * spec_.dimensions *
                           static_cast<int64_t>(sizeof(float));
     queries = std::clamp(kCalibrationBytes / std::max<int64_t>(bytes, 1),
@@ -162,50 +235,64 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
       ++widths;
     }
   }
-  for (int64_t i = 0; i < queries; ++i) {
-    const std::vector<float> query = CalibrationQuery(i, queries);
-    if (query.empty()) return;
-    const auto scanned = ScanInParts(query, kManyNearest, go_on);
-    if (!scanned.ok()) return;
-    absl::ReaderMutexLock lock(&mutex_);
-    SearchCost cost;
-    // The same for every width.
-    TopRecords unknown(kManyNearest);
-    Scan(query, graphs_.size(), AnyRow, unknown, cost);
-    std::vector<Entries> searches;
-    for (size_t width = 0; width < widths; ++width) {
-      TopRecords top(kManyNearest);
-      WalkOnce(query, kWidths[width], AnyRow, top, cost);
-      for (const TopRecords::Entry& entry : unknown.Sorted()) {
-        top.Offer(entry.score, entry.row, entry.chunk, entry.id);
-      }
-      searches.push_back(top.Sorted());
-    }
-    const std::vector<float> nearest =
-        NearestScores(query, kManyNearest, *scanned, searches);
-    if (nearest.empty()) continue;
-    wanted.few += std::min<int64_t>(kFewNearest, nearest.size());
-    wanted.many += nearest.size();
-    for (size_t width = 0; width < widths; ++width) {
-      found[width].few += CountFound(searches[width], nearest, kFewNearest);
-      found[width].many += CountFound(searches[width], nearest, kManyNearest);
-    }
+  if (spec_.dimensions >= kNarrowFromDimensions &&
+      segments[0].segment->code_bits() == 8) {
+    segments.push_back({.segment = segments[0].segment->Narrow()});
   }
-  if (wanted.few == 0) return;
-  std::vector<RecallPoint> points;
-  for (size_t width = 0; width < widths; ++width) {
-    points.push_back(
-        {.width = kWidths[width],
-         .of_10 = static_cast<float>(found[width].few) / wanted.few,
-         .of_100 = static_cast<float>(found[width].many) / wanted.many});
-  }
-  absl::StatusOr<RecallCurve> curve = RecallCurve::Create(std::move(points));
+  if (!Measure(queries, widths, go_on, segments)) return;
+  absl::StatusOr<RecallCurve> curve = segments[0].tally.Curve();
   if (!curve.ok()) return;
+  std::shared_ptr<GraphSegment> narrow;
+  if (segments.size() > 1) {
+    absl::StatusOr<RecallCurve> narrow_curve = segments[1].tally.Curve();
+    if (narrow_curve.ok() && FindsAsMuch(*narrow_curve, *curve)) {
+      narrow = std::move(segments[1].segment);
+      curve = std::move(narrow_curve);
+    }
+  }
   absl::MutexLock save_lock(&save_mutex_);
   absl::MutexLock lock(&mutex_);
+  // The other is freed behind the lock, with `segments`.
+  if (narrow != nullptr) graphs_.Replace(Tier::kLarge, std::move(narrow));
   curve_ = *std::move(curve);
   is_calibrated_ = true;
   sampler_.TrustCurve();
+}
+
+bool VectorIndex::Measure(int64_t queries, size_t widths,
+                          const std::function<bool()>& go_on,
+                          std::vector<Measured>& segments) const {
+  for (int64_t i = 0; i < queries; ++i) {
+    const std::vector<float> query = CalibrationQuery(i, queries);
+    if (query.empty()) return false;
+    const auto scanned = ScanInParts(query, kManyNearest, go_on);
+    if (!scanned.ok()) return false;
+    absl::ReaderMutexLock lock(&mutex_);
+    SearchCost cost;
+    // The same for every walk.
+    TopRecords unknown(kManyNearest);
+    Scan(query, graphs_.size(), AnyRow, unknown, cost);
+    std::vector<Entries> walks;
+    for (const Measured& measured : segments) {
+      for (size_t width = 0; width < widths; ++width) {
+        TopRecords top(kManyNearest);
+        WalkOnce(*measured.segment, query, kWidths[width], AnyRow, top, cost);
+        for (const TopRecords::Entry& entry : unknown.Sorted()) {
+          top.Offer(entry.score, entry.row, entry.chunk, entry.id);
+        }
+        walks.push_back(top.Sorted());
+      }
+    }
+    const std::vector<float> nearest =
+        NearestScores(query, kManyNearest, *scanned, walks);
+    if (nearest.empty()) continue;
+    auto first = absl::MakeConstSpan(walks);
+    for (Measured& measured : segments) {
+      measured.tally.Count(first.first(widths), nearest);
+      first.remove_prefix(widths);
+    }
+  }
+  return true;
 }
 
 void VectorIndex::RunSample(const std::function<bool()>& go_on) {

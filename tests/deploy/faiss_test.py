@@ -34,7 +34,7 @@ def clustered(count, random, centers):
 class FaissTest(unittest.TestCase):
     binaries = None  # The folder of Engram's programs; set by main.
 
-    def compare(self, metric):
+    def compare(self, metric, bits):
         random = np.random.default_rng(7)
         centers = random.standard_normal((100, DIMENSIONS))
         rows, queries = (clustered(n, random, centers) for n in (COUNT, QUERIES))
@@ -64,7 +64,8 @@ class FaissTest(unittest.TestCase):
             rows.tofile(path / "vectors")
             queries.tofile(path / "queries")
             subprocess.run([f"{self.binaries}/saved_graph", metric,
-                            str(DIMENSIONS), str(WIDTH), folder], check=True)
+                            str(DIMENSIONS), str(bits), str(WIDTH), folder],
+                           check=True)
             ours = recall(np.fromfile(path / "found", np.uint32)
                           .reshape(QUERIES, WIDTH).astype(np.int64), rows)
             # docs/design/index_cache.md draws it.
@@ -77,10 +78,13 @@ class FaissTest(unittest.TestCase):
         self.assertEqual((index.ntotal, index.d), (COUNT, DIMENSIONS))
         self.assertEqual(index.metric_type, faiss.METRIC_L2 if metric == "l2"
                          else faiss.METRIC_INNER_PRODUCT)
+        self.assertEqual(faiss.downcast_index(index.storage).sq.qtype,
+                         faiss.ScalarQuantizer.QT_8bit_uniform if bits == 8
+                         else faiss.ScalarQuantizer.QT_4bit_uniform)
         faiss.omp_set_num_threads(1)  # For so little more cost more than they bring.
         index.hnsw.efSearch = WIDTH
         theirs = recall(index.search(queries, WIDTH)[1], vectors)
-        print(f"{metric}: recall@{LIMIT} of {ours:.4f} by search, "
+        print(f"{metric}, {bits} bits: recall@{LIMIT} of {ours:.4f} by search, "
               f"{theirs:.4f} by faiss {faiss.__version__}")
         # Else there would be nothing to see.
         self.assertGreater(ours, 0.9)
@@ -88,10 +92,16 @@ class FaissTest(unittest.TestCase):
         self.assertLess(abs(ours - theirs), 0.01)
 
     def test_cosine(self):
-        self.compare("dot")
+        self.compare("dot", 8)
 
     def test_l2(self):
-        self.compare("l2")
+        self.compare("l2", 8)
+
+    def test_cosine_of_4_bits(self):
+        self.compare("dot", 4)
+
+    def test_l2_of_4_bits(self):
+        self.compare("l2", 4)
 
 
 if __name__ == "__main__":

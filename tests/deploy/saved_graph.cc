@@ -1,10 +1,10 @@
-// saved_graph <dot|l2> <dimensions> <width> <folder>
+// saved_graph <dot|l2> <dimensions> <bits> <width> <folder>
 //
-// Builds the graph of the vectors in <folder>/vectors, saves it as
-// <folder>/graph.faiss and them as <folder>/base, as the index cache does,
-// loads that, and writes which nodes it then finds for each of
-// <folder>/queries, `width` each, to <folder>/found. For faiss_test.py. Vectors
-// are float32, nodes uint32, back to back.
+// Builds the graph of the vectors in <folder>/vectors, has its codes of 8 bits
+// or of 4, saves it as <folder>/graph.faiss and them as <folder>/base, as the
+// index cache does, loads that, and writes which nodes it then finds for each
+// of <folder>/queries, `width` each, to <folder>/found. For faiss_test.py.
+// Vectors are float32, nodes uint32, back to back.
 
 #include <cstring>
 #include <fstream>
@@ -33,14 +33,14 @@ absl::StatusOr<std::vector<float>> ReadFloats(const std::string& path) {
   return values;
 }
 
-absl::Status Run(hnsw::Metric metric, int dimensions, int width,
+absl::Status Run(hnsw::Metric metric, int dimensions, int bits, int width,
                  const std::string& folder) {
   ASSIGN_OR_RETURN(const std::vector<float> rows,
                    ReadFloats(folder + "/vectors"));
   ASSIGN_OR_RETURN(const std::vector<float> queries,
                    ReadFloats(folder + "/queries"));
   const auto count = static_cast<int64_t>(rows.size()) / dimensions;
-  ASSIGN_OR_RETURN(const auto built,
+  ASSIGN_OR_RETURN(auto built,
                    search::GraphSegment::Build(
                        hnsw::CodeTable(rows.data(), count, dimensions, metric),
                        /*threads=*/2, [] { return true; }));
@@ -50,6 +50,7 @@ absl::Status Run(hnsw::Metric metric, int dimensions, int width,
                       .Save(folder + "/base", dimensions * sizeof(float),
                             /*anew=*/true, search::SavedBytes())
                       .status());
+  if (bits == 4) built = built->Narrow();
   const std::string path = folder + "/graph.faiss";
   RETURN_IF_ERROR(built->Save(path));
   ASSIGN_OR_RETURN(const auto loaded,
@@ -75,15 +76,18 @@ absl::Status Run(hnsw::Metric metric, int dimensions, int width,
 
 int main(int argc, char** argv) {
   int dimensions = 0;
+  int bits = 0;
   int width = 0;
-  if (argc != 5 || !absl::SimpleAtoi(argv[2], &dimensions) ||
-      !absl::SimpleAtoi(argv[3], &width)) {
-    std::cerr << "usage: saved_graph <dot|l2> <dimensions> <width> <folder>\n";
+  if (argc != 6 || !absl::SimpleAtoi(argv[2], &dimensions) ||
+      !absl::SimpleAtoi(argv[3], &bits) || !absl::SimpleAtoi(argv[4], &width)) {
+    std::cerr << "usage: saved_graph <dot|l2> <dimensions> <8|4> <width> "
+                 "<folder>\n";
     return 2;
   }
   const auto metric = std::string(argv[1]) == "l2" ? engram::hnsw::Metric::kL2
                                                    : engram::hnsw::Metric::kDot;
-  const absl::Status status = engram::Run(metric, dimensions, width, argv[4]);
+  const absl::Status status =
+      engram::Run(metric, dimensions, bits, width, argv[5]);
   if (status.ok()) return 0;
   std::cerr << status << "\n";
   return 1;

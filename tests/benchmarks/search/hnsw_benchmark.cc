@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -63,33 +64,51 @@ class Ours : public Engine {
     build_seconds = Seconds([&] {
       codes_ = std::make_unique<hnsw::CodeTable>(
           data.rows.data(), data.count, data.dimensions, hnsw::Metric::kDot);
-      graph_ = *hnsw::BuildGraph(codes_->view(), {.threads = threads});
+      graph_ = std::make_shared<const hnsw::Graph>(
+          *hnsw::BuildGraph(codes_->view(), {.threads = threads}));
     });
     view_ = codes_->view();
   }
 
-  std::string name() const override { return "ours"; }
+  // Returns the same graph with codes of 4 bits.
+  std::unique_ptr<Ours> Narrow() const {
+    auto codes =
+        std::make_unique<hnsw::CodeTable>(hnsw::CodeTable::Narrow(view_));
+    return std::unique_ptr<Ours>(new Ours(data_, std::move(codes), graph_));
+  }
+
+  std::string name() const override {
+    return absl::StrCat(view_.range.bits, " bits");
+  }
 
   void Search(const float* query, int width, uint32_t* found) override {
     const auto values = absl::MakeSpan(query, data_.dimensions);
     const hnsw::EncodedQuery encoded(values, view_.range, view_.metric);
     const int limit = std::max(kLimit, std::min(width, hnsw::kUsualRerank));
-    hnsw::SearchGraph(graph_, view_, encoded, {.limit = limit, .width = width},
+    hnsw::SearchGraph(*graph_, view_, encoded, {.limit = limit, .width = width},
                       scratch_, result_);
     hnsw::Rerank(values, data_.rows.data(), view_.metric, result_.nodes);
     for (int i = 0; i < kLimit; ++i) found[i] = result_.nodes[i].node;
   }
 
   double bytes_a_vector() const {
-    return static_cast<double>(codes_->memory_bytes() + graph_.memory_bytes()) /
+    return static_cast<double>(codes_->memory_bytes() +
+                               graph_->memory_bytes()) /
            static_cast<double>(data_.count);
   }
 
  private:
+  Ours(const SearchData& data, std::unique_ptr<hnsw::CodeTable> codes,
+       std::shared_ptr<const hnsw::Graph> graph)
+      : data_(data),
+        codes_(std::move(codes)),
+        view_(codes_->view()),
+        graph_(std::move(graph)) {}
+
   const SearchData& data_;
   std::unique_ptr<hnsw::CodeTable> codes_;
   hnsw::CodeView view_;
-  hnsw::Graph graph_;
+  std::shared_ptr<const hnsw::Graph> graph_;
   hnsw::SearchScratch scratch_;
   hnsw::GraphSearchResult result_;
 };
@@ -193,6 +212,13 @@ int Main(int argc, char** argv) {
   PrintRow(absl::StrCat(what, ", build"), Rounded(ours.build_seconds, "%.1f s"),
            "", "", "");
   if (argc == 3) {
+    const std::unique_ptr<Ours> narrow = ours.Narrow();
+    PrintRow(absl::StrCat(what, ", bytes a vector with codes of 4 bits"),
+             Rounded(narrow->bytes_a_vector()), "", "", "");
+    for (double recall : {0.95, 0.99}) {
+      Compare(data, absl::StrCat(what, ", 4 bits"), recall, *narrow, ours,
+              dimensions == 384 ? ">= 1.1 x" : "");
+    }
     std::vector<uint32_t> found;
     for (double recall : {0.9, 0.95, 0.99}) {
       const int width = WidthFor(data, ours, recall);

@@ -1,0 +1,219 @@
+// A VectorIndex's graph gets codes of 4 bits where these find as much.
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "libs/status/testing/status_matchers.h"
+#include "libs/vector/vector.h"
+#include "services/search/vector_index.h"
+
+namespace engram::search {
+namespace {
+
+using ::engram::testing::IsOk;
+
+constexpr int kRecords = 1500;
+constexpr int kLimit = 10;
+
+bool Always() { return true; }
+
+// Vectors that lie as those of texts do: in clusters, and off them in a few
+// directions.
+class Sampler {
+ public:
+  // Of the components, `loud` are much larger than the others, and the same in
+  // all vectors.
+  explicit Sampler(int dimensions, int loud = 0)
+      : dimensions_(dimensions), loud_(loud) {
+    for (int i = 0; i < 20; ++i) centers_.push_back(Draw());
+    for (int i = 0; i < 16; ++i) directions_.push_back(Draw());
+  }
+
+  int dimensions() const { return dimensions_; }
+
+  std::vector<float> Next() {
+    std::vector<float> values = centers_[random_() % centers_.size()];
+    for (const std::vector<float>& direction : directions_) {
+      const float distance = 0.25f * normal_(random_);
+      for (int i = 0; i < dimensions_; ++i) {
+        values[i] += distance * direction[i];
+      }
+    }
+    for (float& value : values) value += 0.2f * normal_(random_);
+    for (int i = 0; i < loud_; ++i) values[i] = i % 2 == 0 ? 30 : -30;
+    vector::Normalize(absl::MakeSpan(values));
+    return values;
+  }
+
+ private:
+  std::vector<float> Draw() {
+    std::vector<float> values(dimensions_);
+    for (float& value : values) value = normal_(random_);
+    return values;
+  }
+
+  const int dimensions_;
+  const int loud_;
+  std::mt19937 random_{5};
+  std::normal_distribution<float> normal_;
+  std::vector<std::vector<float>> centers_;
+  std::vector<std::vector<float>> directions_;
+};
+
+class VectorIndexCodesTest : public ::testing::TestWithParam<Metric> {
+ protected:
+  ~VectorIndexCodesTest() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<Index> Build(Sampler& sampler, int records = kRecords) {
+    auto index = std::make_unique<VectorIndex>(SpecOf(sampler), kPolicy);
+    for (int row = 0; row < records; ++row) {
+      const std::string id = absl::StrCat(row);
+      index->Apply({{.kind = IndexChange::Kind::kPutVectors,
+                     .row = row,
+                     .sequence = row + 1,
+                     .id = id,
+                     .chunks = {vector::Pack(sampler.Next())}}},
+                   row + 1);
+    }
+    index->Optimize(Always);
+    EXPECT_EQ(index->Stats().graph_vectors, records);
+    return index;
+  }
+
+  // What is saved of `index`, loaded.
+  std::unique_ptr<Index> Reload(const Index& index) {
+    std::filesystem::create_directories(folder_);
+    auto saved = index.Save(folder_ / "1", nullptr);
+    EXPECT_THAT(saved, IsOk());
+    auto loaded = VectorIndex::Load(index.spec(), *saved, kRecords, kPolicy);
+    EXPECT_THAT(loaded, IsOk());
+    EXPECT_TRUE((*loaded)->HasGraphOf(*saved));
+    return *std::move(loaded);
+  }
+
+  // Bytes of each vector's code, without what kL2 has beside it.
+  static int64_t CodeBytes(const Index& index) {
+    const int64_t norm = GetParam() == Metric::kL2 ? 4 : 0;
+    const IndexStats stats = index.Stats();
+    return stats.memory.codes / stats.vectors - norm;
+  }
+
+  static double Recall(const Index& index, Sampler& sampler, double target) {
+    int found = 0;
+    constexpr int kQueries = 50;
+    for (int i = 0; i < kQueries; ++i) {
+      const std::vector<float> query = sampler.Next();
+      const float last =
+          index.SearchAll(query, kLimit, AnyRow).candidates.back().score;
+      for (const Candidate& candidate :
+           index.Search(query, kLimit, AnyRow, {.target_recall = target})
+               .candidates) {
+        const bool is_near = GetParam() == Metric::kL2
+                                 ? candidate.score <= last
+                                 : candidate.score >= last;
+        found += is_near ? 1 : 0;
+      }
+    }
+    return static_cast<double>(found) / (kQueries * kLimit);
+  }
+
+  static IndexSpec SpecOf(const Sampler& sampler) {
+    return {.generation = 1,
+            .dimensions = sampler.dimensions(),
+            .metric = GetParam()};
+  }
+
+  // With one thread the graph is the same each time, and so is what it finds.
+  static constexpr GraphPolicy kPolicy = {.min_bytes = 0, .threads = 1};
+  const std::filesystem::path folder_ =
+      std::filesystem::path(::testing::TempDir()) /
+      absl::StrCat("vector_index_codes_", getpid());
+};
+
+INSTANTIATE_TEST_SUITE_P(All, VectorIndexCodesTest,
+                         ::testing::Values(Metric::kCosine, Metric::kL2),
+                         [](const auto& info) {
+                           return info.param == Metric::kL2 ? "L2" : "Cosine";
+                         });
+
+TEST_P(VectorIndexCodesTest, TheyHave4BitsWhereTheseFindAsMuch) {
+  Sampler sampler(256);
+  const auto index = Build(sampler);
+  EXPECT_EQ(CodeBytes(*index), 128);
+  EXPECT_FALSE(index->Recall().calibration.empty());
+  EXPECT_GE(Recall(*index, sampler, 0.95), 0.95);
+}
+
+TEST_P(VectorIndexCodesTest, TheyHave8BitsWhere4FindLess) {
+  Sampler sampler(256, /*loud=*/8);
+  const auto index = Build(sampler);
+  EXPECT_EQ(CodeBytes(*index), 256);
+  EXPECT_GE(Recall(*index, sampler, 0.95), 0.9);
+}
+
+TEST_P(VectorIndexCodesTest, TheyHave8BitsOfFewDimensions) {
+  Sampler sampler(255);
+  EXPECT_EQ(CodeBytes(*Build(sampler)), 255);
+}
+
+// Walks of any width would be wider than a scan.
+TEST_P(VectorIndexCodesTest, TheyHave8BitsWhereNothingCanBeMeasured) {
+  Sampler sampler(256);
+  EXPECT_EQ(CodeBytes(*Build(sampler, /*records=*/100)), 256);
+}
+
+TEST_P(VectorIndexCodesTest, WhatIsSavedFindsTheSame) {
+  Sampler sampler(256);
+  const auto index = Build(sampler);
+  const auto loaded = Reload(*index);
+  EXPECT_EQ(CodeBytes(*loaded), 128);
+  EXPECT_EQ(loaded->Recall().calibration, index->Recall().calibration);
+  for (int i = 0; i < 20; ++i) {
+    const std::vector<float> query = sampler.Next();
+    const auto before = index->Search(query, kLimit, AnyRow).candidates;
+    const auto after = loaded->Search(query, kLimit, AnyRow).candidates;
+    ASSERT_EQ(after.size(), before.size());
+    for (size_t place = 0; place < before.size(); ++place) {
+      EXPECT_EQ(after[place].id, before[place].id);
+    }
+  }
+}
+
+// Its nodes are still those of the slots that they were of.
+TEST_P(VectorIndexCodesTest, WhatChangesLaterIsAsItChanged) {
+  Sampler sampler(256);
+  const auto index = Build(sampler);
+  ASSERT_EQ(CodeBytes(*index), 128);
+  const std::vector<float> query = sampler.Next();
+  const auto before = index->Search(query, kLimit, AnyRow).candidates;
+  const auto put = [&](int64_t row, const std::vector<float>& values) {
+    const std::string id = absl::StrCat(row);
+    index->Apply({{.kind = IndexChange::Kind::kPutVectors,
+                   .row = row,
+                   .sequence = kRecords + 1,
+                   .id = id,
+                   .chunks = {vector::Pack(values)}}},
+                 kRecords + 1);
+  };
+  put(before[0].row, sampler.Next());
+  put(kRecords, query);
+  index->Apply({{.kind = IndexChange::Kind::kDeleteRecord,
+                 .row = before[1].row,
+                 .sequence = kRecords + 2}},
+               kRecords + 2);
+  const auto after = index->Search(query, kLimit, AnyRow).candidates;
+  EXPECT_EQ(after[0].row, kRecords);
+  EXPECT_EQ(after[1].row, before[2].row);
+  EXPECT_EQ(after[2].row, before[3].row);
+}
+
+}  // namespace
+}  // namespace engram::search
