@@ -245,7 +245,7 @@ TEST_F(MappedBytesTest, OtherFilesAreNotTrusted) {
   MappedBytes bytes;
   bytes.Append(Pattern(kWidth * 1000, 1));
   Save(bytes);
-  bytes.Write(kPage, "abc");
+  bytes.Write(kPage - 1, "abc");
   bytes.Append(Pattern(kWidth * 400, 2));
   SavedBytes saved =
       *bytes.Save(folder_ / "2-1.vectors", kWidth, false, saved_);
@@ -281,6 +281,14 @@ TEST_F(MappedBytesTest, OtherFilesAreNotTrusted) {
   }
   EXPECT_THAT(LoadWith(&SavedBytes::changes_path, changes + "x"),
               StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(
+      LoadWith(&SavedBytes::changes_path, changes + std::string(kWidth, 'x')),
+      StatusIs(absl::StatusCode::kDataLoss, "behind the base"));
+  // Pages 0 and 1, in another order.
+  std::string swapped = changes;
+  std::swap(swapped[32], swapped[40]);
+  EXPECT_THAT(LoadWith(&SavedBytes::changes_path, swapped),
+              StatusIs(absl::StatusCode::kDataLoss, "page 0"));
   // The words before its bytes, of which the last is the number of a page.
   for (size_t at = 0; at < 40; ++at) {
     std::string wrong = changes;
