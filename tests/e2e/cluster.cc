@@ -4,6 +4,9 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -17,16 +20,27 @@ namespace {
 constexpr absl::Duration kPatience = absl::Minutes(2);
 constexpr absl::Duration kPoll = absl::Milliseconds(10);
 
+std::vector<std::string> EnvironmentOf(
+    const std::optional<ProcessClock>& clock) {
+  if (!clock.has_value()) return {};
+  return clock->Environment();
+}
+
 std::string FreeAddress() { return absl::StrCat("127.0.0.1:", FreePort()); }
 
 }  // namespace
 
-Cluster::Cluster()
-    : storage_address_(FreeAddress()),
+Cluster::Cluster(std::vector<std::string> search_flags, WithClocks with_clocks)
+    : search_flags_(std::move(search_flags)),
+      storage_address_(FreeAddress()),
       embedding_address_(FreeAddress()),
       search_address_(FreeAddress()) {
   std::string pattern = ::testing::TempDir() + "/engram-e2e-XXXXXX";
   directory_ = mkdtemp(pattern.data());
+  if (with_clocks == WithClocks::kYes) {
+    storage_clock_.emplace(directory_ + "/storage.clock");
+    search_clock_.emplace(directory_ + "/search.clock");
+  }
 }
 
 Cluster::~Cluster() {
@@ -40,25 +54,14 @@ Cluster::~Cluster() {
 }
 
 void Cluster::Start() {
-  storage_process_.emplace(
-      "engram-storage",
-      std::vector<std::string>{"--listen", storage_address_, "--metrics-listen",
-                               "127.0.0.1:0", "--data-dir",
-                               directory_ + "/data"},
-      directory_ + "/storage.log");
+  StartStorageProcess();
   embedding_process_.emplace(
       "engram-embedding",
       std::vector<std::string>{"--listen", embedding_address_,
                                "--metrics-listen", "127.0.0.1:0",
                                "--storage-address", storage_address_},
       directory_ + "/embedding.log");
-  search_process_.emplace(
-      "engram-search",
-      std::vector<std::string>{
-          "--listen", search_address_, "--metrics-listen", "127.0.0.1:0",
-          "--storage-address", storage_address_, "--embedding-address",
-          embedding_address_, "--cache-dir", directory_ + "/cache"},
-      directory_ + "/search.log");
+  StartSearchProcess();
   const auto storage = lifecycle::ConnectTo(storage_address_);
   const auto search = lifecycle::ConnectTo(search_address_);
   WaitUntilServing(storage);
@@ -70,6 +73,51 @@ void Cluster::Start() {
   search_ = search::v1::SearchService::NewStub(search);
   indexes_ = search::v1::IndexService::NewStub(search);
   operations_ = search::v1::OperationService::NewStub(search);
+}
+
+void Cluster::StartStorageProcess() {
+  storage_process_.emplace(
+      "engram-storage",
+      std::vector<std::string>{"--listen", storage_address_, "--metrics-listen",
+                               "127.0.0.1:0", "--data-dir",
+                               directory_ + "/data"},
+      directory_ + "/storage.log", EnvironmentOf(storage_clock_));
+}
+
+void Cluster::StartStorage() {
+  StartStorageProcess();
+  WaitUntilServing(lifecycle::ConnectTo(storage_address_));
+}
+
+void Cluster::StartSearchProcess() {
+  std::vector<std::string> flags = {"--listen",
+                                    search_address_,
+                                    "--metrics-listen",
+                                    "127.0.0.1:0",
+                                    "--storage-address",
+                                    storage_address_,
+                                    "--embedding-address",
+                                    embedding_address_,
+                                    "--cache-dir",
+                                    directory_ + "/cache"};
+  flags.insert(flags.end(), search_flags_.begin(), search_flags_.end());
+  search_process_.emplace("engram-search", flags, directory_ + "/search.log",
+                          EnvironmentOf(search_clock_));
+}
+
+void Cluster::StartSearch() {
+  StartSearchProcess();
+  WaitUntilServing(lifecycle::ConnectTo(search_address_));
+}
+
+std::string Cluster::CacheDirectory() const {
+  return directory_ + "/cache/default";
+}
+
+std::string Cluster::SearchLog() const {
+  std::ostringstream log;
+  log << std::ifstream(directory_ + "/search.log").rdbuf();
+  return log.str();
 }
 
 void Cluster::Kill() {
@@ -138,8 +186,12 @@ void Cluster::WaitForCoverage(const std::string& collection) {
     absl::SleepFor(kPoll);
   }
   EXPECT_EQ(coverage.vector_fields(0).embedded(), coverage.records());
+  WaitForPosition(coverage.position());
+}
+
+void Cluster::WaitForPosition(const std::string& position) {
   search::v1::WaitForPositionRequest wait;
-  wait.set_position(coverage.position());
+  wait.set_position(position);
   search::v1::WaitForPositionResponse reached;
   const grpc::Status status =
       indexes_->WaitForPosition(Context(kPatience).get(), wait, &reached);

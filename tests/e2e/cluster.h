@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -16,6 +17,7 @@
 #include "engram/storage/v1/record.grpc.pb.h"
 #include "engram/storage/v1/vector.grpc.pb.h"
 #include "tests/e2e/process.h"
+#include "tests/e2e/process_clock.h"
 
 namespace engram::e2e {
 
@@ -23,7 +25,12 @@ namespace engram::e2e {
 // that stay the same when they are started again.
 class Cluster {
  public:
-  Cluster();
+  enum class WithClocks { kNo, kYes };
+
+  // `search_flags` are given to search beside those that it needs. With
+  // `with_clocks` the test may set the clocks of storage and search.
+  explicit Cluster(std::vector<std::string> search_flags = {},
+                   WithClocks with_clocks = WithClocks::kNo);
   ~Cluster();
 
   // Starts all three and waits until each says over gRPC that it serves.
@@ -31,6 +38,13 @@ class Cluster {
 
   // Kills all three at once, as a power cut would.
   void Kill();
+
+  // Kills search alone; starts it again and waits until it serves.
+  void KillSearch() { search_process_->Kill(); }
+  void StartSearch();
+
+  // Starts storage again, which was killed alone.
+  void StartStorage();
 
   // Stops all three with SIGTERM; each must end with code 0.
   void Stop();
@@ -48,9 +62,23 @@ class Cluster {
   // Runs VerifyIndex to its end and returns what it found.
   search::v1::VerifyIndexResult Verify(const std::string& collection);
 
+  // Waits until `position` can be found.
+  void WaitForPosition(const std::string& position);
+
   // Each call gets a context of its own, with a deadline.
   static std::unique_ptr<grpc::ClientContext> Context(
       absl::Duration timeout = absl::Seconds(30));
+
+  Process& storage_process() { return *storage_process_; }
+  Process& embedding_process() { return *embedding_process_; }
+  Process& search_process() { return *search_process_; }
+  ProcessClock& storage_clock() { return *storage_clock_; }
+  ProcessClock& search_clock() { return *search_clock_; }
+  const std::string& search_address() const { return search_address_; }
+  // Where search keeps the default database's cache.
+  std::string CacheDirectory() const;
+  // What search has logged so far.
+  std::string SearchLog() const;
 
   storage::v1::CatalogService::Stub& catalog() { return *catalog_; }
   storage::v1::RecordService::Stub& records() { return *records_; }
@@ -62,7 +90,13 @@ class Cluster {
  private:
   void WaitUntilServing(const std::shared_ptr<grpc::Channel>& channel);
 
+  void StartStorageProcess();
+  void StartSearchProcess();
+
+  const std::vector<std::string> search_flags_;
   std::string directory_;
+  std::optional<ProcessClock> storage_clock_;
+  std::optional<ProcessClock> search_clock_;
   std::string storage_address_;
   std::string embedding_address_;
   std::string search_address_;

@@ -17,20 +17,27 @@ namespace engram::e2e {
 
 Process::Process(const std::string& binary,
                  const std::vector<std::string>& arguments,
-                 const std::string& log) {
+                 const std::string& log,
+                 const std::vector<std::string>& environment) {
   const std::string path = std::string(ENGRAM_BIN_DIR "/") + binary;
   std::vector<char*> argv = {const_cast<char*>(path.c_str())};
   for (const std::string& argument : arguments) {
     argv.push_back(const_cast<char*>(argument.c_str()));
   }
   argv.push_back(nullptr);
+  std::vector<char*> variables;
+  for (const std::string& variable : environment) {
+    variables.push_back(const_cast<char*>(variable.c_str()));
+  }
+  for (char** own = environ; *own != nullptr; ++own) variables.push_back(*own);
+  variables.push_back(nullptr);
   pid_ = fork();
   if (pid_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(fd, STDERR_FILENO);
     dup2(fd, STDOUT_FILENO);
-    execv(path.c_str(), argv.data());
+    execve(path.c_str(), argv.data(), variables.data());
     _exit(127);
   }
   EXPECT_GT(pid_, 0);
@@ -44,6 +51,10 @@ void Process::Kill() {
   kill(pid_, SIGKILL);
   Wait();
 }
+
+void Process::Pause() { kill(pid_, SIGSTOP); }
+
+void Process::Resume() { kill(pid_, SIGCONT); }
 
 int Process::Terminate() {
   kill(pid_, SIGTERM);

@@ -12,9 +12,11 @@ namespace engram::e2e {
 class Process {
  public:
   // Starts build/<preset>/bin/<binary>, its standard error appended to the file
-  // `log`. The child dies with the test.
+  // `log`, with `environment`, such as "NAME=value", beside that of the test.
+  // The child dies with the test.
   Process(const std::string& binary, const std::vector<std::string>& arguments,
-          const std::string& log);
+          const std::string& log,
+          const std::vector<std::string>& environment = {});
   ~Process();
 
   Process(const Process&) = delete;
@@ -22,6 +24,10 @@ class Process {
 
   // Sends SIGKILL and waits for the end.
   void Kill();
+
+  // Stands still, as if its machine had gone, until Resume.
+  void Pause();
+  void Resume();
 
   // Sends SIGTERM, waits for the end and returns the exit code, or minus the
   // number of the signal that ended it.
