@@ -5,6 +5,7 @@
 
 #include "absl/time/clock.h"
 #include "libs/status/errors.h"
+#include "services/search/passage_reader.h"
 #include "services/search/query_call.h"
 #include "services/search/query_stage.h"
 
@@ -60,18 +61,20 @@ void HybridCall::SearchByMeaning() {
   query.limit = DepthOf(query_);
   query.offset = 0;
   query.read_mask.reset();
+  query.include_passage_text = false;
   EmbeddingRules embedding = {.gatherer = gatherer_};
   if (query_.mode.allow_degraded) {
     // Time is left to answer: a provider that hangs is one that is down.
     embedding.give_up = times_.start + (times_.deadline - times_.start) / 2;
   }
-  std::make_shared<QueryCall>(
+  const auto call = std::make_shared<QueryCall>(
       backend_, times_.deadline, &semantic_,
       [self = shared_from_this()](const absl::Status& status) {
         self->OnSemantic(status);
       },
-      std::move(embedding))
-      ->Start(std::move(query));
+      std::move(embedding));
+  call->TellGeneration(&generation_);
+  call->Start(std::move(query));
 }
 
 void HybridCall::SearchByWords() {
@@ -197,6 +200,30 @@ void HybridCall::AddHit(const ScoredId& fused, storage::v1::Record* record) {
 void HybridCall::Answer() {
   const int left_out = std::min(query_.offset, response_->hits_size());
   response_->mutable_hits()->DeleteSubrange(0, left_out);
+  hydrated_time_ = absl::Now();
+  if (query_.include_passage_text) return ReadPassageTexts();
+  FinishAnswer();
+}
+
+void HybridCall::ReadPassageTexts() {
+  std::vector<v1::Hit*> hits;
+  for (v1::Hit& hit : *response_->mutable_hits()) {
+    if (semantic_hits_.contains(hit.id())) hits.push_back(&hit);
+  }
+  ReadPassages(backend_, times_.deadline,
+               {.database = query_.database,
+                .collection = query_.collection,
+                .vector_field = query_.vector_field,
+                .generation = generation_,
+                .position = semantic_.position()},
+               std::move(hits),
+               [self = shared_from_this()](const absl::Status& status) {
+                 if (!status.ok()) return self->done_(status);
+                 self->FinishAnswer();
+               });
+}
+
+void HybridCall::FinishAnswer() {
   if (query_.explain) Explain();
   done_(absl::OkStatus());
 }
@@ -209,7 +236,10 @@ void HybridCall::Explain() {
   }
   AddStage("keyword", (*keyword_)->time, explanation);
   if (query_.read_mask.has_value()) {
-    AddStage("hydrate", absl::Now() - fused_time_, explanation);
+    AddStage("hydrate", hydrated_time_ - fused_time_, explanation);
+  }
+  if (query_.include_passage_text) {
+    AddStage("passages", absl::Now() - hydrated_time_, explanation);
   }
 }
 

@@ -2,6 +2,7 @@
 #define ENGRAM_SERVICES_SEARCH_HYBRID_CALL_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,7 +32,8 @@ namespace engram::search {
 //
 //   searched by meaning (query_call) beside by words (keyword_search) -> both
 //   there, or meaning done without -> fused -> (records read: some vanished, or
-//   do not meet the filter: the next ones read) -> answered
+//   do not meet the filter: the next ones read) -> (texts of hits read)
+//   -> answered
 class HybridCall : public std::enable_shared_from_this<HybridCall> {
  public:
   using Done = absl::AnyInvocable<void(const absl::Status&)>;
@@ -63,6 +65,9 @@ class HybridCall : public std::enable_shared_from_this<HybridCall> {
   int needed() const { return query_.offset + query_.limit; }
   int missing() const { return needed() - response_->hits_size(); }
   void Answer();
+  // Reads the texts of the hits that the semantic list has, then answers.
+  void ReadPassageTexts();
+  void FinishAnswer();
   void Explain();
 
   const std::shared_ptr<SearchBackend> backend_;
@@ -72,8 +77,9 @@ class HybridCall : public std::enable_shared_from_this<HybridCall> {
   const std::shared_ptr<TextGatherer> gatherer_;
   Done done_;
 
-  // Filled before its status comes.
+  // Filled before its status comes; and whose vectors were searched.
   v1::QueryResponse semantic_;
+  int64_t generation_ = 0;
 
   absl::Mutex mutex_;
   // What has come; not guarded any more once both have.
@@ -84,6 +90,7 @@ class HybridCall : public std::enable_shared_from_this<HybridCall> {
   std::vector<ScoredId> fused_;
   size_t next_ = 0;
   absl::Time fused_time_;
+  absl::Time hydrated_time_;
   // By id, what the semantic list knows of a record. Into `semantic_`.
   absl::flat_hash_map<absl::string_view, const v1::Hit*> semantic_hits_;
 };

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "libs/status/grpc_status.h"
 #include "libs/status/testing/status_matchers.h"
 #include "libs/vector/vector.h"
 #include "services/search/testing/search_fixture.h"
@@ -23,6 +24,7 @@ using ::engram::search::testing::FakeEmbeddingService;
 using ::engram::search::testing::LetterVector;
 using ::engram::search::testing::SearchTest;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 class PassagesTest : public SearchTest {
  protected:
@@ -98,6 +100,27 @@ vectors:
     return passages;
   }
 
+  // The texts that a query's hits were found by, such as `d: bbb`; the error's
+  // text if it fails.
+  std::vector<std::string> FindTexts(v1::QueryRequest request) {
+    request.mutable_include()->set_passage_text(true);
+    const auto found = Query(request);
+    if (!found.ok()) return {found.status().ToString()};
+    std::vector<std::string> texts;
+    for (const v1::Hit& hit : found->hits()) {
+      texts.push_back(absl::StrCat(
+          hit.id(), ": ", hit.has_passage_text() ? hit.passage_text() : "?"));
+    }
+    return texts;
+  }
+  v1::QueryRequest DocsQuery(const std::string& text) const {
+    v1::QueryRequest request = TextQuery(text);
+    request.set_collection("docs");
+    request.set_limit(2);
+    request.set_min_position(position_);
+    return request;
+  }
+
   // How many vectors the index has of the documents, all as in storage.
   int64_t TrueVectors() {
     const auto result = Verify("docs");
@@ -152,6 +175,88 @@ TEST_F(PassagesTest, ChunksThatVanishedAreFoundNoMore) {
   StartSearch();
   EXPECT_EQ(Metric("engram_search_snapshots_total"), 1);
   expect_truth();
+}
+
+TEST_F(PassagesTest, HitsHoldTheTextsThatTheyWereFoundBy) {
+  StartSearch();
+  WriteLines("d", "aa\nbbb\nc");
+  WriteLines("e", "abbb");
+  v1::QueryRequest request = DocsQuery("bbbba");
+  ASSERT_OK_AND_ASSIGN(const auto found, Query(request));
+  EXPECT_FALSE(found.hits(0).has_passage_text());
+  EXPECT_THAT(FindTexts(request), ElementsAre("e: abbb", "d: bbb"));
+  request.mutable_include()->mutable_fields()->add_paths("*");
+  request.set_filter("body LIKE 'aa%'");
+  request.set_explain(true);
+  EXPECT_THAT(FindTexts(request), ElementsAre("d: bbb"));
+  request.set_filter("body LIKE 'x%'");
+  EXPECT_THAT(FindTexts(request), ElementsAre());
+  proxy_.GoAway();
+  EXPECT_THAT(FindTexts(DocsQuery("b")),
+              ElementsAre(HasSubstr("read the passages: ")));
+  proxy_.ComeBack();
+}
+
+TEST_F(PassagesTest, ATextThatIsNotCutIsAllOfIt) {
+  StartSearch();
+  WriteAndIndex({"a", "ab b"});
+  EXPECT_THAT(FindTexts(TextQuery("a")), ElementsAre("a: a", "ab b: ab b"));
+}
+
+// Lines of the same lengths: the passages lie where others lay.
+TEST_F(PassagesTest, AHitNeverHoldsATextThatItWasNotFoundBy) {
+  StartSearch();
+  WriteLines("d", "aa\nbbb");
+  WriteLines("e", "cc\nbba");
+  v1::QueryRequest request = DocsQuery("b");
+  EXPECT_THAT(FindTexts(request), ElementsAre("d: bbb", "e: bba"));
+  proxy_.HoldFeed();  // From here on the index hears of nothing.
+  WriteLines("d", "dd\nccc");
+  EXPECT_OK(storage_.Upsert("docs", "e", R"({"body": "dd\nccc"})"));
+  EXPECT_THAT(FindTexts(request), ElementsAre("d: ?", "e: ?"));
+  EXPECT_OK(storage_.Delete("docs", "e"));
+  EXPECT_THAT(FindTexts(request), ElementsAre("d: ?", "e: ?"));
+  proxy_.ReleaseFeed();
+  WaitUntilIndexed();
+  EXPECT_THAT(FindTexts(DocsQuery("c")), ElementsAre("d: ccc"));
+}
+
+TEST_F(PassagesTest, OfVectorsThatStorageDroppedTheTextsAreUnknown) {
+  StartSearch();
+  WriteAndIndex({"a"});
+  ASSERT_OK(storage_.RegisterModel(FakeEmbeddingService::kTurnedModel,
+                                   FakeEmbeddingService::kTurnedFingerprint,
+                                   5));
+  ASSERT_OK(storage_.ApplySchema({R"(
+collection: notes
+fields: {body: {type: text}}
+vectors:
+  body: {source: [body], model: test/turned, metric: cosine, cutover: manual,
+         template: "Note: {body}"}
+)"}));
+  EmbedPending();
+  WaitUntilIndexed();
+  proxy_.HoldFeed();
+  storage::v1::SwitchGenerationRequest change;
+  change.set_collection("notes");
+  change.set_generation(3);
+  grpc::ClientContext context;
+  storage::v1::SwitchGenerationResponse changed;
+  ASSERT_OK(FromGrpcStatus(
+      storage_.catalog().SwitchGeneration(&context, change, &changed)));
+  // The one that serves here still is not the one that serves there.
+  EXPECT_THAT(FindTexts(TextQuery("a")), ElementsAre("a: a"));
+  storage::v1::DropGenerationRequest drop;
+  drop.set_collection("notes");
+  drop.set_generation(1);
+  grpc::ClientContext other;
+  storage::v1::DropGenerationResponse dropped;
+  ASSERT_OK(FromGrpcStatus(
+      storage_.catalog().DropGeneration(&other, drop, &dropped)));
+  EXPECT_THAT(FindTexts(TextQuery("a")), ElementsAre("a: ?"));
+  proxy_.ReleaseFeed();
+  WaitUntilIndexed();
+  EXPECT_THAT(FindTexts(TextQuery("a")), ElementsAre("a: Note: a"));
 }
 
 TEST_F(PassagesTest, ATextThatIsNotCutHasNoPassage) {

@@ -502,3 +502,11 @@ void QueryCall::Answer() {
 void QueryCall::Finish(const absl::Status& status) { done_(status); }
 
 }  // namespace engram::search
+  if (query_.include_passage_text) return ReadPassageTexts();
+  FinishAnswer();
+}
+
+void QueryCall::FinishAnswer() {
+  if (told_generation_ != nullptr) {
+    *told_generation_ = index_->spec().generation;
+  }

@@ -46,6 +46,10 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   ~QueryCall();
 
   // Finishes at once with the error of `query`, if it is one.
+  // Tells in `generation`, before `done` is called with OK, whose vectors were
+  // searched. Call it before Start.
+  void TellGeneration(int64_t* generation) { told_generation_ = generation; }
+
   void Start(absl::StatusOr<DecodedQuery> query);
 
  private:
@@ -120,6 +124,9 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   // Null if the collection's schema cannot be read here: then storage reads the
   // filter, too.
   std::shared_ptr<const AttributeColumns> attributes_;
+  // Reads the texts of the hits, then answers.
+  void ReadPassageTexts();
+  void FinishAnswer();
   ReadFilter filter_;
   // Of the index, as of the first search.
   Position position_;
@@ -127,6 +134,7 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   std::vector<float> vector_;
 
   // How many candidates to search for, and whether there were as many.
+  int64_t* told_generation_ = nullptr;
   int wanted_ = 0;
   bool found_all_wanted_ = false;
   int searches_ = 0;

@@ -1,5 +1,5 @@
 // What a query asks for beyond the nearest: records in place of a text, facets,
-// groups, diversity.
+// groups, diversity, passages.
 
 #include <iterator>
 #include <utility>
@@ -8,6 +8,7 @@
 #include "libs/status/errors.h"
 #include "libs/status/status_macros.h"
 #include "services/search/diversity.h"
+#include "services/search/passage_reader.h"
 #include "services/search/query_call.h"
 #include "services/search/query_facets.h"
 #include "services/search/recommend_decoder.h"
@@ -79,6 +80,23 @@ void QueryCall::TakeHits() {
     }
   }
   Answer();
+}
+
+void QueryCall::ReadPassageTexts() {
+  explanation_.Begin("passages");
+  std::vector<v1::Hit*> hits;
+  for (v1::Hit& hit : *response_->mutable_hits()) hits.push_back(&hit);
+  ReadPassages(backend_, deadline_,
+               {.database = query_.database,
+                .collection = query_.collection,
+                .vector_field = query_.vector_field,
+                .generation = index_->spec().generation,
+                .position = response_->position()},
+               std::move(hits),
+               [self = shared_from_this()](const absl::Status& status) {
+                 if (!status.ok()) return self->Finish(status);
+                 self->FinishAnswer();
+               });
 }
 
 }  // namespace engram::search

@@ -138,6 +138,7 @@ DecodedQuery DecodeRestOfQuery(const v1::QueryRequest& request,
   query.exact = request.exact();
   DecodeTargetRecall(request, query, violations);
   query.include_vector = request.include().vector();
+  query.include_passage_text = request.include().passage_text();
   query.explain = request.explain();
   DecodeFieldsAsked(request, query, violations);
   DecodeDiversity(request, query, violations);

@@ -61,6 +61,7 @@ struct DecodedQuery {
   std::optional<google::protobuf::FieldMask> read_mask;
   // Whether to return each hit's vector.
   bool include_vector = false;
+  bool include_passage_text = false;
   // Which records, and the values of its `:name`s; see ReadQueryFilter.
   std::string filter;
   google::protobuf::Struct parameters;

@@ -97,6 +97,7 @@ ModeOptions DecodeMode(const v1::QueryRequest& request,
   ModeCheck vectors("MODE_SEMANTIC and MODE_HYBRID", violations);
   vectors.Refuse("vector_field", !request.vector_field().empty());
   vectors.Refuse("include.vector", request.include().vector());
+  vectors.Refuse("include.passage_text", request.include().passage_text());
   vectors.Refuse("exact", request.exact());
   vectors.Refuse("target_recall", request.target_recall() != 0);
   return options;

@@ -98,7 +98,7 @@ TEST(QueryModeTest, AnOptionGoesWithItsModesOnly) {
   semantic[2].second.set_diversity(0.5);
   semantic[3].first = "facets";
   semantic[3].second.add_facets("kind");
-  std::vector<std::pair<std::string, v1::QueryRequest>> vectors(4);
+  std::vector<std::pair<std::string, v1::QueryRequest>> vectors(5);
   vectors[0].first = "vector_field";
   vectors[0].second.set_vector_field("body");
   vectors[1].first = "include.vector";
@@ -107,6 +107,8 @@ TEST(QueryModeTest, AnOptionGoesWithItsModesOnly) {
   vectors[2].second.set_exact(true);
   vectors[3].first = "target_recall";
   vectors[3].second.set_target_recall(0.9);
+  vectors[4].first = "include.passage_text";
+  vectors[4].second.mutable_include()->set_passage_text(true);
   std::vector<std::pair<std::string, v1::QueryRequest>> hybrid(2);
   hybrid[0].first = "fusion";
   hybrid[0].second.mutable_fusion();

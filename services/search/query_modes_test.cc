@@ -311,6 +311,29 @@ TEST_F(QueryModesTest, HybridFindsByWordsWhatHasNoVectorYet) {
               UnorderedElementsAre("w1", "w2", "w3", "m1", "m2", "m3"));
 }
 
+TEST_F(QueryModesTest, HybridTellsTheTextOfWhatWasFoundByMeaning) {
+  StartSearch();
+  PutFive();
+  Put("w3", "fish");
+  v1::QueryRequest request = Hybrid("a fish");
+  request.set_explain(true);
+  request.mutable_include()->set_passage_text(true);
+  for (const bool with_records : {false, true}) {
+    if (with_records) {
+      request.mutable_include()->mutable_fields()->add_paths("body");
+    }
+    ASSERT_OK_AND_ASSIGN(const auto found, Query(request));
+    ASSERT_EQ(found.hits_size(), 6);
+    for (const v1::Hit& hit : found.hits()) {
+      EXPECT_EQ(hit.has_passage_text(), hit.id() != "w3") << hit.id();
+      if (hit.id() == "m1") {
+        EXPECT_EQ(hit.passage_text(), "aaaa");
+      }
+    }
+    EXPECT_EQ(found.explanation().stages().rbegin()->name(), "passages");
+  }
+}
+
 TEST_F(QueryModesTest, HybridTakesFilterAndFieldsAndReplacesWhatVanished) {
   StartSearch();
   PutFive();

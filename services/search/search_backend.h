@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "engram/embedding/v1/embedding.grpc.pb.h"
 #include "engram/storage/v1/feed.grpc.pb.h"
+#include "engram/storage/v1/passage.grpc.pb.h"
 #include "engram/storage/v1/record.grpc.pb.h"
 #include "engram/storage/v1/vector.grpc.pb.h"
 #include "libs/rpc/thread_pool.h"
@@ -50,6 +51,7 @@ struct SearchBackend {
   SearchMetrics& metrics;
   const std::unique_ptr<storage::v1::RecordService::Stub> records;
   const std::unique_ptr<storage::v1::VectorService::Stub> vectors;
+  const std::unique_ptr<storage::v1::PassageService::Stub> passages;
   const std::unique_ptr<storage::v1::FeedService::Stub> feed;
   const std::unique_ptr<embedding::v1::EmbeddingService::Stub> embedding;
   OperationStore operations;

@@ -93,13 +93,16 @@ vectors:
     request.set_collection("manuals");
     request.set_text(question);
     request.set_min_position(position);
+    request.mutable_include()->set_passage_text(true);
     search::v1::QueryResponse response;
     const grpc::Status status =
         cluster_.search().Query(Cluster::Context().get(), request, &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
     if (response.hits_size() != 1) return std::string("no hit");
     const auto& passage = response.hits(0).passage();
-    return text.substr(passage.begin(), passage.end() - passage.begin());
+    EXPECT_EQ(response.hits(0).passage_text(),
+              text.substr(passage.begin(), passage.end() - passage.begin()));
+    return response.hits(0).passage_text();
   };
 
   std::string text = absl::StrCat(violins, "\n\n", taxes, "\n\n", harbour);

@@ -176,19 +176,33 @@ vectors:
   hit->set_chunk(1);
   hit->mutable_passage()->set_begin(5);
   hit->mutable_passage()->set_end(8);
+  hit->set_passage_text("two");
   auto& fields = *hit->mutable_record()->mutable_fields()->mutable_fields();
   fields["body"].set_string_value("one\n\ntwo\n\nthree");
   fields["title"].set_string_value("a title");
   EXPECT_EQ(Engramctl({"search", "manuals", "x"}), 0);
   EXPECT_EQ(output_, "SCORE  ID  body\n0.500  m   two\n");
+  EXPECT_TRUE(engram_.search.last_request.include().passage_text());
   // Places in several fields are in none of them.
   EXPECT_EQ(Engramctl({"search", "manuals", "x", "--vector-field", "parts"}),
             0);
   EXPECT_EQ(output_, "SCORE  ID  title\n0.500  m   a title\n");
-  // Shorter meanwhile.
-  fields["body"].set_string_value("one\n\ntw");
+  EXPECT_FALSE(engram_.search.last_request.include().passage_text());
+  EXPECT_EQ(Engramctl({"search", "manuals", "x", "--vector-field", "parts",
+                       "--passages"}),
+            0);
+  EXPECT_EQ(output_, "SCORE  ID  PASSAGE\n0.500  m   two\n");
+  EXPECT_EQ(
+      Engramctl({"search", "manuals", "x", "--passages", "--fields", "title"}),
+      0);
+  EXPECT_EQ(output_, "SCORE  ID  title    PASSAGE\n0.500  m   a title  two\n");
+  EXPECT_EQ(Engramctl({"search", "manuals", "x", "--passages", "--json"}), 0);
+  EXPECT_THAT(output_, HasSubstr(R"("end":8},"passage_text":"two","fields")"));
+  EXPECT_TRUE(engram_.search.last_request.include().fields().paths().empty());
+  // Nobody knows it any more.
+  hit->clear_passage_text();
   EXPECT_EQ(Engramctl({"search", "manuals", "x"}), 0);
-  EXPECT_EQ(output_, "SCORE  ID  body\n0.500  m   one tw\n");
+  EXPECT_EQ(output_, "SCORE  ID  body\n0.500  m   one two three\n");
 
   EXPECT_EQ(Engramctl({"search", "manuals", "x", "--json"}), 0);
   EXPECT_THAT(

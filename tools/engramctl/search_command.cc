@@ -33,6 +33,7 @@ struct SearchOptions {
   std::string vector_field;
   int limit = 10;
   std::string fields;
+  bool passages = false;
   std::string min_position;
   std::string filter;
   bool exact = false;
@@ -58,9 +59,11 @@ struct SearchOptions {
 // What a table shows beside score and id.
 struct Columns {
   std::vector<std::string> fields;
-  // Of them, the one whose value is the embedded text as it is: passages lie in
-  // it. Empty if none is.
+  // Of them, the one whose value is the embedded text as it is: it is shown by
+  // its passage. Empty if none is.
   std::string text_field;
+  // Whether passages have a column of their own.
+  bool passages = false;
 };
 
 // What it shows unless it is told: the field that the embedded text begins
@@ -79,8 +82,10 @@ Columns DefaultColumns(Context& context, const SearchOptions& options) {
   if (vector->source.empty()) return {};
   Columns columns = {.fields = {vector->source.front()}};
   const schema::FieldSpec* source = spec->FindField(vector->source.front());
-  if (vector->source.size() == 1 && vector->text_template.empty() &&
-      source != nullptr && source->type != schema::FieldType::kStrings) {
+  const bool is_cut = vector->chunking.method != chunk::Method::kNone;
+  if (is_cut && options.mode != "keyword" && vector->source.size() == 1 &&
+      vector->text_template.empty() && source != nullptr &&
+      source->type != schema::FieldType::kStrings) {
     columns.text_field = source->name;
   }
   return columns;
@@ -89,13 +94,11 @@ Columns DefaultColumns(Context& context, const SearchOptions& options) {
 // The passage that was found, where the text is cut.
 std::string CellText(const search::v1::Hit& hit, const std::string& field,
                      const Columns& columns) {
-  const std::string text = FieldText(hit.record(), field);
-  const size_t begin = hit.passage().begin();
-  const size_t end = hit.passage().end();
+  std::string text = FieldText(hit.record(), field);
   // The record may have another text by now.
-  const bool is_inside = begin < end && end <= text.size();
-  if (field != columns.text_field || !is_inside) return text;
-  return text.substr(begin, end - begin);
+  const bool shows_passage =
+      field == columns.text_field && hit.has_passage_text();
+  return shows_passage ? hit.passage_text() : text;
 }
 
 // Hybrid scores that are made of ranks differ by less than others.
@@ -109,6 +112,7 @@ void PrintHits(Context& context, const QueryResponse& response,
   std::vector<Table::Column> columns = {{"SCORE", Table::Align::kRight},
                                         {"ID"}};
   for (const std::string& field : shown.fields) columns.push_back({field});
+  if (shown.passages) columns.push_back({"PASSAGE"});
   Table table(columns);
   for (const auto& hit : response.hits()) {
     std::vector<std::string> cells = {ScoreText(options, hit.score()),
@@ -116,6 +120,7 @@ void PrintHits(Context& context, const QueryResponse& response,
     for (const std::string& field : shown.fields) {
       cells.push_back(CellText(hit, field, shown));
     }
+    if (shown.passages) cells.push_back(hit.passage_text());
     table.AddRow(std::move(cells));
   }
   if (table.empty()) {
@@ -185,6 +190,7 @@ void PrintHitsAsJson(Context& context, const QueryResponse& response) {
                                  .Int("begin", hit.passage().begin())
                                  .Int("end", hit.passage().end()));
     }
+    if (hit.has_passage_text()) object.Text("passage_text", hit.passage_text());
     object.Struct("fields", hit.record().fields());
     context.console.out << object.ToString() << "\n";
   }
@@ -229,10 +235,12 @@ absl::StatusOr<QueryResponse> Ask(Context& context,
 
 absl::Status Search(Context& context, const SearchOptions& options) {
   Columns columns = {.fields = SplitNames(options.fields)};
-  if (columns.fields.empty()) {
+  // Where they are asked for, passages are what there is to read.
+  if (columns.fields.empty() && !options.passages) {
     columns = context.console.json ? Columns{.fields = {"*"}}
                                    : DefaultColumns(context, options);
   }
+  columns.passages = options.passages;
   QueryRequest request;
   request.set_database(context.database);
   request.set_collection(options.collection);
@@ -247,6 +255,9 @@ absl::Status Search(Context& context, const SearchOptions& options) {
       options.parameters.FillParameters(request.mutable_parameters()));
   for (const std::string& field : columns.fields) {
     request.mutable_include()->mutable_fields()->add_paths(field);
+  }
+  if (columns.passages || !columns.text_field.empty()) {
+    request.mutable_include()->set_passage_text(true);
   }
   FillAnswerOptions(options, request);
   ASSIGN_OR_RETURN(const QueryResponse response,
@@ -330,7 +341,10 @@ void AddSearchCommand(CLI::App& app, Context& context) {
   command->add_option(
       "--fields", options->fields,
       "Fields to show, separated by commas; * is all (default: the "
-      "first embedded one, with --json all)");
+      "first embedded one, with --json all; with --passages none)");
+  command->add_flag("--passages", options->passages,
+                    "Show the text that each record was found by: its nearest "
+                    "chunk, or all of it where texts are not cut");
   command->add_option("--filter", options->filter,
                       "Only records that meet this filter");
   options->parameters.DeclareParameters(command);
@@ -358,6 +372,7 @@ Examples:
   engramctl search packages "program to edit photographs"
   engramctl search packages monitor network traffic --limit 20 --json
   engramctl search memories "what do they eat" --filter 'kind = :k' --param k=fact
+  engramctl search manuals "how do I get rid of lime" --passages --json
   engramctl search memories --like n17 --group-by author --limit 5
   engramctl search memories tea --facet kind,author --explain
   engramctl search memories "import ends with E4012" --mode hybrid --allow-degraded

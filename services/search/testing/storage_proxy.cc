@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "engram/storage/v1/passage.grpc.pb.h"
+
 namespace engram::search::testing {
 namespace {
 
@@ -165,6 +167,26 @@ StorageProxy::Call::Call(StorageProxy& proxy,
 
 StorageProxy::Call::~Call() {
   absl::MutexLock lock(&proxy_.mutex_);
+class StorageProxy::Passages : public storage::v1::PassageService::Service {
+ public:
+  explicit Passages(StorageProxy& proxy)
+      : proxy_(proxy),
+        stub_(storage::v1::PassageService::NewStub(proxy.storage_.channel())) {}
+
+  grpc::Status GetPassages(
+      grpc::ServerContext* context,
+      const storage::v1::GetPassagesRequest* request,
+      storage::v1::GetPassagesResponse* response) override {
+    Call call(proxy_, *context);
+    if (proxy_.IsAway()) return Away();
+    return stub_->GetPassages(call.context(), *request, response);
+  }
+
+ private:
+  StorageProxy& proxy_;
+  const std::unique_ptr<storage::v1::PassageService::Stub> stub_;
+};
+
   proxy_.calls_.erase(context_.get());
 }
 
@@ -173,7 +195,8 @@ StorageProxy::StorageProxy(storage::testing::TestStorage& storage)
       databases_(std::make_unique<Databases>(*this)),
       feed_(std::make_unique<Feed>(*this)),
       records_(std::make_unique<Records>(*this)),
-      vectors_(std::make_unique<Vectors>(*this)) {
+      vectors_(std::make_unique<Vectors>(*this)),
+      passages_(std::make_unique<Passages>(*this)) {
   grpc::ServerBuilder builder;
   builder.RegisterService(databases_.get());
   builder.RegisterService(feed_.get());
@@ -189,6 +212,7 @@ StorageProxy::~StorageProxy() {
 }
 
 void StorageProxy::GoAway() {
+  builder.RegisterService(passages_.get());
   absl::MutexLock lock(&mutex_);
   away_ = true;
   for (grpc::ClientContext* call : calls_) call->TryCancel();

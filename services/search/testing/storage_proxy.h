@@ -64,6 +64,7 @@ class StorageProxy {
 
   // A call to the real storage that GoAway can end.
   class Call {
+  class Passages;
    public:
     Call(StorageProxy& proxy, const grpc::ServerContext& context);
     ~Call();
@@ -87,6 +88,7 @@ class StorageProxy {
   mutable absl::Mutex mutex_;
   std::set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mutex_);
   bool away_ ABSL_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<Passages> passages_;
   bool pruned_ ABSL_GUARDED_BY(mutex_) = false;
   bool feed_held_ ABSL_GUARDED_BY(mutex_) = false;
   bool snapshots_held_ ABSL_GUARDED_BY(mutex_) = false;
