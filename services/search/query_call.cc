@@ -329,7 +329,7 @@ void QueryCall::Search() {
     found_all_wanted_ = false;  // All others are worse, too.
   }
   AddCandidates(std::move(result->candidates));
-  if (query_.read_mask.has_value() || asks_storage_) return AskStorage();
+  if (query_.read_mask.has_value() || asks_for_filter()) return AskStorage();
   TakeHits();
 }
 
@@ -344,11 +344,15 @@ absl::StatusOr<SearchResult> QueryCall::SearchIndex() {
   const auto is_current = [&](int64_t row) {
     return !expiries_->IsExpired(row, now);
   };
+  if (listing_ == Listing::kComplete) return SearchListed(is_current);
   SearchResult result;
   const bool takes_attributes =
       attributes_ != nullptr && (!query_.filter.empty() || groups_.has_value());
   if (!takes_attributes) {
-    if (!query_.filter.empty()) WantCandidates();
+    if (!query_.filter.empty()) {
+      may_match_ = index_->Stats().records;
+      WantCandidates();
+    }
     result = SearchNearest(is_current, 1);
     explanation_.AddSearch(StrategyOf(result), result.cost);
     return result;
@@ -361,7 +365,10 @@ absl::StatusOr<SearchResult> QueryCall::SearchIndex() {
 
 SearchResult QueryCall::SearchMatching(const MatchingRows& rows,
                                        RowFilter is_current) {
-  if (!rows.is_exact()) WantCandidates();
+  if (!rows.is_exact()) {
+    may_match_ = rows.total() > 0 ? rows.count() : index_->Stats().records;
+    WantCandidates();
+  }
   const auto is_wanted = [&](int64_t row) {
     return is_current(row) &&
            (!groups_.has_value() || !groups_->is_some_full() ||
@@ -410,9 +417,12 @@ void QueryCall::WantCandidates() {
 }
 
 int QueryCall::BatchSize() const {
-  if (asks_storage_) {
-    return std::clamp(kCandidatesForOne * missing(), kMinCandidates,
-                      kMaxRecordsRead);
+  if (asks_for_filter()) {
+    // Ever more, as fewer of them meet the filter than was hoped.
+    const auto asked =
+        static_cast<int>(std::min<int64_t>(asked_, kMaxRecordsRead));
+    return std::clamp(std::max(kCandidatesForOne * missing(), asked),
+                      kMinCandidates, kMaxRecordsRead);
   }
   // Where some vanished, the next ones may have, too.
   return std::min(searches_ > 1 ? 2 * missing() : missing(), kMaxRecordsRead);
@@ -421,6 +431,7 @@ int QueryCall::BatchSize() const {
 void QueryCall::AskStorage() {
   std::vector<Candidate> asked = NextCandidates(BatchSize());
   if (asked.empty()) return SearchFurther();
+  asked_ += static_cast<int64_t>(asked.size());
   explanation_.Begin("hydrate");
   storage::v1::BatchGetRequest request = RecordsRequestOf(query_);
   for (const Candidate& candidate : asked) request.add_ids(candidate.id);
@@ -453,6 +464,7 @@ void QueryCall::OnRecords(
     if (!is_hit && groups_.has_value()) groups_->GiveBack(candidate.row);
   }
   if (missing() == 0) return Answer();
+  if (PrefersListing()) return List("");
   AskStorage();
 }
 
@@ -495,13 +507,6 @@ void QueryCall::Answer() {
     OrderHits(index_->spec().metric, *response_->mutable_hits());
   }
   LeaveOut(query_.offset, *response_->mutable_hits());
-  if (query_.explain) explanation_.End(*response_->mutable_explanation());
-  Finish(absl::OkStatus());
-}
-
-void QueryCall::Finish(const absl::Status& status) { done_(status); }
-
-}  // namespace engram::search
   if (query_.include_passage_text) return ReadPassageTexts();
   FinishAnswer();
 }
@@ -510,3 +515,10 @@ void QueryCall::FinishAnswer() {
   if (told_generation_ != nullptr) {
     *told_generation_ = index_->spec().generation;
   }
+  if (query_.explain) explanation_.End(*response_->mutable_explanation());
+  Finish(absl::OkStatus());
+}
+
+void QueryCall::Finish(const absl::Status& status) { done_(status); }
+
+}  // namespace engram::search

@@ -34,7 +34,8 @@ namespace engram::search {
 //   database known -> min_position reached -> index, filter read -> text
 //   embedded -> facets counted -> searched -> (records read, or storage asked
 //   for the filter: some vanished, or do not meet it, or their groups are full:
-//   searched for more) -> answered
+//   searched for more; or few meet it: storage lists them, and they are
+//   searched) -> (texts of hits read) -> answered
 class QueryCall : public std::enable_shared_from_this<QueryCall> {
  public:
   using Done = absl::AnyInvocable<void(const absl::Status&)>;
@@ -45,14 +46,18 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
             EmbeddingRules embedding = {});
   ~QueryCall();
 
-  // Finishes at once with the error of `query`, if it is one.
   // Tells in `generation`, before `done` is called with OK, whose vectors were
   // searched. Call it before Start.
   void TellGeneration(int64_t* generation) { told_generation_ = generation; }
 
+  // Finishes at once with the error of `query`, if it is one.
   void Start(absl::StatusOr<DecodedQuery> query);
 
  private:
+  // What storage lists; once that is all which meets the filter, nothing else
+  // is searched.
+  enum class Listing { kNot, kUnderWay, kComplete, kGivenUp };
+
   void OnDatabase(absl::StatusOr<std::shared_ptr<FeedFollower>> follower);
   // Waits until `channel` has reached min_position, then goes on with `next`.
   void WaitFor(int64_t channel, void (QueryCall::*next)());
@@ -84,6 +89,8 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   // Of the index, as exactly as the query wants it. The filter lets about that
   // share of the records through.
   SearchResult SearchNearest(RowFilter filter, double share) const;
+  // The same of the records that storage listed.
+  SearchResult SearchListed(RowFilter is_current);
   // From now on storage is asked which candidates meet the filter.
   void WantCandidates();
   // Queues what was found and is new, in the order in which it is to be taken.
@@ -97,16 +104,29 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   void AskStorage();
   void OnRecords(std::vector<Candidate> asked,
                  absl::StatusOr<storage::v1::BatchGetResponse> answer);
+  // Whether to have storage list all that meets the filter is expected to take
+  // less of it than to ask it about further candidates.
+  bool PrefersListing() const;
+  // Has it list their ids, from `page_token` on.
+  void List(const std::string& page_token);
+  void OnListed(absl::StatusOr<storage::v1::RecordServiceListResponse> answer);
   // Searches for more, if there may be more, or answers.
   void SearchFurther();
   // How many candidates to ask about at once.
   int BatchSize() const;
   // False if the candidate is not what it was.
   bool AddHit(const Candidate& candidate, storage::v1::Record* record);
+  // Whether it is not known of candidates that they meet the filter.
+  bool asks_for_filter() const {
+    return asks_storage_ && listing_ != Listing::kComplete;
+  }
   // How many hits it takes, with those that `offset` leaves out.
   int needed() const { return query_.offset + query_.limit; }
   int missing() const { return needed() - response_->hits_size(); }
   void Answer();
+  // Reads the texts of the hits, then answers.
+  void ReadPassageTexts();
+  void FinishAnswer();
   void Finish(const absl::Status& status);
 
   const std::shared_ptr<SearchBackend> backend_;
@@ -114,6 +134,7 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   v1::QueryResponse* const response_;
   const EmbeddingRules embedding_;
   Done done_;
+  int64_t* told_generation_ = nullptr;
 
   DecodedQuery query_;
   std::shared_ptr<FeedFollower> follower_;
@@ -124,9 +145,6 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   // Null if the collection's schema cannot be read here: then storage reads the
   // filter, too.
   std::shared_ptr<const AttributeColumns> attributes_;
-  // Reads the texts of the hits, then answers.
-  void ReadPassageTexts();
-  void FinishAnswer();
   ReadFilter filter_;
   // Of the index, as of the first search.
   Position position_;
@@ -134,14 +152,19 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   std::vector<float> vector_;
 
   // How many candidates to search for, and whether there were as many.
-  int64_t* told_generation_ = nullptr;
   int wanted_ = 0;
   bool found_all_wanted_ = false;
   int searches_ = 0;
   // Whether only storage can tell which candidates meet the filter.
   bool asks_storage_ = false;
+  // How many records may meet the filter, as far as that is known here, and how
+  // many candidates storage was asked about.
+  int64_t may_match_ = 0;
+  int64_t asked_ = 0;
   // Candidates that were found and storage is to be asked about, best first.
   std::deque<Candidate> candidates_;
+  Listing listing_ = Listing::kNot;
+  std::vector<std::string> listed_ids_;
   // The ids of all that there were, and of those that are not to be found.
   absl::flat_hash_set<std::string> seen_;
   // If the query groups.

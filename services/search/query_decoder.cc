@@ -212,6 +212,17 @@ storage::v1::BatchGetRequest RecordsRequestOf(const DecodedQuery& query) {
   return request;
 }
 
+storage::v1::RecordServiceListRequest ListRequestOf(const DecodedQuery& query) {
+  storage::v1::RecordServiceListRequest request;
+  request.set_database(query.database);
+  request.set_collection(query.collection);
+  request.set_page_size(kMaxRecordsRead);
+  request.mutable_read_mask()->add_paths("id");
+  request.set_filter(query.filter);
+  *request.mutable_parameters() = query.parameters;
+  return request;
+}
+
 absl::Status ReadError(const absl::Status& status) {
   if (!absl::IsInvalidArgument(status)) {
     return WithContext(status, "read the records");

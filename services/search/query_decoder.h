@@ -59,7 +59,7 @@ struct DecodedQuery {
   std::optional<Position> min_position;
   // What to read of each record; nothing if records were not asked for.
   std::optional<google::protobuf::FieldMask> read_mask;
-  // Whether to return each hit's vector.
+  // Whether to return each hit's vector, and the text that it was made of.
   bool include_vector = false;
   bool include_passage_text = false;
   // Which records, and the values of its `:name`s; see ReadQueryFilter.
@@ -98,6 +98,10 @@ absl::StatusOr<ReadFilter> ReadQueryFilter(
 // Returns what storage is asked for when a query's hits are read; add their
 // ids, at most kMaxRecordsRead. It checks the filter once more.
 storage::v1::BatchGetRequest RecordsRequestOf(const DecodedQuery& query);
+
+// Returns what storage is asked for to list the ids of all records that meet
+// the query's filter.
+storage::v1::RecordServiceListRequest ListRequestOf(const DecodedQuery& query);
 
 // Names the fields at fault as a query's caller knows them, where storage
 // refuses to read records.

@@ -115,9 +115,19 @@ class StorageProxy::Records : public storage::v1::RecordService::Service {
                         const storage::v1::BatchGetRequest* request,
                         storage::v1::BatchGetResponse* response) override {
     Call call(proxy_, *context);
+    proxy_.CountRead();
     if (proxy_.IsAway()) return Away();
     return proxy_.storage_.records().BatchGet(call.context(), *request,
                                               response);
+  }
+
+  grpc::Status List(grpc::ServerContext* context,
+                    const storage::v1::RecordServiceListRequest* request,
+                    storage::v1::RecordServiceListResponse* response) override {
+    Call call(proxy_, *context);
+    proxy_.CountRead();
+    if (proxy_.IsAway()) return Away();
+    return proxy_.storage_.records().List(call.context(), *request, response);
   }
 
   grpc::Status SearchText(grpc::ServerContext* context,
@@ -157,16 +167,6 @@ class StorageProxy::Vectors : public storage::v1::VectorService::Service {
   StorageProxy& proxy_;
 };
 
-StorageProxy::Call::Call(StorageProxy& proxy,
-                         const grpc::ServerContext& context)
-    : proxy_(proxy), context_(grpc::ClientContext::FromServerContext(context)) {
-  absl::MutexLock lock(&proxy_.mutex_);
-  proxy_.calls_.insert(context_.get());
-  if (proxy_.away_) context_->TryCancel();
-}
-
-StorageProxy::Call::~Call() {
-  absl::MutexLock lock(&proxy_.mutex_);
 class StorageProxy::Passages : public storage::v1::PassageService::Service {
  public:
   explicit Passages(StorageProxy& proxy)
@@ -187,6 +187,16 @@ class StorageProxy::Passages : public storage::v1::PassageService::Service {
   const std::unique_ptr<storage::v1::PassageService::Stub> stub_;
 };
 
+StorageProxy::Call::Call(StorageProxy& proxy,
+                         const grpc::ServerContext& context)
+    : proxy_(proxy), context_(grpc::ClientContext::FromServerContext(context)) {
+  absl::MutexLock lock(&proxy_.mutex_);
+  proxy_.calls_.insert(context_.get());
+  if (proxy_.away_) context_->TryCancel();
+}
+
+StorageProxy::Call::~Call() {
+  absl::MutexLock lock(&proxy_.mutex_);
   proxy_.calls_.erase(context_.get());
 }
 
@@ -202,6 +212,7 @@ StorageProxy::StorageProxy(storage::testing::TestStorage& storage)
   builder.RegisterService(feed_.get());
   builder.RegisterService(records_.get());
   builder.RegisterService(vectors_.get());
+  builder.RegisterService(passages_.get());
   server_ = builder.BuildAndStart();
   channel_ = server_->InProcessChannel(grpc::ChannelArguments());
 }
@@ -212,7 +223,6 @@ StorageProxy::~StorageProxy() {
 }
 
 void StorageProxy::GoAway() {
-  builder.RegisterService(passages_.get());
   absl::MutexLock lock(&mutex_);
   away_ = true;
   for (grpc::ClientContext* call : calls_) call->TryCancel();
@@ -262,6 +272,16 @@ void StorageProxy::AlterFeed(Alter alter) {
 int StorageProxy::snapshots() const {
   absl::MutexLock lock(&mutex_);
   return snapshots_;
+}
+
+int StorageProxy::reads() const {
+  absl::MutexLock lock(&mutex_);
+  return reads_;
+}
+
+void StorageProxy::CountRead() {
+  absl::MutexLock lock(&mutex_);
+  ++reads_;
 }
 
 bool StorageProxy::IsAway() const {

@@ -56,15 +56,18 @@ class StorageProxy {
   // How many snapshots have begun.
   int snapshots() const;
 
+  // How many times records were read, by id or listed.
+  int reads() const;
+
  private:
   class Databases;
   class Feed;
   class Records;
   class Vectors;
+  class Passages;
 
   // A call to the real storage that GoAway can end.
   class Call {
-  class Passages;
    public:
     Call(StorageProxy& proxy, const grpc::ServerContext& context);
     ~Call();
@@ -75,6 +78,7 @@ class StorageProxy {
     std::unique_ptr<grpc::ClientContext> context_;
   };
 
+  void CountRead();
   bool IsAway() const;
   // Waits while `held`; false if the call was cancelled meanwhile.
   bool WaitWhile(const bool& held, grpc::ServerContext& context);
@@ -84,16 +88,17 @@ class StorageProxy {
   std::unique_ptr<Feed> feed_;
   std::unique_ptr<Records> records_;
   std::unique_ptr<Vectors> vectors_;
+  std::unique_ptr<Passages> passages_;
 
   mutable absl::Mutex mutex_;
   std::set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mutex_);
   bool away_ ABSL_GUARDED_BY(mutex_) = false;
-  std::unique_ptr<Passages> passages_;
   bool pruned_ ABSL_GUARDED_BY(mutex_) = false;
   bool feed_held_ ABSL_GUARDED_BY(mutex_) = false;
   bool snapshots_held_ ABSL_GUARDED_BY(mutex_) = false;
   bool twice_ ABSL_GUARDED_BY(mutex_) = false;
   int snapshots_ ABSL_GUARDED_BY(mutex_) = 0;
+  int reads_ ABSL_GUARDED_BY(mutex_) = 0;
   Alter alter_ ABSL_GUARDED_BY(mutex_);
   grpc::Status search_text_failure_ ABSL_GUARDED_BY(mutex_);
 
