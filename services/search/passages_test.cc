@@ -217,6 +217,7 @@ TEST_F(PassagesTest, AHitNeverHoldsATextThatItWasNotFoundBy) {
   EXPECT_OK(storage_.Delete("docs", "e"));
   EXPECT_THAT(FindTexts(request), ElementsAre("d: ?", "e: ?"));
   proxy_.ReleaseFeed();
+  WaitUntilIndexed();
   EXPECT_THAT(FindTexts(DocsQuery("c")), ElementsAre("d: ccc"));
 }
 

@@ -326,7 +326,9 @@ TEST_F(QueryModesTest, HybridTellsTheTextOfWhatWasFoundByMeaning) {
     ASSERT_EQ(found.hits_size(), 6);
     for (const v1::Hit& hit : found.hits()) {
       EXPECT_EQ(hit.has_passage_text(), hit.id() != "w3") << hit.id();
-      if (hit.id() == "m1") EXPECT_EQ(hit.passage_text(), "aaaa");
+      if (hit.id() == "m1") {
+        EXPECT_EQ(hit.passage_text(), "aaaa");
+      }
     }
     EXPECT_EQ(found.explanation().stages().rbegin()->name(), "passages");
   }
