@@ -25,10 +25,7 @@ namespace {
 
 // A list is pruned when this many more than it may keep are in it, not with
 // each link that is added to a full one: a third of the time.
-constexpr int kSlack = 16;
-// Of the candidates of an insertion, how many the selection looks at: those
-// farther out are hardly ever chosen.
-constexpr int kMostCandidates = 80;
+constexpr int kSlack = 8;
 // How many insertions of a thread lie between two looks at `go_on`.
 constexpr int kInsertionsPerReport = 64;
 
@@ -127,9 +124,9 @@ class Inserter {
   }
 
  private:
-  // How many others a new node is linked with on level 0: as on the others, so
-  // that there is room for those that choose it later.
-  static constexpr int kNewBaseLinks = Graph::kUpperLinks;
+  // How many others a new node is linked with on level 0: not as many as there
+  // is room for, because others choose it later.
+  static constexpr int kNewBaseLinks = 24;
 
   // Leaves the nearest of one level in `candidates_`, and returns the nearest.
   template <typename Links>
@@ -139,7 +136,7 @@ class Inserter {
     WalkLevel(links, distances_, start, pool_, visited_,
               [](uint32_t, int32_t) {});
     candidates_.clear();
-    for (int i = 0; i < std::min(pool_.size(), kMostCandidates); ++i) {
+    for (int i = 0; i < pool_.size(); ++i) {
       candidates_.push_back(
           {.id = pool_.node(i), .distance = pool_.distance(i)});
     }

@@ -27,7 +27,7 @@ struct GraphBuildOptions {
 // paper's algorithm 1), in parallel. Every node can be reached from the entry
 // node. `Cancelled` if `go_on` said so.
 //
-// Besides the codes it takes 394 bytes a node and 130 for the graph while it
+// Besides the codes it takes 335 bytes a node and 130 for the graph while it
 // runs, and `threads` bytes a node.
 absl::StatusOr<Graph> BuildGraph(const CodeView& codes,
                                  const GraphBuildOptions& options);

@@ -9,12 +9,27 @@
 
 extern "C" {
 
+// Unit vectors, back to back, which outlive the index that is built over them.
+struct EngramPeerVectors {
+  const float* rows;
+  int64_t count;
+  int dimensions;
+};
+
 struct EngramGraphPeer {
+  // With the version.
   const char* name;
-  // Builds an index over unit vectors, `threads` inserting, with M 16 and
-  // efConstruction 200, what they recommend.
-  void* (*build)(const float* rows, int64_t count, int dimensions, int threads);
-  // Writes the `limit` nearest by inner product, nearest first.
+  // Peers that search one graph in different ways share it; a word that can be
+  // part of a file's name.
+  const char* graph;
+  // Builds an index, `threads` inserting, with M 16 or 32 links a node, and
+  // whatever else they recommend.
+  void* (*build)(const EngramPeerVectors* vectors, int threads);
+  // Keep what took time to build, and take it from there, so that a
+  // measurement does not have to wait for it.
+  void (*save)(void* index, const char* path);
+  void* (*load)(const EngramPeerVectors* vectors, const char* path);
+  // Writes the `limit` nearest, nearest first.
   void (*search)(void* index, const float* query, int limit, int width,
                  uint32_t* found);
   void (*free)(void* index);

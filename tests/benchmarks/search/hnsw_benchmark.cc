@@ -1,21 +1,31 @@
 // How fast graphs are searched and built, against other engines in the same
 // process: see README.md.
 //
-//   hnsw_benchmark <count> <dimensions> [<peer.so>...]
+//   hnsw_benchmark <data> [--keep=<folder>] [<peer.so>...]
+//
+// The data are `<count>x<dimensions>` clustered vectors, or those of a file's
+// lines. Without peers, codes of 4 bits are compared with those of 8. What
+// peers build is kept in the folder, for the next run over the same data.
 
 #include <dlfcn.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "libs/hnsw/code_table.h"
 #include "libs/hnsw/encoded_query.h"
@@ -26,6 +36,8 @@
 #include "tests/benchmarks/report.h"
 #include "tests/benchmarks/search/graph_peer.h"
 #include "tests/benchmarks/search/search_data.h"
+#include "tests/benchmarks/search/text_data.h"
+#include "tests/benchmarks/search/timing.h"
 
 namespace engram::benchmarks {
 namespace {
@@ -33,19 +45,29 @@ namespace {
 constexpr int kLimit = 10;
 constexpr int kQueries = 1000;
 constexpr int kRounds = 7;
+constexpr int kThreads = 2;
+// Wider searches are not tried.
+constexpr int kWidest = 1000;
+// Widths at which graphs are compared, for what their builds are worth.
+constexpr int kCurve[] = {20, 50, 100, 200};
 
-// How many seconds of processor time, of all threads, `work` took: what else
-// the machine does lengthens the time on the clock, but hardly this.
-double Seconds(absl::FunctionRef<void()> work) {
-  const auto now = [] {
-    timespec time;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-    return static_cast<double>(time.tv_sec) +
-           static_cast<double>(time.tv_nsec) / 1e9;
-  };
-  const double start = now();
-  work();
-  return now() - start;
+// What is asked of ours, by the beginning of a peer's name.
+struct Goal {
+  const char* peer;
+  const char* search;
+  const char* build;
+};
+constexpr Goal kGoals[] = {{"hnswlib", ">= 3 x", ">= 5 x"},
+                           {"faiss-cpu", ">= 3 x", ">= 5 x"},
+                           {"usearch", ">= 6 x", ""},
+                           {"pyglass", ">= 1.6 x", ">= 1.5 x"},
+                           {"SymphonyQG", ">= 1.2 x", ""}};
+
+Goal GoalFor(absl::string_view peer) {
+  for (const Goal& goal : kGoals) {
+    if (absl::StartsWith(peer, goal.peer)) return goal;
+  }
+  return {"", "", ""};
 }
 
 // What is measured: an engine that has built its index over the data.
@@ -55,17 +77,20 @@ class Engine {
   virtual std::string name() const = 0;
   virtual void Search(const float* query, int width, uint32_t* found) = 0;
 
-  double build_seconds = 0;
+  // The widths for recalls that were asked for; see WidthFor.
+  std::map<double, int> widths;
+  // Unless it was built by an earlier run.
+  std::optional<double> build_seconds;
 };
 
 class Ours : public Engine {
  public:
-  Ours(const SearchData& data, int threads) : data_(data) {
-    build_seconds = Seconds([&] {
+  explicit Ours(const SearchData& data) : data_(data) {
+    build_seconds = ProcessorSeconds([&] {
       codes_ = std::make_unique<hnsw::CodeTable>(
           data.rows.data(), data.count, data.dimensions, hnsw::Metric::kDot);
       graph_ = std::make_shared<const hnsw::Graph>(
-          *hnsw::BuildGraph(codes_->view(), {.threads = threads}));
+          *hnsw::BuildGraph(codes_->view(), {.threads = kThreads}));
     });
     view_ = codes_->view();
   }
@@ -78,13 +103,15 @@ class Ours : public Engine {
   }
 
   std::string name() const override {
-    return absl::StrCat(view_.range.bits, " bits");
+    return absl::StrCat("ours of ", view_.range.bits, " bits");
   }
 
   void Search(const float* query, int width, uint32_t* found) override {
     const auto values = absl::MakeSpan(query, data_.dimensions);
     const hnsw::EncodedQuery encoded(values, view_.range, view_.metric);
-    const int limit = std::max(kLimit, std::min(width, hnsw::kUsualRerank));
+    // Of wide walks more: the codes of texts' vectors leave more in doubt.
+    const int limit =
+        std::max({kLimit, std::min(width, hnsw::kUsualRerank), width / 2});
     hnsw::SearchGraph(*graph_, view_, encoded, {.limit = limit, .width = width},
                       scratch_, result_);
     hnsw::Rerank(values, data_.rows.data(), view_.metric, result_.nodes);
@@ -115,7 +142,10 @@ class Ours : public Engine {
 
 class Peer : public Engine {
  public:
-  Peer(const std::string& path, const SearchData& data, int threads) {
+  // `prefix` is of the file that its graph is taken from, or kept in.
+  Peer(const std::string& path, const SearchData& data,
+       const std::string& prefix)
+      : vectors_{data.rows.data(), data.count, data.dimensions} {
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     void* get =
         library == nullptr ? nullptr : dlsym(library, "engram_graph_peer");
@@ -124,10 +154,17 @@ class Peer : public Engine {
       std::exit(1);
     }
     peer_ = reinterpret_cast<decltype(&engram_graph_peer)>(get)();
-    build_seconds = Seconds([&] {
-      index_ =
-          peer_->build(data.rows.data(), data.count, data.dimensions, threads);
-    });
+    if (prefix.empty()) {
+      Build();
+      return;
+    }
+    const std::string kept = absl::StrCat(prefix, peer_->graph);
+    if (std::filesystem::exists(kept)) {
+      index_ = peer_->load(&vectors_, kept.c_str());
+      return;
+    }
+    Build();
+    peer_->save(index_, kept.c_str());
   }
   ~Peer() override { peer_->free(index_); }
 
@@ -138,6 +175,12 @@ class Peer : public Engine {
   }
 
  private:
+  void Build() {
+    build_seconds =
+        ProcessorSeconds([&] { index_ = peer_->build(&vectors_, kThreads); });
+  }
+
+  const EngramPeerVectors vectors_;
   const EngramGraphPeer* peer_ = nullptr;
   void* index_ = nullptr;
 };
@@ -145,7 +188,7 @@ class Peer : public Engine {
 double QueriesPerSecond(const SearchData& data, Engine& engine, int width,
                         std::vector<uint32_t>& found) {
   found.resize(data.queries * kLimit);
-  const double seconds = Seconds([&] {
+  const double seconds = ProcessorSeconds([&] {
     for (int64_t q = 0; q < data.queries; ++q) {
       engine.Search(&data.query_rows[q * data.dimensions], width,
                     &found[q * kLimit]);
@@ -157,17 +200,16 @@ double QueriesPerSecond(const SearchData& data, Engine& engine, int width,
 // Returns the least width, in steps of a tenth, that reaches `recall`; 0 if
 // none does.
 int WidthFor(const SearchData& data, Engine& engine, double recall) {
+  const auto [known, is_new] = engine.widths.try_emplace(recall, 0);
+  if (!is_new) return known->second;
   std::vector<uint32_t> found;
-  for (int width = kLimit; width < 4000; width += std::max(1, width / 10)) {
+  for (int width = kLimit; width <= kWidest; width += std::max(1, width / 10)) {
     QueriesPerSecond(data, engine, width, found);
-    if (RecallOf(data, found) >= recall) return width;
+    if (RecallOf(data, found) < recall) continue;
+    known->second = width;
+    break;
   }
-  return 0;
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  return known->second;
 }
 
 // Both, alternately, at the widths at which each reaches the recall.
@@ -176,8 +218,12 @@ void Compare(const SearchData& data, absl::string_view what, double recall,
   const int our_width = WidthFor(data, ours, recall);
   const int their_width = WidthFor(data, theirs, recall);
   if (our_width == 0 || their_width == 0) {
-    PrintRow(what, absl::StrCat("width ", our_width),
-             absl::StrCat("width ", their_width), "not reached", goal);
+    const auto text = [](int width) {
+      return width == 0 ? "not reached" : absl::StrCat("width ", width);
+    };
+    PrintRow(
+        absl::StrCat(what, ", recall ", recall, ", against ", theirs.name()),
+        text(our_width), text(their_width), "", goal);
     return;
   }
   std::vector<double> our_rates, their_rates, ratios;
@@ -194,54 +240,105 @@ void Compare(const SearchData& data, absl::string_view what, double recall,
       absl::StrCat(Rounded(Median(ratios), "%.2f"), " x"), goal);
 }
 
+// Prints how much each finds at the same widths.
+void PrintCurve(const SearchData& data, absl::string_view what,
+                Engine& engine) {
+  std::string recalls;
+  std::vector<uint32_t> found;
+  for (const int width : kCurve) {
+    QueriesPerSecond(data, engine, width, found);
+    absl::StrAppend(&recalls, recalls.empty() ? "" : ", ",
+                    Rounded(RecallOf(data, found), "%.4f"));
+  }
+  PrintRow(absl::StrCat(what, ", recall at widths 20, 50, 100, 200, ",
+                        engine.name()),
+           recalls, "", "", "");
+}
+
+void MeasureOurs(const SearchData& data, absl::string_view what, Ours& ours) {
+  PrintRow(absl::StrCat(what, ", bytes a vector, codes and graph"),
+           Rounded(ours.bytes_a_vector()), "", "", "");
+  PrintRow(absl::StrCat(what, ", build"),
+           Rounded(*ours.build_seconds, "%.1f s"), "", "", "");
+  PrintCurve(data, what, ours);
+  std::vector<uint32_t> found;
+  for (const double recall : {0.9, 0.95, 0.99}) {
+    const int width = WidthFor(data, ours, recall);
+    if (width == 0) continue;
+    std::vector<double> rates(kRounds);
+    for (double& rate : rates) {
+      rate = QueriesPerSecond(data, ours, width, found);
+    }
+    PrintRow(absl::StrCat(what, ", recall ", recall),
+             absl::StrCat(Rounded(Median(rates)), "/s, width ", width), "",
+             Rounded(RecallOf(data, found), "%.4f"), "");
+  }
+}
+
+void MeasureNarrow(const SearchData& data, absl::string_view what, Ours& ours) {
+  const std::unique_ptr<Ours> narrow = ours.Narrow();
+  PrintRow(absl::StrCat(what, ", bytes a vector with codes of 4 bits"),
+           Rounded(narrow->bytes_a_vector()), "", "", "");
+  for (const double recall : {0.95, 0.99}) {
+    Compare(data, absl::StrCat(what, ", 4 bits"), recall, *narrow, ours,
+            data.dimensions == 384 ? ">= 1.1 x" : "");
+  }
+}
+
+void MeasurePeer(const SearchData& data, absl::string_view what, Ours& ours,
+                 Peer& peer) {
+  const Goal goal = GoalFor(peer.name());
+  if (peer.build_seconds.has_value()) {
+    PrintRow(
+        absl::StrCat(what, ", build, against ", peer.name()),
+        Rounded(*ours.build_seconds, "%.1f s"),
+        Rounded(*peer.build_seconds, "%.1f s"),
+        absl::StrCat(Rounded(*peer.build_seconds / *ours.build_seconds, "%.1f"),
+                     " x"),
+        goal.build);
+    PrintCurve(data, what, peer);
+  }
+  Compare(data, what, 0.95, ours, peer, goal.search);
+  Compare(data, what, 0.99, ours, peer, goal.search);
+}
+
+SearchData MakeData(const std::string& name) {
+  const std::pair<absl::string_view, absl::string_view> size =
+      absl::StrSplit(name, absl::MaxSplits('x', 1));
+  int64_t count = 0;
+  int dimensions = 0;
+  if (absl::SimpleAtoi(size.first, &count) &&
+      absl::SimpleAtoi(size.second, &dimensions)) {
+    return MakeClusteredData(count, dimensions, kQueries, kLimit);
+  }
+  return MakeTextData(name, kQueries, kLimit);
+}
+
 int Main(int argc, char** argv) {
-  if (argc < 3) {
-    std::fprintf(stderr, "usage: %s <count> <dimensions> [<peer.so>...]\n",
+  if (argc < 2) {
+    std::fprintf(stderr,
+                 "usage: %s <count>x<dimensions>|<text file> "
+                 "[--keep=<folder>] [<peer.so>...]\n",
                  argv[0]);
     return 1;
   }
-  const int64_t count = std::atoll(argv[1]);
-  const int dimensions = std::atoi(argv[2]);
-  const int threads = 2;
-  const std::string what = absl::StrCat(count, " x ", dimensions);
-  const SearchData data =
-      MakeClusteredData(count, dimensions, kQueries, kLimit);
-  Ours ours(data, threads);
-  PrintRow(absl::StrCat(what, ", bytes a vector, codes and graph"),
-           Rounded(ours.bytes_a_vector()), "", "", "");
-  PrintRow(absl::StrCat(what, ", build"), Rounded(ours.build_seconds, "%.1f s"),
-           "", "", "");
-  if (argc == 3) {
-    const std::unique_ptr<Ours> narrow = ours.Narrow();
-    PrintRow(absl::StrCat(what, ", bytes a vector with codes of 4 bits"),
-             Rounded(narrow->bytes_a_vector()), "", "", "");
-    for (double recall : {0.95, 0.99}) {
-      Compare(data, absl::StrCat(what, ", 4 bits"), recall, *narrow, ours,
-              dimensions == 384 ? ">= 1.1 x" : "");
+  const SearchData data = MakeData(argv[1]);
+  const std::string what =
+      absl::StrCat(std::filesystem::exists(argv[1]) ? "texts, " : "",
+                   data.count, " x ", data.dimensions);
+  std::string prefix;
+  Ours ours(data);
+  MeasureOurs(data, what, ours);
+  if (argc == 2) MeasureNarrow(data, what, ours);
+  for (int i = 2; i < argc; ++i) {
+    absl::string_view argument = argv[i];
+    if (absl::ConsumePrefix(&argument, "--keep=")) {
+      prefix =
+          absl::StrCat(argument, "/", data.count, "x", data.dimensions, "-");
+      continue;
     }
-    std::vector<uint32_t> found;
-    for (double recall : {0.9, 0.95, 0.99}) {
-      const int width = WidthFor(data, ours, recall);
-      std::vector<double> rates(kRounds);
-      for (double& rate : rates) {
-        rate = QueriesPerSecond(data, ours, width, found);
-      }
-      PrintRow(absl::StrCat(what, ", recall ", recall),
-               absl::StrCat(Rounded(Median(rates)), "/s, width ", width), "",
-               Rounded(RecallOf(data, found), "%.4f"), "");
-    }
-  }
-  for (int i = 3; i < argc; ++i) {
-    Peer peer(argv[i], data, threads);
-    PrintRow(
-        absl::StrCat(what, ", build, against ", peer.name()),
-        Rounded(ours.build_seconds, "%.1f s"),
-        Rounded(peer.build_seconds, "%.1f s"),
-        absl::StrCat(Rounded(peer.build_seconds / ours.build_seconds, "%.1f"),
-                     " x"),
-        ">= 5 x");
-    Compare(data, what, 0.95, ours, peer, ">= 3 x");
-    Compare(data, what, 0.99, ours, peer, ">= 3 x");
+    Peer peer(argv[i], data, prefix);
+    MeasurePeer(data, what, ours, peer);
   }
   return 0;
 }

@@ -18,6 +18,8 @@ constexpr int kDirections = 32;
 constexpr float kNoiseAlong = 1.0f;
 constexpr float kNoiseAnywhere = 0.2f;
 
+}  // namespace
+
 void FillNearest(SearchData& data) {
   const vector::Kernels& kernels = vector::BestKernels();
   std::vector<std::vector<std::pair<float, uint32_t>>> best(data.queries);
@@ -49,8 +51,6 @@ void FillNearest(SearchData& data) {
     for (const auto& [score, row] : heap) data.nearest.push_back(row);
   }
 }
-
-}  // namespace
 
 SearchData MakeClusteredData(int64_t count, int dimensions, int64_t queries,
                              int limit) {
@@ -87,12 +87,23 @@ SearchData MakeClusteredData(int64_t count, int dimensions, int64_t queries,
 }
 
 double RecallOf(const SearchData& data, const std::vector<uint32_t>& found) {
+  const vector::Kernels& kernels = vector::BestKernels();
+  const auto score = [&](int64_t q, uint32_t row) {
+    float score = 0;
+    kernels.dot(&data.query_rows[q * data.dimensions],
+                &data.rows[int64_t{row} * data.dimensions], 1, data.dimensions,
+                &score);
+    return score;
+  };
   int64_t hits = 0;
   for (int64_t q = 0; q < data.queries; ++q) {
-    const auto begin = data.nearest.begin() + q * data.limit;
-    for (int i = 0; i < data.limit; ++i) {
-      hits += std::count(begin, begin + data.limit, found[q * data.limit + i]);
-    }
+    const int64_t first = q * data.limit;
+    const float least = score(q, data.nearest[first + data.limit - 1]);
+    hits +=
+        std::count_if(found.begin() + first, found.begin() + first + data.limit,
+                      [&](uint32_t row) {
+                        return row < data.count && score(q, row) >= least;
+                      });
   }
   return static_cast<double>(hits) / static_cast<double>(data.nearest.size());
 }

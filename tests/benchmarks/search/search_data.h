@@ -27,7 +27,11 @@ struct SearchData {
 SearchData MakeClusteredData(int64_t count, int dimensions, int64_t queries,
                              int limit);
 
-// Returns the share of the true nearest that `found`, `limit` a query, holds.
+// Finds the nearest of each query, by comparing it with every row.
+void FillNearest(SearchData& data);
+
+// Returns the share of the true nearest that `found`, `limit` different ones a
+// query, holds. By score: of equally near rows one is as good as another.
 double RecallOf(const SearchData& data, const std::vector<uint32_t>& found);
 
 }  // namespace engram::benchmarks

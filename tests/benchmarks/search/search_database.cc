@@ -32,8 +32,7 @@ std::unique_ptr<search::DatabaseIndex> MakeDatabase(const SearchData& data) {
       Position{"default", 7, data.count}, 0);
   Expect(database->AddCollection(collection).ok(), "no collection");
   auto index = std::make_shared<search::VectorIndex>(
-      IndexOf(*database)->spec(),
-      search::GraphPolicy{.min_bytes = 0, .threads = 2});
+      IndexOf(*database)->spec(), search::GraphPolicy{.min_bytes = 0});
   for (int64_t row = 0; row < data.count; ++row) {
     const std::string id = absl::StrCat("record-", row);
     index->Apply({{.kind = search::IndexChange::Kind::kPutVectors,
@@ -44,7 +43,7 @@ std::unique_ptr<search::DatabaseIndex> MakeDatabase(const SearchData& data) {
                        &data.rows[row * data.dimensions], data.dimensions))}}},
                  row);
   }
-  index->Optimize([] { return true; });
+  index->Optimize(/*threads=*/2, [] { return true; });
   database->SetIndex(std::move(index));
   return database;
 }

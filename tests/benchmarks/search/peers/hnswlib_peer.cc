@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -11,21 +12,24 @@
 namespace {
 
 struct Index {
-  Index(int64_t count, int dimensions)
-      : space(dimensions), graph(&space, count, /*M=*/16, /*ef=*/200) {}
+  explicit Index(const EngramPeerVectors& vectors)
+      : space(vectors.dimensions),
+        graph(&space, vectors.count, /*M=*/16, /*ef=*/200) {}
+  Index(const EngramPeerVectors& vectors, const char* path)
+      : space(vectors.dimensions), graph(&space, std::string(path)) {}
 
   hnswlib::InnerProductSpace space;
   hnswlib::HierarchicalNSW<float> graph;
 };
 
-void* Build(const float* rows, int64_t count, int dimensions, int threads) {
-  auto* index = new Index(count, dimensions);
+void* Build(const EngramPeerVectors* vectors, int threads) {
+  auto* index = new Index(*vectors);
   // The first one alone, as hnswlib's own bindings do.
-  index->graph.addPoint(rows, 0);
+  index->graph.addPoint(vectors->rows, 0);
   std::atomic<int64_t> next = 1;
   const auto insert = [&] {
-    for (int64_t i; (i = next++) < count;) {
-      index->graph.addPoint(rows + i * dimensions, i);
+    for (int64_t i; (i = next++) < vectors->count;) {
+      index->graph.addPoint(vectors->rows + i * vectors->dimensions, i);
     }
   };
   std::vector<std::thread> workers;
@@ -33,6 +37,14 @@ void* Build(const float* rows, int64_t count, int dimensions, int threads) {
   insert();
   for (std::thread& worker : workers) worker.join();
   return index;
+}
+
+void Save(void* index, const char* path) {
+  static_cast<Index*>(index)->graph.saveIndex(path);
+}
+
+void* Load(const EngramPeerVectors* vectors, const char* path) {
+  return new Index(*vectors, path);
 }
 
 void Search(void* index, const float* query, int limit, int width,
@@ -51,6 +63,7 @@ void Free(void* index) { delete static_cast<Index*>(index); }
 }  // namespace
 
 extern "C" const EngramGraphPeer* engram_graph_peer() {
-  static constexpr EngramGraphPeer kPeer = {"hnswlib", Build, Search, Free};
+  static constexpr EngramGraphPeer kPeer = {
+      "hnswlib " PEER_VERSION, "hnswlib", Build, Save, Load, Search, Free};
   return &kPeer;
 }
