@@ -89,9 +89,9 @@ class VectorIndexCodesTest : public ::testing::TestWithParam<Metric> {
   }
 
   // What is saved of `index`, loaded.
-  std::unique_ptr<Index> Reload(const Index& index) {
+  std::unique_ptr<Index> Reload(Index& index) {
     std::filesystem::create_directories(folder_);
-    auto saved = index.Save(folder_ / "1", nullptr);
+    auto saved = index.Save(folder_ / "1", SavedIndex());
     EXPECT_THAT(saved, IsOk());
     auto loaded = VectorIndex::Load(index.spec(), *saved, kRecords, kPolicy);
     EXPECT_THAT(loaded, IsOk());
@@ -131,8 +131,8 @@ class VectorIndexCodesTest : public ::testing::TestWithParam<Metric> {
             .metric = GetParam()};
   }
 
-  // With one thread the graph is the same each time, and so is what it finds.
-  static constexpr GraphPolicy kPolicy = {.min_bytes = 0, .threads = 1};
+  // Optimize takes one thread, so the graph is the same each time.
+  static constexpr GraphPolicy kPolicy = {.min_bytes = 0};
   const std::filesystem::path folder_ =
       std::filesystem::path(::testing::TempDir()) /
       absl::StrCat("vector_index_codes_", getpid());
