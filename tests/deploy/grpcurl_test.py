@@ -212,6 +212,9 @@ class GrpcurlTest(processes.ProcessTest):
         vectors = self.call("storage", "VectorService/GetVectors",
                             {"collection": "notes", "ids": ["nobody"]})
         self.assertEqual(vectors["records"][0]["state"], "STATE_RECORD_UNKNOWN")
+        made_of = self.call("storage", "PassageService/GetPassages",
+                            {"collection": "notes", "vectors": [{"id": "nobody"}]})
+        self.assertEqual(made_of["passages"], [{}])
         paused = self.call("storage", "VectorService/SetPause",
                            {"provider": "nobody", "paused": True})
         self.assertEqual(paused["pauses"][0]["provider"], "nobody")

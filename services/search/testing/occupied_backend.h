@@ -50,7 +50,7 @@ class OccupiedBackend {
   static SearchOptions OneThread() {
     SearchOptions options;
     options.cache_dir = "";
-    options.search_threads = 1;
+    options.threads = 1;
     return options;
   }
 
