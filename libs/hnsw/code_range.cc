@@ -51,8 +51,8 @@ CodeRange RangeAround(float middle, float radius) {
 // the middle, in the same measure as `value`.
 int NibbleOf(float value, float radius) {
   const float step = 2 * radius / kMaxNibble;
-  return static_cast<int>(std::clamp((value + radius) / step, 0.0f, 15.0f) +
-                          0.5f);
+  return static_cast<int>(
+      std::lround(std::clamp((value + radius) / step, 0.0f, 15.0f)));
 }
 
 // How far from the middle that code is.

@@ -1,5 +1,6 @@
 #include "libs/hnsw/code_table.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/types/span.h"
@@ -24,7 +25,8 @@ CodeTable::CodeTable(HugeArray<uint8_t> codes, int dimensions, Metric metric,
                      CodeRange range)
     : metric_(metric),
       dimensions_(dimensions),
-      size_(static_cast<int64_t>(codes.size()) / range.RowBytes(dimensions)),
+      size_(static_cast<int64_t>(codes.size()) /
+            std::max<int64_t>(1, range.RowBytes(dimensions))),
       range_(range),
       codes_(std::move(codes)) {
   ComputeNorms();

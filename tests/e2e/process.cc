@@ -26,6 +26,7 @@ Process::Process(const std::string& binary,
   }
   argv.push_back(nullptr);
   std::vector<char*> variables;
+  variables.reserve(environment.size());
   for (const std::string& variable : environment) {
     variables.push_back(const_cast<char*>(variable.c_str()));
   }
