@@ -16,6 +16,7 @@
 #include "libs/position/position.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/testing/status_matchers.h"
+#include "services/search/index_optimizer.h"
 #include "services/search/search_server.h"
 #include "services/search/testing/search_fixture.h"
 
@@ -329,9 +330,11 @@ TEST_F(IndexRebuilderTest, AStorageThatIsBehindWhatServesIsNotFollowed) {
   MemoryBudget memory(1 << 30, [] { return 0; });
   OperationStore operations(timer, Clock::Real());
   const auto operation = operations.Start("rebuild-index", "records");
-  const absl::Status rebuilt = IndexRebuilder(behind.feed(), timer, metrics,
-                                              memory, *follower, *operation)
-                                   .Run();
+  IndexOptimizer optimizer(watcher, /*threads=*/1);
+  const absl::Status rebuilt =
+      IndexRebuilder(behind.feed(), timer, metrics, memory, optimizer,
+                     *follower, *operation)
+          .Run();
   EXPECT_THAT(rebuilt, StatusIs(absl::StatusCode::kAborted,
                                 "it lost its newest commits"));
   operation->Finish(rebuilt);
