@@ -128,8 +128,6 @@ Files MakeFiles(int64_t generation, int chunks,
   Expect(files.vectors < 200 || IsWalked(index), "a search walks the graph");
   auto saved =
       index.Save(Folder() / absl::StrCat(generation), search::SavedIndex());
-  if (getenv("DUMPKEYS") && generation == 2)
-    std::filesystem::copy_file(saved->keys_path, "/tmp/walked.keys");
   Expect(saved.ok(), "an index can be saved");
   files.saved = *std::move(saved);
   return files;
