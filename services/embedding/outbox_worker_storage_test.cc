@@ -93,10 +93,9 @@ vectors:
     const auto reader = storage_.feed().StreamSnapshot(&context, {});
     storage::v1::StreamSnapshotResponse response;
     while (reader->Read(&response)) {
-      absl::string_view values = response.records().values();
-      for (const auto& record : response.records().records()) {
-        const auto& stored = record.vectors(0);
-        const size_t bytes = stored.bytes() / stored.chunks();
+      for (const auto& stored : response.records().vectors()) {
+        absl::string_view values = stored.values();
+        const size_t bytes = values.size() / stored.ranges_size();
         for (const auto& range : stored.ranges()) {
           passages.emplace(
               content.substr(range.begin(), range.end() - range.begin()),

@@ -305,8 +305,9 @@ TEST_F(FeedServiceTest, ASnapshotHoldsRecordsVectorsAndWhatIsPending) {
   EXPECT_THAT(part.vectors(0).records(), ElementsAre(0));
   EXPECT_THAT(testing::UnpackVector(part.vectors(0).values()),
               ElementsAre(0, 1));
-  ASSERT_EQ(records[1].pending_size(), 1);
-  EXPECT_EQ(records[1].pending(0).sequence(), records[1].sequence());
+  ASSERT_EQ(part.pending_size(), 1);
+  EXPECT_EQ(part.pending(0).record(), 1);
+  EXPECT_EQ(part.pending(0).sequence(), part.sequences(1));
   EXPECT_EQ(messages[2].end().position(), newest);
 }
 

@@ -205,7 +205,7 @@ TEST_F(RecordAttributesTest, LargeOnesFillAMessage) {
 TEST_F(RecordAttributesTest, RecordViewsDoNotTellThem) {
   Upsert("a", R"({"kind": "fact"})");
   EXPECT_THAT(Shown(FeedScope::View::kRecord), ElementsAre("none"));
-  EXPECT_FALSE(Snapshot(FeedScope::View::kRecord)[0].has_attributes());
+  EXPECT_THAT(Snapshot(FeedScope::View::kRecord).attributes(), IsEmpty());
 }
 
 }  // namespace
