@@ -51,6 +51,8 @@ absl::Status WriteSynced(const std::string& path, absl::string_view content) {
 
 absl::Status WriteBytes(absl::string_view bytes, const std::string& path,
                         std::FILE* file) {
+  // Nothing may have no address, which fwrite wants all the same.
+  if (bytes.empty()) return absl::OkStatus();
   errno = 0;
   if (std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size()) {
     return absl::OkStatus();
