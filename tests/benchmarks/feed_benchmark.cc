@@ -250,11 +250,6 @@ std::string FirstPosition(const std::shared_ptr<grpc::Channel>& channel) {
   return position.ToString();
 }
 
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 std::vector<Note> NewNotes(int count) {
   std::vector<Note> notes;
   notes.reserve(count);

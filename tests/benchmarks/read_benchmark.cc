@@ -7,7 +7,6 @@
 // TMPDIR decides which disk is measured. Results go to standard output as rows
 // of a Markdown table.
 
-#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <functional>
@@ -81,11 +80,6 @@ Rate MeasureRate(StartCall start) {
   return {.calls_per_second = rate,
           .microseconds = static_cast<double>(std::clock() - processor) * 1e6 /
                           CLOCKS_PER_SEC / calls};
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 Rate Get(LocalStorage& storage, const std::vector<std::string>& ids,

@@ -4,6 +4,7 @@
 #define ENGRAM_TESTS_BENCHMARKS_REPORT_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 
@@ -16,6 +17,9 @@ void PrintRow(absl::string_view what, absl::string_view ours,
 
 // A number as `format`, one of printf's for a double, writes it.
 std::string Rounded(double value, const char* format = "%.0f");
+
+// Of at least one value.
+double Median(std::vector<double> values);
 
 }  // namespace engram::benchmarks
 

@@ -76,8 +76,8 @@ LocalSearch::LocalSearch(search::SearchPeers peers) {
   endpoint_ = CheckOk(lifecycle::GrpcEndpoint::Start(
       {.listen = "127.0.0.1:0"}, registry_, server_->services()));
   CheckOk(server_->Start(std::move(peers)));
-  channel_ =
-      lifecycle::ConnectTo(absl::StrCat("127.0.0.1:", endpoint_->port()));
+  address_ = absl::StrCat("127.0.0.1:", endpoint_->port());
+  channel_ = lifecycle::ConnectTo(address_);
 }
 
 LocalSearch::~LocalSearch() {

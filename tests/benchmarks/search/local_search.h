@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "engram/search/v1/index.grpc.pb.h"
 #include "libs/lifecycle/grpc_endpoint.h"
@@ -32,6 +33,7 @@ class LocalSearch {
   explicit LocalSearch(search::SearchPeers peers);
   ~LocalSearch();
 
+  const std::string& address() const { return address_; }
   // Over TCP.
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
@@ -42,6 +44,7 @@ class LocalSearch {
   prometheus::Registry registry_;
   std::unique_ptr<search::SearchServer> server_;
   std::unique_ptr<lifecycle::GrpcEndpoint> endpoint_;
+  std::string address_;
   std::shared_ptr<grpc::Channel> channel_;
 };
 

@@ -23,15 +23,14 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "engram/search/v1/index.grpc.pb.h"
 #include "engram/search/v1/search.grpc.pb.h"
 #include "libs/vector/vector.h"
-#include "services/search/search_server.h"
-#include "services/search/vector_index.h"
+#include "services/search/index.h"
 #include "tests/benchmarks/check.h"
 #include "tests/benchmarks/load.h"
 #include "tests/benchmarks/local_storage.h"
 #include "tests/benchmarks/report.h"
+#include "tests/benchmarks/search/local_search.h"
 #include "tests/benchmarks/search/search_data.h"
 
 namespace engram::benchmarks {
@@ -46,7 +45,6 @@ constexpr int kChannels = 8;
 constexpr int kUnaryClients = 64;
 constexpr int kBatchClients = 8;
 constexpr int kBatch = 64;
-constexpr int kRecordsACall = 500;
 
 int Threads() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -57,72 +55,17 @@ absl::Span<const float> RowOf(const std::vector<float>& rows, int dimensions,
   return absl::MakeSpan(rows).subspan(row * dimensions, dimensions);
 }
 
-void FillStorage(LocalStorage& storage, const SearchData& data) {
-  ApplySchema(storage.clients().channel(),
-              absl::StrCat("collection: points\nfields:\n  n: {type: int}\n"
-                           "vectors:\n"
-                           "  v: {supplied: true, metric: cosine, dimensions: ",
-                           data.dimensions, "}\n"));
-  const auto calls =
-      static_cast<int>((data.count + kRecordsACall - 1) / kRecordsACall);
-  RunLoad(2, {.calls = calls}, [&](int call, std::function<void()> done) {
-    auto request = std::make_shared<storage::v1::WriteRequest>();
-    const int64_t begin = int64_t{call} * kRecordsACall;
-    const int64_t end = std::min(data.count, begin + kRecordsACall);
-    for (int64_t row = begin; row < end; ++row) {
-      storage::v1::WriteItem& item = *request->add_items();
-      item.set_collection("points");
-      storage::v1::Record& record = *item.mutable_create();
-      record.set_id(absl::StrCat(row));
-      storage::v1::SuppliedVectors& vectors = *record.add_vectors();
-      vectors.set_vector_field("v");
-      vectors.add_chunks()->set_values(
-          std::string(vector::Pack(RowOf(data.rows, data.dimensions, row))));
-    }
-    storage.clients().Write(call, std::move(request), std::move(done));
-  });
-}
-
-// A search server as main() makes it, that follows a storage.
-class LocalSearch {
+// The connections of some clients of a search server.
+class Clients {
  public:
-  explicit LocalSearch(LocalStorage& storage) {
-    search::SearchOptions options;
-    options.cache_dir = "";
-    options.threads = Threads();
-    server_ = CheckOk(search::SearchServer::Create(options, registry_));
-    endpoint_ = CheckOk(lifecycle::GrpcEndpoint::Start(
-        {.listen = "127.0.0.1:0"}, registry_, server_->services()));
-    // Nothing is embedded; any channel will do.
-    CheckOk(server_->Start(
-        {storage.InProcessChannel(), storage.InProcessChannel()}));
-    const std::string address = absl::StrCat("127.0.0.1:", endpoint_->port());
+  explicit Clients(const std::string& address) {
     for (int i = 0; i < kChannels; ++i) {
       grpc::ChannelArguments arguments;
       arguments.SetInt("engram.benchmark.connection", i);
-      channels_.push_back(grpc::CreateCustomChannel(
-          address, grpc::InsecureChannelCredentials(), arguments));
-      stubs_.push_back(search::v1::SearchService::NewStub(channels_.back()));
-      health_.push_back(grpc::health::v1::Health::NewStub(channels_.back()));
-    }
-  }
-  ~LocalSearch() {
-    server_->Stop();
-    endpoint_.reset();
-  }
-
-  // Returns when the graph has all of `count` vectors.
-  void WaitForGraph(int64_t count) {
-    const auto indexes = search::v1::IndexService::NewStub(channels_.front());
-    search::v1::ListIndexesResponse response;
-    const auto is_built = [&] {
-      return response.indexes_size() == 1 &&
-             response.indexes(0).graph_vectors() == count;
-    };
-    while (!is_built()) {
-      absl::SleepFor(absl::Milliseconds(200));
-      grpc::ClientContext context;
-      CheckOk(indexes->ListIndexes(&context, {}, &response));
+      const auto channel = grpc::CreateCustomChannel(
+          address, grpc::InsecureChannelCredentials(), arguments);
+      stubs_.push_back(search::v1::SearchService::NewStub(channel));
+      health_.push_back(grpc::health::v1::Health::NewStub(channel));
     }
   }
 
@@ -182,31 +125,9 @@ class LocalSearch {
           });
   }
 
-  prometheus::Registry registry_;
-  std::unique_ptr<search::SearchServer> server_;
-  std::unique_ptr<lifecycle::GrpcEndpoint> endpoint_;
-  std::vector<std::shared_ptr<grpc::Channel>> channels_;
   std::vector<std::unique_ptr<search::v1::SearchService::Stub>> stubs_;
   std::vector<std::unique_ptr<grpc::health::v1::Health::Stub>> health_;
 };
-
-// The same index without a server.
-std::unique_ptr<search::Index> MakeIndex(const SearchData& data) {
-  auto index = std::make_unique<search::VectorIndex>(search::IndexSpec{
-      .generation = 1, .supplied = true, .dimensions = data.dimensions});
-  for (int64_t row = 0; row < data.count; ++row) {
-    const std::string id = absl::StrCat(row);
-    const search::IndexChange change = {
-        .kind = search::IndexChange::Kind::kPutVectors,
-        .row = row + 1,
-        .sequence = row + 1,
-        .id = id,
-        .chunks = {vector::Pack(RowOf(data.rows, data.dimensions, row))}};
-    index->Apply({change}, row + 1);
-  }
-  index->Optimize(Threads(), [] { return true; });
-  return index;
-}
 
 // Searches a second of the library, on all cores.
 double LibraryRate(const search::Index& index, const SearchData& data) {
@@ -256,18 +177,16 @@ std::vector<std::shared_ptr<search::v1::BatchQueryRequest>> MakeBatches(
   return batches;
 }
 
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 void Measure(int64_t count, int dimensions) {
   const SearchData data =
       MakeClusteredData(count, dimensions, kQueries, kLimit);
   LocalStorage storage(HandWrittenStore::FullText::kNone);
-  FillStorage(storage, data);
-  LocalSearch server(storage);
-  const std::unique_ptr<search::Index> index = MakeIndex(data);
+  FillWithPoints(storage, data);
+  // Nothing is embedded; any channel will do.
+  LocalSearch server({storage.InProcessChannel(), storage.InProcessChannel()});
+  Clients search(server.address());
+  const std::unique_ptr<search::Index> index = MakeIndex(data, {});
+  index->Optimize(Threads(), [] { return true; });
   server.WaitForGraph(count);
 
   std::vector<std::shared_ptr<search::v1::QueryRequest>> queries;
@@ -285,13 +204,13 @@ void Measure(int64_t count, int dimensions) {
   for (int round = 0; round < kRounds; ++round) {
     library.push_back(LibraryRate(*index, data));
     echo.push_back(rate(kUnaryClients, [&](int call, auto done) {
-      server.Echo(call, std::move(done));
+      search.Echo(call, std::move(done));
     }));
     unary.push_back(rate(kUnaryClients, [&](int call, auto done) {
-      server.Query(call, queries[call % kQueries], std::move(done));
+      search.Query(call, queries[call % kQueries], std::move(done));
     }));
     batch.push_back(kBatch * rate(kBatchClients, [&](int call, auto done) {
-                      server.BatchQuery(call, batches[call % batches.size()],
+                      search.BatchQuery(call, batches[call % batches.size()],
                                         std::move(done));
                     }));
     unary_share.push_back(unary.back() *

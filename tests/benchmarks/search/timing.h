@@ -5,9 +5,6 @@
 
 #include <time.h>
 
-#include <algorithm>
-#include <vector>
-
 #include "absl/functional/function_ref.h"
 
 namespace engram::benchmarks {
@@ -33,11 +30,6 @@ inline double ProcessorSeconds(absl::FunctionRef<void()> work) {
 // On the clock.
 inline double ClockSeconds(absl::FunctionRef<void()> work) {
   return SecondsOf(CLOCK_MONOTONIC, work);
-}
-
-inline double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 }  // namespace engram::benchmarks
