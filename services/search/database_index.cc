@@ -173,7 +173,7 @@ absl::Status DatabaseIndex::ApplySnapshot(
           batches);
   }
   const int64_t sequence = position().sequence;
-  RETURN_IF_ERROR(ApplyAttributes(part));
+  PutAttributes(part);
   for (const auto& [generation, batch] : batches.vectors) {
     FindGeneration(generation)->Apply(batch, sequence);
   }
@@ -183,10 +183,15 @@ absl::Status DatabaseIndex::ApplySnapshot(
 absl::Status DatabaseIndex::ApplyAttributes(
     const storage::v1::SnapshotRecords& part) {
   RETURN_IF_ERROR(CheckColumns(part));
+  PutAttributes(part);
+  return absl::OkStatus();
+}
+
+void DatabaseIndex::PutAttributes(const storage::v1::SnapshotRecords& part) {
   const std::shared_ptr<AttributeColumns> attributes =
       AttributesOf(part.collection());
   if (attributes == nullptr || !attributes->schema()->holds_attributes()) {
-    return absl::OkStatus();
+    return;
   }
   std::vector<AttributeChange> changes;
   changes.reserve(part.rows_size());
@@ -198,7 +203,6 @@ absl::Status DatabaseIndex::ApplyAttributes(
             : ChangeOf(part.rows(i), part.attributes(i)));
   }
   attributes->Apply(changes, position().sequence);
-  return absl::OkStatus();
 }
 
 void DatabaseIndex::CompleteAttributes(absl::string_view collection,

@@ -127,6 +127,8 @@ class DatabaseIndex {
   std::shared_ptr<Index> FindGeneration(int64_t generation) const;
   // Applies `batches`, which are the changes up to `last`, and goes there.
   void Advance(const Batches& batches, const storage::v1::Change& last);
+  // Those of a part whose columns are checked.
+  void PutAttributes(const storage::v1::SnapshotRecords& part);
   // A change of a collection itself, which is the next after the position.
   absl::Status ApplySchemaChange(const storage::v1::Change& change);
   absl::Status ChangeCollection(const storage::v1::Collection& collection,
