@@ -393,14 +393,12 @@ SearchResult VectorIndex::Collect(const TopRecords& top,
 }
 
 int64_t VectorIndex::SearchBytes(int limit, const SearchEffort& effort) const {
-  constexpr auto kVectorBytes = static_cast<int64_t>(sizeof(float));
   absl::ReaderMutexLock lock(&mutex_);
-  const int64_t all = vectors_.size() * spec_.dimensions * kVectorBytes;
   const int64_t width = WidthFor(
       effort.target_recall, limit / std::clamp(effort.share, kLeastShare, 1.0));
-  if (width > WidestWalk()) return all;
-  return (vectors_.size() - graphs_.size()) * spec_.dimensions * kVectorBytes +
-         width * spec_.dimensions * (kCodesACandidate + kVectorBytes);
+  if (width > WidestWalk()) return BytesOf(vectors_.size());
+  return BytesOf(vectors_.size() - graphs_.size() + width) +
+         width * spec_.dimensions * kCodesACandidate;
 }
 
 IndexStats VectorIndex::Stats() const {

@@ -111,6 +111,11 @@ class VectorIndex : public Index {
   void SwapSlots(uint32_t one, uint32_t other)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  // How much so many vectors are.
+  int64_t BytesOf(int64_t vectors) const {
+    return vectors * spec_.dimensions * static_cast<int64_t>(sizeof(float));
+  }
+
   // A graph that is being built does not know this key's vector.
   void NoteChange(int64_t key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

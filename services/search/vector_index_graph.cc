@@ -79,9 +79,7 @@ bool VectorIndex::WantsLargeGraph() const {
 }
 
 bool VectorIndex::IsScannedFast() const {
-  const auto vector_bytes =
-      static_cast<int64_t>(spec_.dimensions * sizeof(float));
-  return vectors_.size() * vector_bytes < policy_.min_bytes;
+  return BytesOf(vectors_.size()) < policy_.min_bytes;
 }
 
 bool VectorIndex::OutgrewGraphs() const {
@@ -108,9 +106,7 @@ bool VectorIndex::WantsSmallGraph() const {
   if (graphs_.segment(Tier::kLarge) == nullptr) return false;
   const int64_t known = graphs_.size(Tier::kSmall);
   const int64_t scanned = vectors_.size() - graphs_.size();
-  const auto vector_bytes =
-      static_cast<int64_t>(spec_.dimensions * sizeof(float));
-  if (scanned * vector_bytes * 4 >= policy_.min_bytes &&
+  if (BytesOf(scanned) * 4 >= policy_.min_bytes &&
       scanned * kScannedShare > known) {
     return true;
   }
@@ -169,7 +165,7 @@ void VectorIndex::Install(Tier tier, std::shared_ptr<GraphSegment> graph,
     }
   };
   // What it takes the place of is freed behind the lock.
-  std::shared_ptr<GraphSegment> before;
+  std::shared_ptr<GraphSegment> before, emptied;
   absl::MutexLock save_lock(&save_mutex_);
   absl::MutexLock lock(&mutex_);
   // From where what it knows begins.
@@ -216,6 +212,11 @@ void VectorIndex::Install(Tier tier, std::shared_ptr<GraphSegment> graph,
       }
       graphs_.Append(each, place_of(slot).node);
     }
+  }
+  // A large graph has what the small one had: no search should walk that.
+  if (graphs_.size(Tier::kSmall) == 0) {
+    emptied = graphs_.segment(Tier::kSmall);
+    graphs_.Reset(Tier::kSmall, nullptr);
   }
 }
 

@@ -130,8 +130,7 @@ bool FindsAsMuch(const RecallCurve& narrow, const RecallCurve& wide) {
 absl::StatusOr<std::vector<VectorIndex::NearRow>> VectorIndex::ScanInParts(
     absl::Span<const float> query, int limit,
     const std::function<bool()>& go_on) const {
-  const int64_t part = std::max<int64_t>(
-      1, kPartBytes / static_cast<int64_t>(spec_.dimensions * sizeof(float)));
+  const int64_t part = std::max<int64_t>(1, kPartBytes / BytesOf(1));
   TopRecords top(limit + kSpareRows);
   std::vector<float> scores(part);
   for (int64_t first = 0;; first += part) {
@@ -227,8 +226,7 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
       return;
     }
     segments[0].segment = graphs_.segment(Tier::kLarge);
-    const int64_t bytes = vectors_.size() * spec_.dimensions *
-                          static_cast<int64_t>(sizeof(float));
+    const int64_t bytes = BytesOf(vectors_.size());
     queries = std::clamp(kCalibrationBytes / std::max<int64_t>(bytes, 1),
                          kFewestQueries, kMostQueries);
     while (widths < std::size(kWidths) && kWidths[widths] <= WidestWalk()) {
