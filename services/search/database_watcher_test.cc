@@ -55,15 +55,6 @@ class DatabaseWatcherTest : public SearchTest {
     return labels;
   }
 
-  // Waits for what another thread does at a time of its own.
-  static void WaitUntil(const std::function<bool()>& condition) {
-    const absl::Time give_up = absl::Now() + absl::Seconds(20);
-    while (!condition()) {
-      ASSERT_LT(absl::Now(), give_up);
-      absl::SleepFor(absl::Milliseconds(1));
-    }
-  }
-
   prometheus::Registry registry_of_watcher_;
   SearchMetrics metrics_;
   DeadlineTimer timer_;

@@ -34,15 +34,6 @@ class FeedFollowerTest : public SearchTest {
  protected:
   // What a query for all notes finds.
   std::vector<std::string> Indexed() { return Find("abcd"); }
-
-  // Waits for what another thread does at a time of its own.
-  static void WaitUntil(const std::function<bool()>& condition) {
-    const absl::Time give_up = absl::Now() + absl::Seconds(20);
-    while (!condition()) {
-      ASSERT_LT(absl::Now(), give_up);
-      absl::SleepFor(absl::Milliseconds(1));
-    }
-  }
 };
 
 TEST_F(FeedFollowerTest, AnEmptyIndexIsBuiltFromASnapshot) {

@@ -33,6 +33,19 @@ using ::testing::HasSubstr;
 // Through the whole server, on the real storage.
 class IndexRebuilderTest : public SearchTest {
  protected:
+  // Waits until queries are refused as no index fits, and returns what they
+  // say.
+  std::string WaitUntilRefused() {
+    std::string refused;
+    WaitUntil([&] {
+      const auto found = Query(TextQuery("a"));
+      EXPECT_THAT(found, StatusIs(absl::StatusCode::kUnavailable));
+      refused = std::string(found.status().message());
+      return refused.find("does not fit") != std::string::npos;
+    });
+    return refused;
+  }
+
   absl::StatusOr<common::v1::Operation> StartRebuild(
       const std::string& database = "") {
     grpc::ClientContext context;
@@ -71,15 +84,6 @@ class IndexRebuilderTest : public SearchTest {
     const auto result = Verify();
     EXPECT_OK(result);
     return result.ok() ? result->difference_count() : -1;
-  }
-
-  // Waits for what another thread does at a time of its own.
-  static void WaitUntil(const std::function<bool()>& condition) {
-    const absl::Time give_up = absl::Now() + absl::Seconds(20);
-    while (!condition()) {
-      ASSERT_LT(absl::Now(), give_up);
-      absl::SleepFor(absl::Milliseconds(1));
-    }
   }
 };
 
@@ -261,13 +265,7 @@ TEST_F(IndexRebuilderTest, AFirstIndexThatDoesNotFitIsRefusedWithTheNumbers) {
   EmbedPending();
   options_.max_index_bytes = 10;
   StartSearchSoon();
-  std::string refused;
-  WaitUntil([&] {
-    const auto found = Query(TextQuery("a"));
-    EXPECT_THAT(found, StatusIs(absl::StatusCode::kUnavailable));
-    refused = std::string(found.status().message());
-    return refused.find("does not fit") != std::string::npos;
-  });
+  const std::string refused = WaitUntilRefused();
   EXPECT_THAT(refused, HasSubstr("the index of 1 of about 1 records: takes "));
   EXPECT_THAT(refused, HasSubstr("--max-index-bytes allows 10 together"));
   EXPECT_FALSE(server_->IsReady());
@@ -281,13 +279,7 @@ TEST_F(IndexRebuilderTest, ACacheThatDoesNotFitIsRefusedWithTheNumbers) {
   StopSearch();
   options_.max_index_bytes = 100;
   StartSearchSoon();
-  std::string refused;
-  WaitUntil([&] {
-    const auto found = Query(TextQuery("a"));
-    EXPECT_THAT(found, StatusIs(absl::StatusCode::kUnavailable));
-    refused = std::string(found.status().message());
-    return refused.find("does not fit") != std::string::npos;
-  });
+  const std::string refused = WaitUntilRefused();
   EXPECT_THAT(refused, HasSubstr("the index in the cache: takes "));
   EXPECT_THAT(refused, HasSubstr("--max-index-bytes allows 100 together"));
   EXPECT_FALSE(server_->IsReady());

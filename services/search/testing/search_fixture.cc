@@ -54,6 +54,14 @@ void SearchTest::StartSearch() {
   WaitUntilReady();
 }
 
+void SearchTest::WaitUntil(const std::function<bool()>& condition) {
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (!condition()) {
+    ASSERT_LT(absl::Now(), give_up);
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+}
+
 void SearchTest::WaitUntilReady() {
   const absl::Time give_up = absl::Now() + absl::Seconds(20);
   do {

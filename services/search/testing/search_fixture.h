@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <prometheus/registry.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,6 +41,8 @@ class SearchTest : public ::testing::Test {
   // Starts search and waits for nothing.
   void StartSearchSoon();
   void WaitUntilReady();
+  // Waits for what another thread does at a time of its own.
+  static void WaitUntil(const std::function<bool()>& condition);
   // Stops it gracefully; the cache is saved.
   void StopSearch();
   // Starts search anew with the cache as it is on disk now: what a stop would
