@@ -136,7 +136,7 @@ double ScanTable(sqlite::Connection& connection) {
 class BareFeed final : public FeedService::WithRawCallbackMethod_StreamSnapshot<
                            FeedService::Service> {
  public:
-  explicit BareFeed(grpc::ByteBuffer message) : message_(std::move(message)) {}
+  explicit BareFeed(const grpc::ByteBuffer& message) : message_(message) {}
 
  private:
   class Stream : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
