@@ -56,16 +56,18 @@ endfunction()
 # of what the files take to compile. Not in a debug build, where a file that lacks
 # an include of its own is found out, nor under ThreadSanitizer, whose tests
 # include next to nothing of it.
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND
-   (ENGRAM_SANITIZE MATCHES "address" OR CMAKE_BUILD_TYPE STREQUAL "Release"))
+if(ENGRAM_SANITIZE STREQUAL "address,undefined" OR CMAKE_BUILD_TYPE STREQUAL "Release")
   set(ENGRAM_PRECOMPILES ON)
 endif()
+# What ccache needs in order to know what a precompiled header is made of.
+set(ENGRAM_PRECOMPILED_OPTIONS
+    $<IF:$<CXX_COMPILER_ID:Clang>,SHELL:-Xclang -fno-pch-timestamp,-fpch-preprocess>)
 
 # engram_precompile(<library> <header>...): for a library with many files.
 function(engram_precompile name)
   if(ENGRAM_PRECOMPILES)
     target_precompile_headers(engram_${name} PRIVATE ${ARGN})
-    target_compile_options(engram_${name} PRIVATE -fpch-preprocess)  # For ccache.
+    target_compile_options(engram_${name} PRIVATE ${ENGRAM_PRECOMPILED_OPTIONS})
   endif()
 endfunction()
 
@@ -114,7 +116,7 @@ function(engram_test name)
   endif()
   if(ENGRAM_PRECOMPILES)
     target_precompile_headers(${name} REUSE_FROM engram_test_headers)
-    target_compile_options(${name} PRIVATE -fpch-preprocess)  # For ccache.
+    target_compile_options(${name} PRIVATE ${ENGRAM_PRECOMPILED_OPTIONS})
   endif()
   # Debian's Abseil is not instrumented: see libs/tsan.
   if(ENGRAM_SANITIZE STREQUAL "thread")

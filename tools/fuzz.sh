@@ -9,7 +9,7 @@
 # is written to tests/fuzz/corpus/<target>/crash-<hash>, where the ordinary tests
 # find it too, and the script ends with an error.
 #
-# Needs tools/setup.sh --checks.
+# Needs tools/setup.sh.
 set -euo pipefail
 # shellcheck source=tools/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

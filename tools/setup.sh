@@ -2,7 +2,7 @@
 # Installs the Debian 12 packages that Engram is built from.
 #
 #   tools/setup.sh            what a build and its tests need
-#   tools/setup.sh --checks   also what tools/check.sh and tools/fuzz.sh need
+#   tools/setup.sh --checks   also what tools/check.sh needs
 #
 # Safe to repeat: it installs only what is missing, and touches neither the
 # network nor the package database when nothing is. Runs as root, or with sudo.
@@ -12,8 +12,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # Kept in step with cmake/packages.cmake.
 build_packages=(
-  # Compiler and build.
-  g++ cmake ninja-build pkg-config ccache mold
+  # Compilers and build. clang, and the OpenMP that FAISS names, for the sanitizers.
+  g++ clang-14 libclang-rt-14-dev libomp-14-dev
+  cmake ninja-build pkg-config ccache mold
   # RPC. The Go package is there for the google/rpc .proto files that it ships.
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   libprotoc-dev golang-github-gogo-googleapis-dev grpc-proto libabsl-dev libre2-dev libssl-dev
@@ -32,8 +33,6 @@ build_packages=(
 )
 check_packages=(
   clang-format clang-tidy shellcheck python3-yaml python3-venv
-  # The fuzz preset: a compiler with libFuzzer, and the OpenMP that FAISS names.
-  clang-14 libclang-rt-14-dev libomp-14-dev
 )
 
 packages=("${build_packages[@]}")

@@ -47,7 +47,7 @@ class AgreementTest : public ::testing::Test {
   engram::testing::TempDirectory directory_;
   std::unique_ptr<SampleTable> table_;
   std::mt19937 random_{Seed()};
-  const SampleScope scope_;
+  const SampleScope scope_{};
 };
 
 TEST_F(AgreementTest, OnRandomConditions) {

@@ -303,7 +303,7 @@ TEST(ParserTest, SixtyFourLevelsAreRunAndSixtyFiveRefused) {
                                                         {"NOT ", ""},
                                                         {"(ready OR ", ")"},
                                                         {"(", " AND ready)"}}) {
-    const auto nest = [&](int depth) {
+    const auto nest = [&before = before, &after = after](int depth) {
       return absl::StrCat(Repeat(before, depth), "count = 1",
                           Repeat(after, depth));
     };

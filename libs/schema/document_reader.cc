@@ -108,10 +108,13 @@ bool DocumentReader::CheckAttributes(const YamlNode& node,
   for (const YamlNode& key : node.keys) {
     const std::string attribute_path = JoinPath(path, key.text);
     if (!std::count(known.begin(), known.end(), key.text)) {
-      Report(
-          key, attribute_path,
-          absl::StrCat("unknown attribute; known: ", absl::StrJoin(known, ", "),
-                       DidYouMean(key.text, {known.begin(), known.end()})));
+      const std::string likely =
+          violations_.full()
+              ? ""
+              : DidYouMean(key.text, {known.begin(), known.end()});
+      Report(key, attribute_path,
+             absl::StrCat("unknown attribute; known: ",
+                          absl::StrJoin(known, ", "), likely));
     } else if (!seen.insert(key.text).second) {
       Report(key, attribute_path, "is given twice; keep one");
     }

@@ -108,7 +108,7 @@ class SlotFilterTest : public ::testing::Test {
   std::map<int, std::unique_ptr<AttributeColumn>> columns_;
   SlotSet all_;
   std::mt19937 random_{Seed()};
-  const SampleScope scope_;
+  const SampleScope scope_{};
 };
 
 TEST_F(SlotFilterTest, FindsWhatStorageFinds) {

@@ -95,7 +95,7 @@ class HeldProvider : public Provider {
                         .dimensions = 4,
                         .normalized = true,
                         .provider = "held"};
-  const CallLimits limits_;
+  const CallLimits limits_ = CallLimits();
   mutable absl::Mutex mutex_;
   // Places stay valid.
   std::deque<Held> held_ ABSL_GUARDED_BY(mutex_);
