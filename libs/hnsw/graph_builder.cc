@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "libs/hnsw/candidate_pool.h"
 #include "libs/hnsw/code_distances.h"
+#include "libs/hnsw/copies.h"
 #include "libs/hnsw/graph_repair.h"
 #include "libs/hnsw/link_lists.h"
 #include "libs/hnsw/link_selector.h"
@@ -59,12 +60,14 @@ struct Build {
       : codes(codes),
         width(width),
         levels(codes.size),
+        copies(codes, levels.entry_node),
         base(codes.size, BaseLevel::kCapacity),
         upper(levels.lists(), UpperLevel::kCapacity) {}
 
   const CodeView& codes;
   const int width;
   const NodeLevels levels;
+  const Copies copies;
   LinkLists base;
   LinkLists upper;
 };
@@ -94,6 +97,8 @@ class Inserter {
         slot < levels.upper_nodes.size() && levels.upper_nodes[slot] == node
             ? levels.upper_levels[slot]
             : 0;
+    const bool is_copy = build_.copies.Contains(node);
+    if (is_copy && top == 0) return;
     int64_t scored = 0;
     for (int level = levels.top_level; level > 0; --level) {
       const UpperLevel links = {build_.upper, levels, level};
@@ -108,7 +113,10 @@ class Inserter {
       };
       Connect(build_.upper, slot, list_of, upper_selector_, Graph::kUpperLinks);
     }
-    if (levels.top_level > 0) start.id = levels.upper_nodes[start.id];
+    if (is_copy) return;
+    if (levels.top_level > 0) {
+      start.id = build_.copies.FirstOf(levels.upper_nodes[start.id]);
+    }
     FindCandidates(BaseLevel{build_.base}, start, build_.codes.size);
     base_selector_.Select(candidates_, kNewBaseLinks);
     const auto list_of = [](uint32_t id) { return size_t{id}; };
@@ -261,6 +269,7 @@ absl::StatusOr<Graph> BuildGraph(const CodeView& codes,
     parts.base_links = HugeArray<uint32_t>(codes.size * Graph::kBaseLinks);
     CopyLinks(build.base, codes.size, Graph::kBaseLinks,
               parts.base_links.data());
+    build.copies.Link(parts);
     parts.upper_links.resize(build.levels.lists() * Graph::kUpperLinks);
     CopyLinks(build.upper, build.levels.lists(), Graph::kUpperLinks,
               parts.upper_links.data());

@@ -8,9 +8,9 @@
 namespace engram::hnsw {
 
 // Changes links of level 0 so that every node can be reached from the entry
-// node, and returns how many could not. Pruning may cut a node off, most of all
-// one of many equal ones, and no search would ever find it. (Fu and others 2019
-// do the same for NSG, there called tree expanding.)
+// node, and returns how many could not. Pruning may cut a node off, and no
+// search would ever find it. (Fu and others 2019 do the same for NSG, there
+// called tree expanding.)
 int64_t RepairGraph(Graph::Parts& parts);
 
 }  // namespace engram::hnsw

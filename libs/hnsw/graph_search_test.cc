@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <random>
 #include <set>
 #include <string>
 #include <thread>
@@ -57,14 +58,23 @@ struct Segment {
   // The share of the ten nearest of those that pass that `width` finds, over
   // some rows as queries, each a little off.
   double Recall(int width, const NodeBitmap* filter = nullptr) const {
-    constexpr int kQueries = 25, kNearest = 10;
-    SearchScratch scratch;
-    int hits = 0;
+    constexpr int kQueries = 25;
+    std::vector<std::vector<float>> queries;
     for (int q = 0; q < kQueries; ++q) {
       const auto row = vectors.Row(q * vectors.count() / kQueries);
-      std::vector<float> query(row.begin(), row.end());
+      std::vector<float>& query = queries.emplace_back(row.begin(), row.end());
       for (float& value : query) value *= 1.01f;
       query[0] += 0.1f;
+    }
+    return Recall(queries, width, filter);
+  }
+
+  double Recall(absl::Span<const std::vector<float>> queries, int width,
+                const NodeBitmap* filter = nullptr) const {
+    constexpr size_t kNearest = 10;
+    SearchScratch scratch;
+    double hits = 0;
+    for (const std::vector<float>& query : queries) {
       std::vector<float> scores = vectors.Scores(query);
       std::vector<float> passing;
       for (uint32_t node = 0; node < scores.size(); ++node) {
@@ -84,7 +94,7 @@ struct Segment {
         }
       }
     }
-    return static_cast<double>(hits) / (kQueries * kNearest);
+    return hits / (queries.size() * kNearest);
   }
 
   SampleVectors vectors;
@@ -180,6 +190,28 @@ TEST_P(GraphSearchTest, CopiesHideNothing) {
       SizeIs(600));
 }
 
+// Nine rows in ten are copies, of fifty others.
+TEST_P(GraphSearchTest, MostlyCopiesCostNoRecall) {
+  SampleVectors vectors = Vectors(300, 16);
+  const std::vector<float> once = vectors.rows;
+  for (int i = 0; i < 2700; ++i) {
+    const auto copied = once.begin() + i % 50 * 16;
+    vectors.rows.insert(vectors.rows.begin(), copied, copied + 16);
+  }
+  const Segment segment(std::move(vectors));
+  EXPECT_GE(segment.Recall(/*width=*/64), 0.98);
+  // Walks begin among many equal ones, too.
+  for (uint32_t slot = 0; slot < segment.graph.parts().upper_nodes.size();
+       ++slot) {
+    EXPECT_NE(segment.graph.UpperLinks(slot, 1)[0], kNoNode);
+  }
+  // None is linked with itself.
+  for (uint32_t node = 0; node < segment.graph.size(); ++node) {
+    const uint32_t* links = segment.graph.BaseLinks(node);
+    EXPECT_EQ(std::count(links, links + Graph::kBaseLinks, node), 0);
+  }
+}
+
 TEST_P(GraphSearchTest, ScoresBeforeRerankingAreNearTheExactOnes) {
   const Segment segment(Vectors(500, 16));
   const auto query = segment.vectors.Row(7);
@@ -215,6 +247,51 @@ INSTANTIATE_TEST_SUITE_P(Metrics, GraphSearchTest,
                                            Case{"Dot", Metric::kDot, false},
                                            Case{"L2", Metric::kL2, false}),
                          [](const auto& info) { return info.param.name; });
+
+// Vectors in all directions, some of which are zero: these are nearer to
+// anything than most others.
+class ZeroVectorsTest : public ::testing::Test {
+ protected:
+  static constexpr int kVectors = 700;
+  static constexpr int kZeros = 100;
+
+  std::vector<float> Draw(int64_t count) {
+    std::vector<float> values(count);
+    for (float& value : values) value = normal_(random_);
+    return values;
+  }
+
+  // The zeros are the rows from `first_zero` on.
+  Segment Build(int dimensions, int first_zero) {
+    SampleVectors vectors(0, dimensions, Metric::kL2, false);
+    vectors.rows = Draw(kVectors * dimensions);
+    std::fill_n(vectors.rows.begin() + first_zero * dimensions,
+                kZeros * dimensions, 0);
+    return Segment(std::move(vectors));
+  }
+
+  std::mt19937 random_{5};
+  std::normal_distribution<float> normal_;
+};
+
+TEST_F(ZeroVectorsTest, AreFoundByAWalkOfAnyWidth) {
+  const Segment segment = Build(64, 0);
+  for (int limit : {10, 30, kZeros}) {
+    const auto query = segment.vectors.Row(kZeros + limit);
+    const auto found =
+        segment.Find(query, {.limit = limit, .width = limit}).nodes;
+    ASSERT_THAT(found, SizeIs(limit));
+    // The first is the query itself.
+    for (int i = 1; i < limit; ++i) EXPECT_LT(found[i].node, kZeros) << i;
+  }
+}
+
+TEST_F(ZeroVectorsTest, HoldUpNoWalkToWhatIsNearer) {
+  const Segment segment = Build(16, kVectors - kZeros);
+  std::vector<std::vector<float>> queries;
+  for (int i = 0; i < 100; ++i) queries.push_back(Draw(16));
+  EXPECT_GE(segment.Recall(queries, /*width=*/32), 0.993);
+}
 
 TEST(GraphBuilderTest, SaysHowFarItIsAndStopsWhenToldTo) {
   const SampleVectors vectors(1500, 4, Metric::kDot, true);

@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "libs/rpc/deadline.h"
 #include "libs/rpc/thread_pool.h"
 #include "libs/status/grpc_status.h"
 
@@ -25,9 +27,8 @@ inline void Finish(grpc::ServerUnaryReactor* reactor,
 // Returns when the client stops waiting, or `now + fallback` if it never does.
 inline absl::Time DeadlineOf(const grpc::CallbackServerContext& context,
                              absl::Duration fallback = absl::Seconds(60)) {
-  const absl::Time deadline = absl::FromChrono(context.deadline());
-  const absl::Time latest = absl::Now() + absl::Hours(24 * 365);
-  return deadline < latest ? deadline : absl::Now() + fallback;
+  const absl::Duration left = TimeUntil(context.deadline());
+  return absl::Now() + (left < absl::Hours(24 * 365) ? left : fallback);
 }
 
 // Runs `body`, which returns the call's absl::Status, on `pool`, and ends the

@@ -1,6 +1,6 @@
 #include "services/embedding/storage_client.h"
 
-#include "absl/time/clock.h"
+#include "libs/rpc/deadline.h"
 #include "libs/status/grpc_status.h"
 #include "libs/status/status_macros.h"
 
@@ -96,7 +96,7 @@ StorageClient::ListRecords(
 
 void StorageClient::GiveBack(const storage::v1::ExtendLeaseRequest& request) {
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + kGiveBackTimeout));
+  context.set_deadline(rpc::DeadlineIn(kGiveBackTimeout));
   storage::v1::ExtendLeaseResponse response;
   (void)vectors_->ExtendLease(&context, request, &response);
 }
@@ -107,7 +107,7 @@ absl::StatusOr<Response> StorageClient::Call(
                                  Response*),
     Stub& stub, const Request& request, absl::Duration timeout) {
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+  context.set_deadline(rpc::DeadlineIn(timeout));
   RETURN_IF_ERROR(Enter(&context));
   Response response;
   const absl::Status status =

@@ -29,11 +29,41 @@ using ::engram::testing::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
 
+constexpr char kNotes[] = R"(
+collection: notes
+fields:
+  body: {type: text}
+vectors:
+  body: {source: [body], model: default, metric: cosine}
+)";
+
 // Through the whole server, on the real storage.
 class FeedFollowerTest : public SearchTest {
  protected:
   // What a query for all notes finds.
   std::vector<std::string> Indexed() { return Find("abcd"); }
+
+  // Has search serve "b", "c" and "d", and then, while it is cut off, sets
+  // storage's files back to when they held "a" and "b".
+  void WriteAndLose() {
+    Write("a", "a");
+    Write("b", "b");
+    EmbedPending();
+    const fs::path kept = cache_.File("storage");
+    storage_.Restart([&] {
+      fs::copy(storage_.data_dir(), kept, fs::copy_options::recursive);
+    });
+    StartSearch();
+    WriteAndIndex({"c", "d"});
+    Delete("a");
+    WaitUntilIndexed();
+    proxy_.GoAway();
+    storage_.Restart([&] {
+      fs::remove_all(storage_.data_dir());
+      fs::copy(kept, storage_.data_dir(), fs::copy_options::recursive);
+    });
+    ASSERT_THAT(Indexed(), UnorderedElementsAre("b", "c", "d"));
+  }
 };
 
 TEST_F(FeedFollowerTest, AnEmptyIndexIsBuiltFromASnapshot) {
@@ -138,6 +168,75 @@ TEST_F(FeedFollowerTest, WhileStorageIsAwayAnswersGoOnAndThenItCatchesUp) {
   proxy_.ComeBack();
   WaitUntilIndexed();
   EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b"));
+}
+
+// As after a power loss of a storage that does not sync each commit: what
+// serves is of positions that storage never had.
+TEST_F(FeedFollowerTest, AStorageThatLostItsNewestCommitsIsFollowedBack) {
+  WriteAndLose();
+  proxy_.ComeBack();
+  WaitUntil([&] { return Indexed().size() == 2; });
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b"));
+  EXPECT_EQ(ListIndexes()[0].position(), Newest());
+  // Positions that it had are used again, for other changes.
+  WriteAndIndex({"ab", "abc"});
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b", "ab", "abc"));
+  ASSERT_OK_AND_ASSIGN(const auto result, Verify());
+  EXPECT_EQ(result.difference_count(), 0);
+  EXPECT_EQ(Metric("engram_search_snapshots_total"), 2);
+}
+
+// By then there are other commits at the positions that it has, and beyond.
+TEST_F(FeedFollowerTest, AStorageThatHasOtherCommitsMeanwhileIsFollowedBack) {
+  WriteAndLose();
+  for (const char* id : {"ab", "abc", "abcd"}) Write(id, id);
+  EmbedPending();
+  EXPECT_GT(Newest(), ListIndexes()[0].position());
+  proxy_.ComeBack();
+  WaitUntil([&] { return Indexed().size() == 5; });
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b", "ab", "abc", "abcd"));
+  EXPECT_EQ(ListIndexes()[0].position(), Newest());
+  ASSERT_OK_AND_ASSIGN(const auto result, Verify());
+  EXPECT_EQ(result.difference_count(), 0);
+}
+
+// A database that was deleted and created again, which search did not see.
+TEST_F(FeedFollowerTest, AnEpochThatEndedIsLeftBehind) {
+  StartSearch();
+  WriteAndIndex({"a", "b"});
+  const std::string old_position = Newest();
+  proxy_.GoAway();
+  storage::testing::TestStorage other;
+  ASSERT_OK(other.RegisterModel(testing::FakeEmbeddingService::kModel,
+                                testing::FakeEmbeddingService::kFingerprint,
+                                4));
+  ASSERT_OK(other.ApplySchema({kNotes}));
+  other.Restart([&] {
+    storage_.Restart([&] {
+      fs::remove_all(storage_.data_dir());
+      fs::copy(other.data_dir(), storage_.data_dir(),
+               fs::copy_options::recursive);
+    });
+  });
+  // Nobody waits for what can never come.
+  absl::Status waited;
+  std::thread waiting([&] {
+    ASSERT_OK_AND_ASSIGN(Position later, Position::Parse(old_position));
+    later.sequence += 100;
+    waited = WaitForPosition(later.ToString());
+  });
+  EXPECT_THAT(Indexed(), UnorderedElementsAre("a", "b"));
+  proxy_.ComeBack();
+  waiting.join();
+  EXPECT_EQ(ReasonOf(waited), common::v1::ERROR_REASON_EPOCH_CHANGED) << waited;
+  WriteAndIndex({"c"});
+  EXPECT_THAT(Indexed(), ElementsAre("c"));
+  v1::QueryRequest request = TextQuery("c");
+  request.set_min_position(old_position);
+  EXPECT_EQ(ReasonOf(Query(request).status()),
+            common::v1::ERROR_REASON_EPOCH_CHANGED);
+  ASSERT_OK_AND_ASSIGN(const auto result, Verify());
+  EXPECT_EQ(result.difference_count(), 0);
 }
 
 TEST_F(FeedFollowerTest, SearchStartsBeforeStorageIsThere) {

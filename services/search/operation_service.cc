@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "libs/rpc/deadline.h"
 #include "libs/rpc/reactors.h"
 #include "libs/status/errors.h"
 #include "services/search/operation_codec.h"
@@ -97,7 +98,7 @@ grpc::ServerUnaryReactor* OperationService::Wait(
     return reactor;
   }
   const absl::Time deadline =
-      std::min(absl::Now() + *timeout, absl::FromChrono(context->deadline()));
+      absl::Now() + std::min(*timeout, rpc::TimeUntil(context->deadline()));
   backend->operations.Wait(request->name(), deadline,
                            [reactor, backend, response, name = request->name()](
                                std::optional<OperationView> view) {

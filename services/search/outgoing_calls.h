@@ -12,7 +12,9 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "libs/rpc/deadline.h"
 #include "libs/status/grpc_status.h"
 
 namespace engram::search {
@@ -46,7 +48,7 @@ class OutgoingCalls {
     auto call = std::make_shared<Call>();
     call->request = std::move(request);
     call->done = std::move(done);
-    call->context.set_deadline(absl::ToChronoTime(deadline));
+    call->context.set_deadline(rpc::DeadlineIn(deadline - absl::Now()));
     Add(&call->context);
     start(&call->context, &call->request, &call->response,
           [this, call](grpc::Status status) {

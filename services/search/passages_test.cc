@@ -203,6 +203,17 @@ TEST_F(PassagesTest, ATextThatIsNotCutIsAllOfIt) {
   EXPECT_THAT(FindTexts(TextQuery("a")), ElementsAre("a: a", "ab b: ab b"));
 }
 
+TEST_F(PassagesTest, TextsThatAreTooLongForOneAnswerComeInSeveral) {
+  const std::string a(1'800'000, 'a');
+  const std::string b(1'800'000, 'b');
+  Write("a", a);
+  Write("b", b);
+  EmbedPending();
+  StartSearch();
+  const std::vector<std::string> texts = FindTexts(TextQuery("aab"));
+  EXPECT_TRUE(texts == std::vector<std::string>({"a: " + a, "b: " + b}));
+}
+
 // Lines of the same lengths: the passages lie where others lay.
 TEST_F(PassagesTest, AHitNeverHoldsATextThatItWasNotFoundBy) {
   StartSearch();

@@ -89,7 +89,10 @@ class StorageProxy::Feed : public storage::v1::FeedService::Service {
         proxy_.storage_.feed().WatchChanges(call.context(), *request);
     storage::v1::WatchChangesResponse response;
     while (reader->Read(&response)) {
-      if (!proxy_.WaitWhile(proxy_.feed_held_, *context)) break;
+      if (!proxy_.WaitWhile(proxy_.feed_held_, *context)) {
+        call.context()->TryCancel();
+        break;
+      }
       Alter alter;
       bool twice = false;
       {
@@ -101,7 +104,6 @@ class StorageProxy::Feed : public storage::v1::FeedService::Service {
       writer->Write(response);
       if (twice) writer->Write(response);
     }
-    call.context()->TryCancel();
     const grpc::Status status = reader->Finish();
     return proxy_.IsAway() ? Away() : status;
   }
