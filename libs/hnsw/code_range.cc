@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -79,6 +80,10 @@ CodeRange ChooseCodeRange(const float* rows, int64_t count, int dimensions,
 
 void EncodeRow(const CodeRange& range, absl::Span<const float> values,
                uint8_t* codes) {
+  if (range.is_float32()) {
+    std::memcpy(codes, values.data(), values.size() * sizeof(float));
+    return;
+  }
   const float middle = range.middle();
   const float steps = 1 / range.step();
   for (size_t i = 0; i < values.size(); ++i) {

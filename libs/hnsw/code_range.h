@@ -1,4 +1,5 @@
-// How vectors become codes of 8 bits or of 4, and back.
+// How vectors become codes of 8 bits or of 4, and back. Those of 32 bits are
+// the vectors themselves.
 
 #ifndef ENGRAM_LIBS_HNSW_CODE_RANGE_H_
 #define ENGRAM_LIBS_HNSW_CODE_RANGE_H_
@@ -17,14 +18,19 @@ enum class Metric { kDot, kL2 };
 // two trained values of a faiss::ScalarQuantizer of type QT_8bit_uniform or
 // QT_4bit_uniform, where code c stands for the value
 // vmin + (c + 0.5) / (2^bits - 1) * vdiff.
+//
+// Codes of 32 bits are float32, whatever the range.
 struct CodeRange {
   float vmin = -128.5f;
   // Above 0.
   float vdiff = 255;
-  // Of a code: 8, or 4, of which two share a byte.
+  // Of a code: 8, or 4, of which two share a byte, or 32.
   int bits = 8;
 
-  // Between the values of two codes that follow each other.
+  bool is_float32() const { return bits == 32; }
+
+  // Between the values of two codes that follow each other. Not of float32, as
+  // are the next two.
   float step() const { return vdiff / static_cast<float>((1 << bits) - 1); }
   // The value of code 128, or between those of the 4-bit codes 7 and 8. Zero,
   // but for rounding, for kDot.
@@ -34,7 +40,7 @@ struct CodeRange {
   float unit() const { return bits == 8 ? step() : step() / 2; }
   // The size of a row.
   int64_t RowBytes(int dimensions) const {
-    return bits == 8 ? dimensions : (int64_t{dimensions} + 1) / 2;
+    return (int64_t{dimensions} * bits + 7) / 8;
   }
 
   friend bool operator==(const CodeRange&, const CodeRange&) = default;
@@ -58,7 +64,8 @@ CodeRange ChooseNibbleRange(const CodeRange& range, const uint8_t* codes,
                             int64_t count, int dimensions);
 
 // Writes the 8-bit code of each value, 1 to 255; values outside of the range
-// become its ends. (Code 0 is left out, so that c - 128 has a negative.)
+// become its ends. (Code 0 is left out, so that c - 128 has a negative.) Of
+// float32, the values.
 void EncodeRow(const CodeRange& range, absl::Span<const float> values,
                uint8_t* codes);
 

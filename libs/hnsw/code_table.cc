@@ -1,6 +1,7 @@
 #include "libs/hnsw/code_table.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "absl/types/span.h"
@@ -32,6 +33,13 @@ CodeTable::CodeTable(HugeArray<uint8_t> codes, int dimensions, Metric metric,
   ComputeNorms();
 }
 
+CodeTable CodeTable::Float32(const float* rows, int64_t count, int dimensions,
+                             Metric metric) {
+  HugeArray<uint8_t> codes(count * dimensions * sizeof(float));
+  if (codes.size() > 0) std::memcpy(codes.data(), rows, codes.size());
+  return {std::move(codes), dimensions, metric, {.bits = 32}};
+}
+
 CodeTable CodeTable::Narrow(const CodeView& wide) {
   const CodeRange range =
       ChooseNibbleRange(wide.range, wide.codes, wide.size, wide.dimensions);
@@ -46,7 +54,7 @@ CodeTable CodeTable::Narrow(const CodeView& wide) {
 }
 
 void CodeTable::ComputeNorms() {
-  if (metric_ != Metric::kL2) return;
+  if (metric_ != Metric::kL2 || range_.is_float32()) return;
   norms_ = HugeArray<int32_t>(size_);
   const auto norm_of = range_.bits == 8 ? CodeNorm : NibbleNorm;
   for (int64_t i = 0; i < size_; ++i) {
@@ -61,7 +69,7 @@ CodeView CodeTable::view() const {
           .size = size_,
           .range = range_,
           .codes = codes_.data(),
-          .norms = metric_ == Metric::kL2 ? norms_.data() : nullptr};
+          .norms = norms_.data()};
 }
 
 }  // namespace engram::hnsw

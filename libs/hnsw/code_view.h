@@ -16,7 +16,7 @@ struct CodeView {
   CodeRange range;
   // `size` rows of `row_bytes()`, back to back.
   const uint8_t* codes = nullptr;
-  // For kL2 the CodeNorm of each row, else null.
+  // For kL2 the CodeNorm of each row, else, and for float32, null.
   const int32_t* norms = nullptr;
 
   int64_t row_bytes() const { return range.RowBytes(dimensions); }

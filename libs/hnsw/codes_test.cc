@@ -17,6 +17,7 @@
 #include "libs/hnsw/code_range.h"
 #include "libs/hnsw/code_table.h"
 #include "libs/hnsw/encoded_query.h"
+#include "libs/hnsw/float_distance.h"
 
 namespace engram::hnsw {
 namespace {
@@ -88,6 +89,20 @@ TEST(CodeRangeTest, ARangeCanBeChosenForAnything) {
     const CodeRange none = ChooseCodeRange(nullptr, 0, 3, metric);
     EXPECT_GT(none.step(), 0);
   }
+}
+
+TEST(FloatDistanceTest, IsOrderedAsFloatsAreAndComesBackAsItWas) {
+  const float kAscending[] = {-INFINITY, -FLT_MAX, -1, -FLT_MIN, -1e-45f, 0,
+                              1e-45f,    FLT_MIN,  1,  FLT_MAX,  INFINITY};
+  for (size_t i = 0; i < std::size(kAscending); ++i) {
+    const int32_t distance = DistanceOfFloat(kAscending[i]);
+    EXPECT_EQ(FloatOfDistance(distance), kAscending[i]);
+    EXPECT_LT(distance, DistanceOfFloat(NAN));
+    EXPECT_LT(distance, DistanceOfFloat(-NAN));
+    if (i == 0) continue;
+    EXPECT_GT(distance, DistanceOfFloat(kAscending[i - 1]));
+  }
+  EXPECT_TRUE(std::isnan(FloatOfDistance(DistanceOfFloat(NAN))));
 }
 
 // The 4-bit range for values of one dimension.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "libs/hnsw/float_distance.h"
+
 namespace engram::hnsw {
 namespace {
 
@@ -26,7 +28,12 @@ std::vector<int8_t> ByHalves(const std::vector<int8_t>& values) {
 
 EncodedQuery::EncodedQuery(absl::Span<const float> query,
                            const CodeRange& range, Metric metric)
-    : metric_(metric), values_(query.size()) {
+    : metric_(metric) {
+  if (range.is_float32()) {
+    floats_.assign(query.begin(), query.end());
+    return;
+  }
+  values_.resize(query.size());
   const float middle = metric == Metric::kL2 ? range.middle() : 0;
   float largest = 0;
   float length = 0;
@@ -54,6 +61,10 @@ EncodedQuery::EncodedQuery(absl::Span<const float> query,
 }
 
 float EncodedQuery::ScoreOf(int32_t distance) const {
+  if (!floats_.empty()) {
+    const float value = FloatOfDistance(distance);
+    return metric_ == Metric::kL2 ? value : -value;
+  }
   const float score = base_ + unit_ * static_cast<float>(distance);
   return metric_ == Metric::kL2 ? std::max(score, 0.0f) : score;
 }

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cfloat>
+#include <cmath>
 #include <random>
 #include <set>
 #include <string>
@@ -35,6 +37,13 @@ struct Segment {
               vectors.metric),
         graph(*BuildGraph(table.view(), options)) {}
 
+  // Builds it over the vectors themselves.
+  void BuildOverFloat32() {
+    table = CodeTable::Float32(vectors.rows.data(), vectors.count(),
+                               vectors.dimensions, vectors.metric);
+    graph = *BuildGraph(table.view(), {});
+  }
+
   // Has it search by 4-bit codes from now on.
   void Narrow() { table = CodeTable::Narrow(table.view()); }
 
@@ -45,7 +54,9 @@ struct Segment {
     const CodeView codes = table.view();
     SearchGraph(graph, codes, EncodedQuery(query, codes.range, codes.metric),
                 options, scratch, result);
-    Rerank(query, vectors.rows.data(), vectors.metric, result.nodes);
+    if (!codes.range.is_float32()) {
+      Rerank(query, vectors.rows.data(), vectors.metric, result.nodes);
+    }
     return result;
   }
 
@@ -131,6 +142,50 @@ TEST_P(GraphSearchTest, FindsNearlyAsMuchBy4BitCodes) {
   EXPECT_GE(segment.Recall(/*width=*/64), 0.95);
 }
 
+TEST_P(GraphSearchTest, FindsAsMuchByFloat32) {
+  Segment segment(Vectors(600, 33));
+  segment.BuildOverFloat32();
+  EXPECT_GE(segment.Recall(/*width=*/64), 0.98);
+}
+
+// To the last bit, and in their order.
+TEST_P(GraphSearchTest, ScoresByFloat32AreTheExactOnes) {
+  Segment segment(Vectors(500, 17));
+  segment.BuildOverFloat32();
+  const auto query = segment.vectors.Row(7);
+  const std::vector<float> exact = segment.vectors.Scores(query);
+  const auto found = segment.Find(query, {.limit = 30}).nodes;
+  ASSERT_THAT(found, SizeIs(30));
+  for (size_t i = 0; i < found.size(); ++i) {
+    EXPECT_EQ(found[i].score, exact[found[i].node]);
+    if (i == 0) continue;
+    EXPECT_FALSE(segment.vectors.Better(found[i].score, found[i - 1].score));
+  }
+}
+
+// Sums that overflow, and products of opposite signs that are no number.
+TEST_P(GraphSearchTest, ExtremeVectorsAreAllFoundByFloat32) {
+  SampleVectors vectors = Vectors(40, 2);
+  for (const float value : {FLT_MAX, -FLT_MAX, FLT_MIN, 0.0f, -0.0f}) {
+    vectors.rows.insert(vectors.rows.end(), {value, value, value, -value});
+  }
+  Segment segment(std::move(vectors));
+  segment.BuildOverFloat32();
+  const std::vector<float> query = {FLT_MAX, FLT_MAX};
+  const auto found = segment.Find(query, {.limit = 50, .width = 50}).nodes;
+  ASSERT_THAT(found, SizeIs(50));
+  const auto is_no_number = [](const FoundNode& node) {
+    return std::isnan(node.score);
+  };
+  const auto first_of_these =
+      std::find_if(found.begin(), found.end(), is_no_number);
+  EXPECT_TRUE(std::all_of(first_of_these, found.end(), is_no_number));
+  EXPECT_TRUE(std::is_sorted(found.begin(), first_of_these,
+                             [&](const FoundNode& a, const FoundNode& b) {
+                               return segment.vectors.Better(a.score, b.score);
+                             }));
+}
+
 TEST_P(GraphSearchTest, AFilterLeavesOutAllOthersAndLosesNothing) {
   const Segment segment(Vectors(600, 16));
   std::vector<uint64_t> words(600 / 64);  // The last few are not in it.
@@ -183,11 +238,15 @@ TEST_P(GraphSearchTest, CopiesHideNothing) {
     const std::vector<float> copy(row.begin(), row.end());
     vectors.rows.insert(vectors.rows.end(), copy.begin(), copy.end());
   }
-  const Segment segment(std::move(vectors));
-  EXPECT_GE(segment.Recall(/*width=*/128), 0.95);
-  EXPECT_THAT(
-      segment.Find(segment.vectors.Row(0), {.limit = 600, .width = 600}).nodes,
-      SizeIs(600));
+  Segment segment(std::move(vectors));
+  for (const bool is_float32 : {false, true}) {
+    if (is_float32) segment.BuildOverFloat32();
+    EXPECT_GE(segment.Recall(/*width=*/128), 0.95);
+    EXPECT_THAT(
+        segment.Find(segment.vectors.Row(0), {.limit = 600, .width = 600})
+            .nodes,
+        SizeIs(600));
+  }
 }
 
 // Nine rows in ten are copies, of fifty others.

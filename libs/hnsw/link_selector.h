@@ -78,7 +78,7 @@ class LinkSelector {
     for (size_t i = chosen_.size(); i > 0; --i) {
       if (chosen_[i - 1].distance != distance) return false;
       if (std::memcmp(codes_.Row(nodes_[i - 1]), codes_.Row(node),
-                      codes_.dimensions) == 0) {
+                      codes_.row_bytes()) == 0) {
         return true;
       }
     }

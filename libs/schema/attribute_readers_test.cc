@@ -409,12 +409,26 @@ TEST(VectorsTest, AreEmbeddedOrSupplied) {
                                           .source = {"s", "x"},
                                           .text_template = "{s}: {x} {{}}",
                                           .dimensions = 384,
+                                          .precision = Precision::kFloat32,
                                           .cutover = Cutover::kManual},
                           VectorFieldSpec{.name = "b",
                                           .model = "",
                                           .supplied = true,
                                           .dimensions = 3,
                                           .metric = Metric::kL2}));
+}
+
+TEST(VectorsTest, AreIndexedWithThePrecisionThatIsAskedFor) {
+  const auto precision_of = [](absl::string_view attribute) {
+    return Read(absl::StrCat("vectors: {v: {source: [s]", attribute, "}}"))
+        .vectors[0]
+        .precision;
+  };
+  EXPECT_EQ(precision_of(""), Precision::kAuto);
+  EXPECT_EQ(precision_of(", precision: auto"), Precision::kAuto);
+  EXPECT_EQ(precision_of(", precision: float32"), Precision::kFloat32);
+  EXPECT_EQ(precision_of(", precision: int8"), Precision::kInt8);
+  EXPECT_EQ(precision_of(", precision: int4"), Precision::kInt4);
 }
 
 TEST(VectorsTest, RefuseWhatMakesNoVector) {
@@ -443,8 +457,8 @@ TEST(VectorsTest, RefuseWhatMakesNoVector) {
        "hnsw is not available yet; choose one of auto, flat"},
       {"vectors: {v: {source: [s], index: ivf}}", "vectors.v.index",
        "wants one of auto, flat"},
-      {"vectors: {v: {source: [s], precision: int8}}", "vectors.v.precision",
-       "int8 is not available yet; choose one of auto, float32"},
+      {"vectors: {v: {source: [s], precision: int2}}", "vectors.v.precision",
+       "wants one of auto, float32, int8, int4"},
       {"vectors: {v: {supplied: true, dimensions: 9, chunking: tokens}}",
        "vectors.v.chunking", "does not go with supplied: true"},
       {"vectors: {v: {source: [s], cutover: never}}", "vectors.v.cutover",

@@ -19,6 +19,14 @@ namespace engram::schema {
 
 enum class Metric { kCosine, kDot, kL2 };
 
+// By what search compares the vectors of an index that is too large to scan.
+enum class Precision {
+  kAuto,     // 8 bits, or 4 where these are measured to find as much
+  kFloat32,  // the vectors themselves
+  kInt8,     // codes of 8 bits
+  kInt4,     // codes of 4 bits
+};
+
 // What becomes of a record whose ref's target is deleted.
 enum class OnDelete {
   kRestrict,  // the delete is refused
@@ -123,6 +131,7 @@ struct VectorFieldSpec {
   // Required if `supplied`; else 0, or what the model's must be.
   int dimensions = 0;
   Metric metric = Metric::kCosine;
+  Precision precision = Precision::kAuto;
   // How a text is cut into parts with a vector each; not if `supplied`.
   chunk::Options chunking;
   // Means nothing if `supplied`: there is only ever one set of such vectors.

@@ -21,24 +21,14 @@ constexpr absl::string_view kVectorAttributes[] = {
     "model",    "precision", "source",     "supplied", "template"};
 // In the order of Metric.
 constexpr absl::string_view kMetrics[] = {"cosine", "dot", "l2"};
+// In the order of Precision.
+constexpr absl::string_view kPrecisions[] = {"auto", "float32", "int8", "int4"};
 // In the order of Cutover.
 constexpr absl::string_view kCutovers[] = {"auto", "manual"};
 constexpr size_t kMaxModelLength = 256;
 
-// An attribute that has one meaning yet, and other values that will have.
-struct Outlook {
-  absl::string_view attribute;
-  std::vector<absl::string_view> served;
-  std::vector<absl::string_view> planned;
-};
-
-const std::vector<Outlook>& Outlooks() {
-  static const auto& outlooks = *new std::vector<Outlook>{
-      {"index", {"auto", "flat"}, {"hnsw"}},
-      {"precision", {"auto", "float32"}, {"int8", "int4"}},
-  };
-  return outlooks;
-}
+// Both mean the same yet.
+constexpr absl::string_view kIndexes[] = {"auto", "flat"};
 
 // Reads one vector field.
 class VectorReader {
@@ -70,12 +60,17 @@ class VectorReader {
       const auto word = document_.ReadWord(*metric, PathOf("metric"), kMetrics);
       if (word.has_value()) vector_.metric = static_cast<Metric>(*word);
     }
+    if (const YamlNode* precision = node_.Find("precision")) {
+      const auto word =
+          document_.ReadWord(*precision, PathOf("precision"), kPrecisions);
+      if (word.has_value()) vector_.precision = static_cast<Precision>(*word);
+    }
     if (const YamlNode* cutover = node_.Find("cutover")) {
       const auto word =
           document_.ReadWord(*cutover, PathOf("cutover"), kCutovers);
       if (word.has_value()) vector_.cutover = static_cast<Cutover>(*word);
     }
-    for (const Outlook& outlook : Outlooks()) CheckOutlook(outlook);
+    CheckIndex();
   }
 
  private:
@@ -108,17 +103,15 @@ class VectorReader {
     }
   }
 
-  void CheckOutlook(const Outlook& outlook) {
-    const YamlNode* given = node_.Find(outlook.attribute);
-    if (given == nullptr) return;
-    const auto& planned = outlook.planned;
-    if (std::count(planned.begin(), planned.end(), given->text)) {
-      document_.Report(
-          *given, PathOf(outlook.attribute),
-          absl::StrCat(given->text, " is not available yet; choose one of ",
-                       absl::StrJoin(outlook.served, ", ")));
+  void CheckIndex() {
+    const YamlNode* index = node_.Find("index");
+    if (index == nullptr) return;
+    if (index->text == "hnsw") {
+      document_.Report(*index, PathOf("index"),
+                       absl::StrCat("hnsw is not available yet; choose one of ",
+                                    absl::StrJoin(kIndexes, ", ")));
     } else {
-      document_.ReadWord(*given, PathOf(outlook.attribute), outlook.served);
+      document_.ReadWord(*index, PathOf("index"), kIndexes);
     }
   }
 

@@ -30,6 +30,20 @@ absl::StatusOr<Metric> MetricOf(common::v1::Metric metric) {
   }
 }
 
+Precision DecodePrecision(common::v1::Precision precision) {
+  switch (precision) {
+    case common::v1::PRECISION_FLOAT32:
+      return Precision::kFloat32;
+    case common::v1::PRECISION_INT8:
+      return Precision::kInt8;
+    case common::v1::PRECISION_INT4:
+      return Precision::kInt4;
+    default:
+      // As much is found by one that is not known here.
+      return Precision::kAuto;
+  }
+}
+
 absl::Status UnknownField(absl::StatusCode code, absl::string_view message,
                           absl::string_view collection) {
   return MakeError(code, common::v1::ERROR_REASON_VECTOR_FIELD_UNKNOWN, message,
@@ -125,6 +139,13 @@ void DatabaseIndex::Add(const storage::v1::Collection& collection,
     if (indexes_.contains(generation)) continue;
     indexes_[generation] = std::make_shared<VectorIndex>(std::move(spec));
     indexes_[generation]->Apply({}, position_.sequence);
+  }
+  for (const storage::v1::VectorField& field : collection.vector_fields()) {
+    for (const storage::v1::Generation* const generation :
+         GenerationsOf(field)) {
+      indexes_[generation->id()]->SetPrecision(
+          DecodePrecision(field.precision()));
+    }
   }
 }
 

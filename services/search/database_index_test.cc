@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libs/status/errors.h"
@@ -61,6 +62,35 @@ TEST_F(DatabaseIndexTest, TheFeedBecomesAnIndex) {
   EXPECT_EQ(database_.checksum(), 1005);
   ASSERT_THAT(database_.ApplyChanges(feed_.After(5)), IsOk());
   EXPECT_THAT(IdsIn(database_), IsEmpty());
+}
+
+// The vectors stay, those of a generation that does not serve, too.
+TEST_F(DatabaseIndexTest, AChangeOfPrecisionIsOfTheIndexesThatThereAre) {
+  constexpr std::pair<common::v1::Precision, Precision> kPrecisions[] = {
+      {common::v1::PRECISION_FLOAT32, Precision::kFloat32},
+      {common::v1::PRECISION_INT8, Precision::kInt8},
+      {common::v1::PRECISION_INT4, Precision::kInt4},
+      {common::v1::PRECISION_AUTO, Precision::kAuto},
+  };
+  storage::v1::Collection notes = NotesOfTwoGenerations(1);
+  notes.mutable_vector_fields(0)->set_precision(common::v1::PRECISION_INT8);
+  feed_.Create(notes).Write(1, "a").Store(1, "a", {{1, 0}});
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  const auto indexes = database_.indexes();
+  ASSERT_EQ(indexes.size(), 2);
+  for (const auto& index : indexes) {
+    EXPECT_EQ(index->precision(), Precision::kInt8);
+  }
+  for (const auto& [encoded, precision] : kPrecisions) {
+    notes.mutable_vector_fields(0)->set_precision(encoded);
+    feed_.ChangeCollection("notes", notes);
+    ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+    EXPECT_EQ(database_.indexes(), indexes);
+    for (const auto& index : indexes) {
+      EXPECT_EQ(index->precision(), precision);
+    }
+  }
+  EXPECT_THAT(IdsIn(database_), ElementsAre("a"));
 }
 
 TEST_F(DatabaseIndexTest, AChangeDeliveredTwiceDoesNoHarm) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/hnsw/graph_builder.h"
 #include "libs/status/status_macros.h"
@@ -25,6 +26,10 @@ using hnsw::kNoNode;
 constexpr size_t kWordSize = 4;
 constexpr absl::string_view kGraphWord = "IHNs";
 constexpr absl::string_view kCodesWord = "IxSQ";
+// Of float32.
+constexpr absl::string_view kFlatGraphWord = "IHNf";
+constexpr absl::string_view kFlatDotWord = "IxFI";
+constexpr absl::string_view kFlatL2Word = "IxF2";
 constexpr int32_t kInnerProduct = 0;
 constexpr int32_t kL2 = 1;
 constexpr int32_t kUniform8Bit = 2;
@@ -45,6 +50,10 @@ absl::Status Broken(const Parts&... what) {
 
 int32_t FaissMetric(hnsw::Metric metric) {
   return metric == hnsw::Metric::kL2 ? kL2 : kInnerProduct;
+}
+
+absl::string_view FlatWord(hnsw::Metric metric) {
+  return metric == hnsw::Metric::kL2 ? kFlatL2Word : kFlatDotWord;
 }
 
 // How many links a node has on its first `levels` levels.
@@ -155,6 +164,12 @@ void WriteGraph(const Graph& graph, FileWriter& out) {
   out.Write<int32_t>(1);  // Walks of upper levels follow one node.
 }
 
+void WriteFloats(const hnsw::CodeView& codes, FileWriter& out) {
+  const int64_t count = codes.size * codes.dimensions;
+  out.Write<uint64_t>(count);
+  out.WriteBytes(codes.codes, count * sizeof(float));
+}
+
 void WriteCodes(const hnsw::CodeView& codes, FileWriter& out) {
   out.Write<int32_t>(codes.range.bits == 8 ? kUniform8Bit : kUniform4Bit);
   out.Write<int32_t>(0);  // How the range was trained: not by FAISS.
@@ -192,6 +207,13 @@ class NumberList {
  private:
   absl::string_view bytes_;
 };
+
+template <typename Number>
+hnsw::HugeArray<uint8_t> CopyOf(const NumberList<Number>& list) {
+  hnsw::HugeArray<uint8_t> copy(list.size() * sizeof(Number));
+  if (copy.size() > 0) std::memcpy(copy.data(), list.data(), copy.size());
+  return copy;
+}
 
 // Reads what WriteHeader wrote; the number of nodes.
 absl::StatusOr<int64_t> ReadHeader(absl::string_view word, int dimensions,
@@ -296,6 +318,20 @@ absl::StatusOr<Graph> MakeGraph(const GraphLists& lists) {
   return Graph::Create(std::move(parts));
 }
 
+absl::StatusOr<hnsw::CodeTable> ReadFloats(int64_t size, int dimensions,
+                                           hnsw::Metric metric,
+                                           ByteReader& reader) {
+  ASSIGN_OR_RETURN(const int64_t rows,
+                   ReadHeader(FlatWord(metric), dimensions, metric, reader));
+  NumberList<float> floats;
+  if (!floats.ReadFrom(reader)) return Broken("ends within the vectors");
+  if (rows != size ||
+      floats.size() != static_cast<uint64_t>(size) * dimensions) {
+    return Broken("its vectors are not ", size);
+  }
+  return hnsw::CodeTable(CopyOf(floats), dimensions, metric, {.bits = 32});
+}
+
 absl::StatusOr<hnsw::CodeTable> ReadCodes(int64_t size, int dimensions,
                                           hnsw::Metric metric,
                                           ByteReader& reader) {
@@ -329,9 +365,7 @@ absl::StatusOr<hnsw::CodeTable> ReadCodes(int64_t size, int dimensions,
       !std::isfinite(range.middle())) {
     return Broken("codes from ", range.vmin, " over ", range.vdiff);
   }
-  hnsw::HugeArray<uint8_t> copy(codes.size());
-  if (copy.size() > 0) std::memcpy(copy.data(), codes.data(), copy.size());
-  return hnsw::CodeTable(std::move(copy), dimensions, metric, range);
+  return hnsw::CodeTable(CopyOf(codes), dimensions, metric, range);
 }
 
 }  // namespace
@@ -340,10 +374,11 @@ absl::Status WriteGraphFile(const std::string& path, const Graph& graph,
                             const hnsw::CodeView& codes) {
   return WriteSynced(path, [&](std::FILE* file) {
     FileWriter out(file);
-    WriteHeader(kGraphWord, codes, out);
+    const bool is_flat = codes.range.is_float32();
+    WriteHeader(is_flat ? kFlatGraphWord : kGraphWord, codes, out);
     WriteGraph(graph, out);
-    WriteHeader(kCodesWord, codes, out);
-    WriteCodes(codes, out);
+    WriteHeader(is_flat ? FlatWord(codes.metric) : kCodesWord, codes, out);
+    is_flat ? WriteFloats(codes, out) : WriteCodes(codes, out);
     return out.error() == 0
                ? absl::OkStatus()
                : absl::ErrnoToStatus(out.error(), absl::StrCat("write ", path));
@@ -354,11 +389,14 @@ absl::StatusOr<StoredGraph> DecodeGraphFile(absl::string_view bytes,
                                             int dimensions,
                                             hnsw::Metric metric) {
   ByteReader reader(bytes);
+  const bool is_flat = absl::StartsWith(bytes, kFlatGraphWord);
   ASSIGN_OR_RETURN(const int64_t size,
-                   ReadHeader(kGraphWord, dimensions, metric, reader));
+                   ReadHeader(is_flat ? kFlatGraphWord : kGraphWord, dimensions,
+                              metric, reader));
   ASSIGN_OR_RETURN(const GraphLists lists, ReadLists(size, reader));
   ASSIGN_OR_RETURN(hnsw::CodeTable codes,
-                   ReadCodes(size, dimensions, metric, reader));
+                   is_flat ? ReadFloats(size, dimensions, metric, reader)
+                           : ReadCodes(size, dimensions, metric, reader));
   if (reader.left() != 0) return Broken(reader.left(), " bytes too many");
   ASSIGN_OR_RETURN(Graph graph, MakeGraph(lists));
   return StoredGraph{std::move(graph), std::move(codes)};

@@ -1,6 +1,6 @@
-// Graphs on disk, in FAISS's own format of an IndexHNSWSQ with uniform codes of
-// 8 bits or of 4, so that any FAISS opens them. What is in it, and what of it
-// is ours, docs/design/graph_index.md says.
+// Graphs on disk, in FAISS's own format, so that any FAISS opens them: an
+// IndexHNSWSQ with uniform codes of 8 bits or of 4, or an IndexHNSWFlat. What
+// is in it, and what of it is ours, docs/design/graph_index.md says.
 
 #ifndef ENGRAM_SERVICES_SEARCH_GRAPH_FILE_H_
 #define ENGRAM_SERVICES_SEARCH_GRAPH_FILE_H_

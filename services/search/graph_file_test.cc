@@ -49,6 +49,10 @@ struct Kind {
 };
 
 CodeTable MakeCodes(const SampleVectors& vectors, int bits) {
+  if (bits == 32) {
+    return CodeTable::Float32(vectors.rows.data(), vectors.count(), kDimensions,
+                              vectors.metric);
+  }
   CodeTable wide(vectors.rows.data(), vectors.count(), kDimensions,
                  vectors.metric);
   if (bits == 8) return wide;
@@ -61,7 +65,8 @@ struct Sample {
       : vectors(count, kDimensions, kind.metric,
                 kind.metric == hnsw::Metric::kDot),
         codes(MakeCodes(vectors, kind.bits)),
-        graph(*BuildGraph(MakeCodes(vectors, 8).view(), {})),
+        graph(*BuildGraph(
+            MakeCodes(vectors, kind.bits == 4 ? 8 : kind.bits).view(), {})),
         path(std::filesystem::path(::testing::TempDir()) /
              absl::StrCat("graph_file_", getpid())) {}
   ~Sample() { std::filesystem::remove(path); }
@@ -96,7 +101,9 @@ class GraphFileTest : public ::testing::TestWithParam<Kind> {};
 INSTANTIATE_TEST_SUITE_P(
     All, GraphFileTest,
     ::testing::Values(Kind{hnsw::Metric::kDot, 8}, Kind{hnsw::Metric::kL2, 8},
-                      Kind{hnsw::Metric::kDot, 4}, Kind{hnsw::Metric::kL2, 4}),
+                      Kind{hnsw::Metric::kDot, 4}, Kind{hnsw::Metric::kL2, 4},
+                      Kind{hnsw::Metric::kDot, 32},
+                      Kind{hnsw::Metric::kL2, 32}),
     [](const auto& info) {
       return absl::StrCat(info.param.metric == hnsw::Metric::kL2 ? "L2" : "Dot",
                           "_", info.param.bits, "bits");
@@ -131,14 +138,21 @@ TEST_P(GraphFileTest, FaissReadsItAndWritesTheSame) {
   const std::string bytes = sample.Bytes();
   const std::unique_ptr<faiss::Index> read(
       faiss::read_index(sample.path.c_str()));
-  const auto* index = dynamic_cast<const faiss::IndexHNSWSQ*>(read.get());
+  const auto* index = dynamic_cast<const faiss::IndexHNSW*>(read.get());
   ASSERT_NE(index, nullptr);
-  const auto* codes =
-      dynamic_cast<const faiss::IndexScalarQuantizer*>(index->storage);
-  ASSERT_NE(codes, nullptr);
-  EXPECT_EQ(codes->sq.qtype, GetParam().bits == 8
-                                 ? faiss::ScalarQuantizer::QT_8bit_uniform
-                                 : faiss::ScalarQuantizer::QT_4bit_uniform);
+  if (GetParam().bits == 32) {
+    const auto* flat = dynamic_cast<const faiss::IndexFlat*>(index->storage);
+    ASSERT_NE(flat, nullptr);
+    EXPECT_TRUE(std::equal(sample.vectors.rows.begin(),
+                           sample.vectors.rows.end(), flat->get_xb()));
+  } else {
+    const auto* codes =
+        dynamic_cast<const faiss::IndexScalarQuantizer*>(index->storage);
+    ASSERT_NE(codes, nullptr);
+    EXPECT_EQ(codes->sq.qtype, GetParam().bits == 8
+                                   ? faiss::ScalarQuantizer::QT_8bit_uniform
+                                   : faiss::ScalarQuantizer::QT_4bit_uniform);
+  }
   EXPECT_EQ(index->ntotal, 700);
   EXPECT_GT(index->hnsw.max_level, 0);
 
@@ -153,7 +167,7 @@ TEST_P(GraphFileTest, FaissFindsNearlyTheSame) {
   const auto stored = sample.Decode(sample.Bytes());
   const std::unique_ptr<faiss::Index> read(
       faiss::read_index(sample.path.c_str()));
-  auto* index = dynamic_cast<faiss::IndexHNSWSQ*>(read.get());
+  auto* index = dynamic_cast<faiss::IndexHNSW*>(read.get());
   ASSERT_NE(index, nullptr);
   index->hnsw.efSearch = kWidth;
   // ThreadSanitizer does not see what OpenMP's threads wait for.

@@ -1,6 +1,7 @@
 #include "services/search/graph_segment.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -44,6 +45,12 @@ absl::StatusOr<std::shared_ptr<GraphSegment>> GraphSegment::Load(
 
 absl::Status GraphSegment::Save(const std::string& path) const {
   return WriteGraphFile(path, *graph_, codes_.view());
+}
+
+bool GraphSegment::MayBe(uint32_t node, absl::Span<const float> vector) const {
+  const hnsw::CodeView codes = codes_.view();
+  return !is_exact() ||
+         std::memcmp(codes.Row(node), vector.data(), codes.row_bytes()) == 0;
 }
 
 hnsw::GraphSearchResult GraphSegment::Find(absl::Span<const float> query,

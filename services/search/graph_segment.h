@@ -25,9 +25,9 @@ namespace engram::search {
 // Thread-safe: immutable.
 class GraphSegment {
  public:
-  // Builds the graph of `codes`, which have 8 bits and whose row i is node i,
-  // on `threads` threads. `Cancelled` once `go_on`, which is asked now and
-  // then, says so.
+  // Builds the graph of `codes`, which have 8 bits or are float32, and whose
+  // row i is node i, on `threads` threads. `Cancelled` once `go_on`, which is
+  // asked now and then, says so.
   static absl::StatusOr<std::shared_ptr<GraphSegment>> Build(
       hnsw::CodeTable codes, int threads, const std::function<bool()>& go_on);
 
@@ -45,13 +45,18 @@ class GraphSegment {
   absl::Status Save(const std::string& path) const;
 
   // Returns about the `width` nodes nearest to `query`, the nearest first,
-  // judged by their codes: the exact order is for the owner to find out, who
-  // has the vectors.
+  // judged by their codes: unless is_exact(), the exact order is for the owner
+  // to find out, who has the vectors.
   hnsw::GraphSearchResult Find(absl::Span<const float> query, int width) const;
 
   int64_t size() const { return graph_->size(); }
-  // Of a code: 8 or 4.
+  // Of a code: 8, 4, or 32 of float32.
   int code_bits() const { return codes_.view().range.bits; }
+  // Whether what Find says is the exact score.
+  bool is_exact() const { return codes_.view().range.is_float32(); }
+  // Whether a node may stand for a vector: false if it is exact, and of
+  // another.
+  bool MayBe(uint32_t node, absl::Span<const float> vector) const;
   int64_t memory_bytes() const {
     return codes_.memory_bytes() + graph_->memory_bytes();
   }

@@ -21,6 +21,16 @@ namespace engram::search {
 // Stored. Never renumber.
 enum class Metric { kCosine = 1, kDot = 2, kL2 = 3 };
 
+// By what graphs compare vectors; engram.common.v1.Precision.
+enum class Precision {
+  // Codes of 8 bits, or of 4 where these are measured to find as much.
+  kAuto,
+  // The vectors themselves.
+  kFloat32,
+  kInt8,
+  kInt4,
+};
+
 // The most chunks that one record can have.
 inline constexpr int kMaxChunks = 4096;
 
@@ -155,6 +165,8 @@ struct IndexStats {
   int64_t sequence = 0;
   // Of the vectors, those that a graph finds; the others are scanned.
   int64_t graph_vectors = 0;
+  // By what the large graph compares, never kAuto; scans do by float32.
+  Precision precision = Precision::kFloat32;
   // Everything written up to here can be found: at most `sequence`, and before
   // the oldest write whose vectors are awaited.
   int64_t findable_sequence = 0;
@@ -284,6 +296,11 @@ class Index {
 
   // Copies checksums and ids of all vectors. Changes wait meanwhile.
   virtual FrozenIndex Freeze() const = 0;
+
+  // By what graphs are to compare. The next Optimize builds one that does, if
+  // need be; the present one serves until then.
+  virtual void SetPrecision(Precision precision) = 0;
+  virtual Precision precision() const = 0;
 
   // Does what makes later searches faster, and what tells how much they find,
   // if there is something to do, and returns when it is done or, soon, when

@@ -26,6 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::engram::search::testing::FeedBuilder;
 using ::engram::search::testing::KindNotes;
+using ::engram::search::testing::NotesCollection;
 using ::engram::testing::IsOk;
 using ::engram::testing::StatusIs;
 using ::testing::Contains;
@@ -110,6 +111,16 @@ class IndexCacheTest : public ::testing::Test {
   DatabaseIndex database_{Position{"default", 7, 0}, 0};
   FeedBuilder feed_;
 };
+
+TEST_F(IndexCacheTest, APrecisionIsKnownAfterARestart) {
+  storage::v1::Collection notes = NotesCollection();
+  notes.mutable_vector_fields(0)->set_precision(common::v1::PRECISION_FLOAT32);
+  feed_.ChangeCollection("notes", notes);
+  Apply();
+  Save();
+  EXPECT_EQ((*Load().database->Find("notes", ""))->precision(),
+            Precision::kFloat32);
+}
 
 TEST_F(IndexCacheTest, ARestartFindsWhatWasSavedAndItsPosition) {
   EXPECT_FALSE(Load().exists);

@@ -1,4 +1,4 @@
-// With how many threads graphs are built, and at which priority.
+// With how many threads graphs are built, at which priority, and of what.
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -29,12 +29,17 @@ constexpr int kRecords = 4400;
 
 class IndexOptimizerTest : public SearchTest {
  protected:
-  void PutAll() {
-    ASSERT_OK(storage_.ApplySchema({absl::StrCat(R"(
+  void Declare(absl::string_view precision) {
+    ASSERT_OK(storage_.ApplySchema(
+        {absl::StrCat(R"(
 collection: points
 fields: {name: {type: string}}
 vectors: {at: {supplied: true, metric: cosine, dimensions: )",
-                                                 kDimensions, "}}")}));
+                      kDimensions, ", precision: ", precision, "}}")}));
+  }
+
+  void PutAll() {
+    Declare("auto");
     std::mt19937 random(3);
     std::normal_distribution<float> normal;
     constexpr int kAtOnce = 400;
@@ -60,6 +65,21 @@ vectors: {at: {supplied: true, metric: cosine, dimensions: )",
       if (index.graph_vectors() == kRecords) return true;
     }
     return false;
+  }
+
+  v1::Index Points() {
+    for (const v1::Index& index : ListIndexes()) {
+      if (index.collection() == "points") return index;
+    }
+    return v1::Index();
+  }
+
+  void WaitForPrecision(common::v1::Precision precision) {
+    const absl::Time give_up = absl::Now() + absl::Seconds(60);
+    while (Points().precision() != precision) {
+      ASSERT_LT(absl::Now(), give_up);
+      absl::SleepFor(absl::Milliseconds(5));
+    }
   }
 
   // This process's threads that have a lower priority than this one.
@@ -92,6 +112,25 @@ TEST_F(IndexOptimizerTest, TheSettingIsHowManyThreadsBuildBesideQueries) {
   StartSearchSoon();
   EXPECT_EQ(WatchBuild(), 3);
   EXPECT_EQ(YieldingThreads(), 1);  // Which waits for more to do.
+}
+
+// Without another vector from storage.
+TEST_F(IndexOptimizerTest, ASchemaOfAnotherPrecisionHasTheGraphBuiltAnew) {
+  PutAll();
+  StartSearchSoon();
+  WatchBuild();
+  EXPECT_NE(Points().precision(), common::v1::PRECISION_FLOAT32);
+  const int64_t generation = Points().generation();
+  Declare("float32");
+  WaitForPrecision(common::v1::PRECISION_FLOAT32);
+  EXPECT_EQ(Points().graph_vectors(), kRecords);
+  EXPECT_EQ(Points().generation(), generation);
+  StopSearch();
+  StartSearch();
+  EXPECT_EQ(Points().precision(), common::v1::PRECISION_FLOAT32);
+  EXPECT_EQ(Points().graph_vectors(), kRecords);
+  Declare("int8");
+  WaitForPrecision(common::v1::PRECISION_INT8);
 }
 
 TEST_F(IndexOptimizerTest, OneThreadMayDoItAlone) {

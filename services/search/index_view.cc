@@ -14,6 +14,23 @@
 #include "services/search/query_decoder.h"
 
 namespace engram::search {
+namespace {
+
+common::v1::Precision EncodePrecision(Precision precision) {
+  switch (precision) {
+    case Precision::kAuto:
+      return common::v1::PRECISION_AUTO;
+    case Precision::kFloat32:
+      return common::v1::PRECISION_FLOAT32;
+    case Precision::kInt8:
+      return common::v1::PRECISION_INT8;
+    case Precision::kInt4:
+      return common::v1::PRECISION_INT4;
+  }
+  return common::v1::PRECISION_UNSPECIFIED;
+}
+
+}  // namespace
 
 void EncodeIndex(const FeedFollower& follower, const DatabaseIndex& database,
                  const IndexSpec& spec, const IndexStats& stats,
@@ -44,6 +61,7 @@ void EncodeIndex(const FeedFollower& follower, const DatabaseIndex& database,
   encoded.set_memory_bytes(stats.memory.total());
   encoded.set_mapped_bytes(stats.memory.mapped);
   encoded.set_graph_vectors(stats.graph_vectors);
+  encoded.set_precision(EncodePrecision(stats.precision));
   const std::shared_ptr<const AttributeColumns> attributes =
       database.AttributesOf(name.collection);
   if (attributes != nullptr) {

@@ -248,6 +248,8 @@ absl::Status MappedBytes::WriteChanges(const std::string& path) const {
                      path, file));
     });
     RETURN_IF_ERROR(written);
+    // Without bytes there is nowhere that they could be.
+    if (in_base == size_) return absl::OkStatus();
     return WriteBytes(absl::string_view(data_ + in_base, size_ - in_base), path,
                       file);
   });

@@ -37,6 +37,11 @@ constexpr int64_t kCodesACandidate = 16;
 // Scores are kept so that larger is better.
 float SignOf(Metric metric) { return metric == Metric::kL2 ? -1.0f : 1.0f; }
 
+Precision PrecisionOf(int code_bits) {
+  if (code_bits == 32) return Precision::kFloat32;
+  return code_bits == 8 ? Precision::kInt8 : Precision::kInt4;
+}
+
 vector::ScoreRows ScorerOf(Metric metric) {
   const vector::Kernels& kernels = vector::BestKernels();
   return metric == Metric::kL2 ? kernels.l2_squared : kernels.dot;
@@ -48,6 +53,7 @@ VectorIndex::VectorIndex(IndexSpec spec, GraphPolicy policy)
     : spec_(std::move(spec)),
       policy_(policy),
       vectors_(spec_.dimensions),
+      precision_(policy.precision),
       costs_(spec_.dimensions),
       sampler_(policy_.sampled_share) {}
 
@@ -275,13 +281,18 @@ double VectorIndex::WalkOnce(const GraphSegment& large,
         continue;
       }
       ++passed;
-      OfferSlot(query, slot, top);
+      // A node's vector is the slot's, so its exact score is, too.
+      if (graph->is_exact()) {
+        Offer(slot, SignOf(spec_.metric) * node.score, top);
+      } else {
+        OfferSlot(query, slot, top);
+        ++cost.distances;
+      }
     }
     found += static_cast<int64_t>(walk.nodes.size());
     cost.distances += walk.distances;
   }
   cost.width = width;
-  cost.distances += passed;
   costs_.walked.Learn(width, absl::Now() - start);
   return found == 0 ? 0
                     : static_cast<double>(passed) / static_cast<double>(found);
@@ -304,7 +315,10 @@ float VectorIndex::ScoreOf(absl::Span<const float> query, int64_t slot) const {
 
 void VectorIndex::OfferSlot(absl::Span<const float> query, int64_t slot,
                             TopRecords& top) const {
-  const float score = ScoreOf(query, slot);
+  Offer(slot, ScoreOf(query, slot), top);
+}
+
+void VectorIndex::Offer(int64_t slot, float score, TopRecords& top) const {
   if (score < top.threshold()) return;
   const int64_t row = keys_[slot] / kMaxChunks;
   const int chunk = static_cast<int>(keys_[slot] % kMaxChunks);
@@ -397,8 +411,9 @@ int64_t VectorIndex::SearchBytes(int limit, const SearchEffort& effort) const {
   const int64_t width = WidthFor(
       effort.target_recall, limit / std::clamp(effort.share, kLeastShare, 1.0));
   if (width > WidestWalk()) return BytesOf(vectors_.size());
+  const int64_t code_bits = graphs_.segment(Tier::kLarge)->code_bits();
   return BytesOf(vectors_.size() - graphs_.size() + width) +
-         width * spec_.dimensions * kCodesACandidate;
+         width * kCodesACandidate * spec_.dimensions * code_bits / 8;
 }
 
 IndexStats VectorIndex::Stats() const {
@@ -407,6 +422,9 @@ IndexStats VectorIndex::Stats() const {
   stats.records = records_.size();
   stats.vectors = vectors_.size();
   stats.graph_vectors = graphs_.size();
+  if (const auto& graph = graphs_.segment(Tier::kLarge); graph != nullptr) {
+    stats.precision = PrecisionOf(graph->code_bits());
+  }
   stats.pending = pending_.size();
   stats.sequence = sequence_;
   stats.findable_sequence = std::min(sequence_, pending_.oldest() - 1);

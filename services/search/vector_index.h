@@ -38,6 +38,8 @@ struct GraphPolicy {
   // Of the time that searches take, what may go into running some of them again
   // to know how much they find; see RecallSampler.
   double sampled_share = 0.01;
+  // Until SetPrecision says another one.
+  Precision precision = Precision::kAuto;
 };
 
 // Vectors, and a graph to find the nearest by.
@@ -82,6 +84,8 @@ class VectorIndex : public Index {
   std::vector<int64_t> Rows() const override;
   std::optional<RecordVectors> GetVectors(int64_t row) const override;
   FrozenIndex Freeze() const override;
+  void SetPrecision(Precision precision) override;
+  Precision precision() const override;
   using Index::Optimize;
   void Optimize(int threads, const std::function<bool()>& go_on) override;
   absl::StatusOr<SavedIndex> Save(const std::string& path_stem,
@@ -133,6 +137,9 @@ class VectorIndex : public Index {
   // Scores the vector of a slot and offers it.
   void OfferSlot(absl::Span<const float> query, int64_t slot,
                  TopRecords& top) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Offers a slot whose vector is that near.
+  void Offer(int64_t slot, float score, TopRecords& top) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Offers `top` what is nearest of the slots from `first` on.
   void Scan(absl::Span<const float> query, int64_t first, RowFilter filter,
             TopRecords& top, SearchCost& cost) const
@@ -168,8 +175,10 @@ class VectorIndex : public Index {
   // fast, and they are nothing but memory.
   bool OutgrewGraphs() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool IsScannedFast() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Whether the large graph, which there is, compares as it is to.
+  bool HasPrecision() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // The codes and keys of all vectors, or, for the small graph, of those that
-  // are not in the large one.
+  // are not in the large one, and the precision that they are for.
   struct Encoded;
   absl::StatusOr<Encoded> Encode(Tier tier,
                                  const std::function<bool()>& go_on) const;
@@ -201,8 +210,9 @@ class VectorIndex : public Index {
       absl::Span<const std::vector<TopRecords::Entry>> searches) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Finds out how wide searches of the graph must be, if that is not known: it
-  // has just been built, or was saved before it was known. If codes of 4 bits
-  // find as much, the graph has these from then on.
+  // has just been built, or was saved before it was known. If the precision is
+  // left to it, and codes of 4 bits find as much, the graph has these from then
+  // on.
   void Calibrate(const std::function<bool()>& go_on);
   // A segment of the graph's nodes, and what walks of it found.
   struct Measured;
@@ -257,8 +267,9 @@ class VectorIndex : public Index {
   SlotGraphs graphs_ ABSL_GUARDED_BY(mutex_);
   // Of the large graph; until it is measured, of the one before.
   RecallCurve curve_ ABSL_GUARDED_BY(mutex_);
-  // Whether it is of that graph.
+  // Whether it is of that graph, as it is used for this precision.
   bool is_calibrated_ ABSL_GUARDED_BY(mutex_) = false;
+  Precision precision_ ABSL_GUARDED_BY(mutex_);
   // By tier, while such a graph is built: the keys that changed since it began.
   std::optional<absl::flat_hash_set<int64_t>> changed_[2] ABSL_GUARDED_BY(
       mutex_);

@@ -294,7 +294,8 @@ absl::Status VectorIndex::DecodeGraphSlots(ByteReader& reader) {
   for (; count > 0; --count) {
     uint32_t node = 0;
     if (!reader.Read(node) || node >= segment->size() ||
-        graphs_.SlotOf(Tier::kLarge, node) != SlotGraphs::kNoSlot) {
+        graphs_.SlotOf(Tier::kLarge, node) != SlotGraphs::kNoSlot ||
+        !segment->MayBe(node, ValuesOf(graphs_.size(Tier::kLarge)))) {
       return Damaged();
     }
     graphs_.Append(Tier::kLarge, node);

@@ -26,6 +26,7 @@ constexpr int64_t kDeadShare = 5;
 }  // namespace
 
 struct VectorIndex::Encoded {
+  Precision precision = Precision::kAuto;
   std::vector<int64_t> keys;
   hnsw::CodeTable codes;
 };
@@ -60,7 +61,37 @@ void VectorIndex::BuildGraph(Tier tier, int threads,
   if (!encoded.ok()) return;
   auto graph = GraphSegment::Build(std::move(encoded->codes), threads, go_on);
   if (!graph.ok()) return;
+  if (encoded->precision == Precision::kInt4) graph = (*graph)->Narrow();
   Install(tier, *std::move(graph), encoded->keys);
+}
+
+void VectorIndex::SetPrecision(Precision precision) {
+  absl::MutexLock lock(&mutex_);
+  if (precision == precision_) return;
+  precision_ = precision;
+  is_calibrated_ = false;
+}
+
+Precision VectorIndex::precision() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return precision_;
+}
+
+bool VectorIndex::HasPrecision() const {
+  const int bits = graphs_.segment(Tier::kLarge)->code_bits();
+  switch (precision_) {
+    case Precision::kAuto:
+      // That 4 bits find as much is known with the curve and not before: else
+      // they were asked for.
+      return bits == 8 || (bits == 4 && is_calibrated_);
+    case Precision::kFloat32:
+      return bits == 32;
+    case Precision::kInt8:
+      return bits == 8;
+    case Precision::kInt4:
+      return bits == 4;
+  }
+  return true;
 }
 
 bool VectorIndex::WantsGraph(Tier tier) const {
@@ -72,6 +103,7 @@ bool VectorIndex::WantsGraph(Tier tier) const {
 
 bool VectorIndex::WantsLargeGraph() const {
   if (IsScannedFast()) return false;
+  if (graphs_.segment(Tier::kLarge) != nullptr && !HasPrecision()) return true;
   const int64_t size = vectors_.size();
   const int64_t known = graphs_.size(Tier::kLarge);
   return (size - known) * kSmallShare > size ||
@@ -85,7 +117,9 @@ bool VectorIndex::IsScannedFast() const {
 bool VectorIndex::OutgrewGraphs() const {
   absl::ReaderMutexLock lock(&mutex_);
   return graphs_.segment(Tier::kLarge) != nullptr && IsScannedFast() &&
-         graphs_.dead(Tier::kLarge) * kDeadShare > graphs_.size(Tier::kLarge);
+         (graphs_.dead(Tier::kLarge) * kDeadShare >
+              graphs_.size(Tier::kLarge) ||
+          !HasPrecision());
 }
 
 void VectorIndex::DropGraphs() {
@@ -117,19 +151,24 @@ absl::StatusOr<VectorIndex::Encoded> VectorIndex::Encode(
     Tier tier, const std::function<bool()>& go_on) const {
   const int dimensions = spec_.dimensions;
   const hnsw::Metric metric = GraphMetric(spec_.metric);
+  Precision precision = Precision::kAuto;
   int64_t begin = 0;
   int64_t size = 0;
-  hnsw::CodeRange range;
+  hnsw::CodeRange range = {.bits = 32};
   {
     absl::ReaderMutexLock lock(&mutex_);
+    precision = precision_;
     if (tier == Tier::kSmall) begin = graphs_.size(Tier::kLarge);
     size = vectors_.size() - begin;
-    range = ChooseCodeRange(vectors_.data() + begin * dimensions, size,
-                            dimensions, metric);
+    if (precision != Precision::kFloat32) {
+      range = ChooseCodeRange(vectors_.data() + begin * dimensions, size,
+                              dimensions, metric);
+    }
   }
+  const int64_t row_bytes = range.RowBytes(dimensions);
   // Slots move meanwhile, but only to make room for what changed or in place of
   // it: what is read twice or never is in `changed_`, or scanned later on.
-  hnsw::HugeArray<uint8_t> codes(size * dimensions);
+  hnsw::HugeArray<uint8_t> codes(size * row_bytes);
   std::vector<int64_t> keys;
   keys.reserve(size);
   while (static_cast<int64_t>(keys.size()) < size) {
@@ -141,16 +180,16 @@ absl::StatusOr<VectorIndex::Encoded> VectorIndex::Encode(
     if (first >= last) break;
     for (int64_t slot = first; slot < last; ++slot) {
       EncodeRow(range, ValuesOf(slot),
-                codes.data() + (slot - begin) * dimensions);
+                codes.data() + (slot - begin) * row_bytes);
     }
     keys.insert(keys.end(), keys_.begin() + first, keys_.begin() + last);
   }
   if (static_cast<int64_t>(keys.size()) < size) {
-    hnsw::HugeArray<uint8_t> fewer(keys.size() * dimensions);
+    hnsw::HugeArray<uint8_t> fewer(keys.size() * row_bytes);
     std::copy_n(codes.data(), fewer.size(), fewer.data());
     codes = std::move(fewer);
   }
-  return Encoded{std::move(keys),
+  return Encoded{precision, std::move(keys),
                  hnsw::CodeTable(std::move(codes), dimensions, metric, range)};
 }
 

@@ -215,10 +215,12 @@ struct VectorIndex::Measured {
 
 void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
   std::vector<Measured> segments(1);
+  Precision precision = Precision::kAuto;
   int64_t queries = 0;
   size_t widths = 0;
   {
     absl::ReaderMutexLock lock(&mutex_);
+    precision = precision_;
     // One that is soon replaced is not worth it, and what it does not know
     // would be scanned for each query.
     if (graphs_.segment(Tier::kLarge) == nullptr || is_calibrated_ ||
@@ -233,7 +235,8 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
       ++widths;
     }
   }
-  if (spec_.dimensions >= kNarrowFromDimensions &&
+  if (precision == Precision::kAuto &&
+      spec_.dimensions >= kNarrowFromDimensions &&
       segments[0].segment->code_bits() == 8) {
     segments.push_back({.segment = segments[0].segment->Narrow()});
   }
@@ -250,6 +253,8 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
   }
   absl::MutexLock save_lock(&save_mutex_);
   absl::MutexLock lock(&mutex_);
+  // Something else is to be found out by now.
+  if (precision_ != precision) return;
   // The other is freed behind the lock, with `segments`.
   if (narrow != nullptr) graphs_.Replace(Tier::kLarge, std::move(narrow));
   curve_ = *std::move(curve);

@@ -546,6 +546,8 @@ v1::Collection ToProto(const Collection& collection) {
     }
     *out.mutable_source() = out.generation().source();
     out.set_metric(out.generation().metric());
+    out.set_precision(
+        EncodePrecision(collection.spec.FindVector(field.name)->precision));
   }
   return proto;
 }

@@ -561,7 +561,12 @@ class ChangePlanner {
     }
     for (const schema::VectorFieldSpec& spec : after_.vectors) {
       const schema::VectorFieldSpec* const old = before_.FindVector(spec.name);
-      if (old == nullptr || old->cutover == spec.cutover) continue;
+      if (old == nullptr) continue;
+      if (old->precision != spec.precision) {
+        Changed({.summary =
+                     Named("change the precision of the index of", spec.name)});
+      }
+      if (old->cutover == spec.cutover) continue;
       Changed(
           {.summary = absl::StrCat(Named("cut over to new vectors", spec.name),
                                    spec.cutover == schema::Cutover::kAuto

@@ -11,6 +11,13 @@ constexpr std::pair<schema::Metric, common::v1::Metric> kMetrics[] = {
     {schema::Metric::kL2, common::v1::METRIC_L2},
 };
 
+constexpr std::pair<schema::Precision, common::v1::Precision> kPrecisions[] = {
+    {schema::Precision::kAuto, common::v1::PRECISION_AUTO},
+    {schema::Precision::kFloat32, common::v1::PRECISION_FLOAT32},
+    {schema::Precision::kInt8, common::v1::PRECISION_INT8},
+    {schema::Precision::kInt4, common::v1::PRECISION_INT4},
+};
+
 constexpr std::pair<chunk::Method, v1::Chunking::Method> kMethods[] = {
     {chunk::Method::kNone, v1::Chunking::METHOD_UNSPECIFIED},
     {chunk::Method::kTokens, v1::Chunking::METHOD_TOKENS},
@@ -59,6 +66,13 @@ void DecodeDeclaration(const v1::Generation& declaration,
   spec.chunking.size = chunking.size();
   spec.chunking.overlap = chunking.overlap();
   spec.chunking.headings = chunking.headings();
+}
+
+common::v1::Precision EncodePrecision(schema::Precision precision) {
+  for (const auto& [each, encoded] : kPrecisions) {
+    if (each == precision) return encoded;
+  }
+  return common::v1::PRECISION_UNSPECIFIED;
 }
 
 v1::Chunking EncodeChunking(const chunk::Options& options) {

@@ -19,6 +19,8 @@ v1::Generation EncodeDeclaration(const schema::VectorFieldSpec& spec);
 void DecodeDeclaration(const v1::Generation& declaration,
                        schema::VectorFieldSpec& spec);
 
+common::v1::Precision EncodePrecision(schema::Precision precision);
+
 v1::Chunking EncodeChunking(const chunk::Options& options);
 
 }  // namespace engram::storage

@@ -376,6 +376,22 @@ TEST_F(SchemaPlannerTest, VectorsThatAreDeclaredAgainAreNotEmbeddedAgain) {
                           "SwitchGeneration is called"));
 }
 
+TEST_F(SchemaPlannerTest, AnotherPrecisionKeepsTheVectors) {
+  const auto with = [](absl::string_view attributes) {
+    return absl::StrCat(
+        "{collection: notes, fields: {title: {type: text}}, vectors: {text: "
+        "{source: [title]",
+        attributes, "}}}");
+  };
+  Have({with("")});
+  ASSERT_OK_AND_ASSIGN(const SchemaPlan plan,
+                       Plan({with(", precision: float32")}));
+  EXPECT_THAT(
+      Summaries(plan),
+      ElementsAre("notes: change the precision of the index of \"text\""));
+  EXPECT_EQ(plan.texts_to_embed, 0);
+}
+
 TEST_F(SchemaPlannerTest, ANewDefaultModelChangesNothingThatIsDeclared) {
   Have({kNotes});
   models_[0].set_is_default(false);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """faiss_test.py <folder of programs>: a saved graph, opened by FAISS's own package.
 
-The file that search saves of an index's graph is a FAISS IndexHNSWSQ. What the
-newest FAISS finds in it, searching as wide and scored again by the vectors
+The file that search saves of an index's graph is a FAISS IndexHNSWSQ, or, of
+float32, an IndexHNSWFlat. What the newest FAISS finds in it, searching as wide and scored again by the vectors
 themselves, mapped from the file that search maps them from, must be as near to
 the truth as what search finds.
 """
@@ -74,13 +74,16 @@ class FaissTest(unittest.TestCase):
             vectors = np.memmap(path / "base", np.float32, "r", 65_536, (COUNT, DIMENSIONS))
             index = faiss.read_index(str(path / "graph.faiss"))
 
-        self.assertIsInstance(index, faiss.IndexHNSWSQ)
+        self.assertIsInstance(index, faiss.IndexHNSWFlat if bits == 32 else faiss.IndexHNSWSQ)
         self.assertEqual((index.ntotal, index.d), (COUNT, DIMENSIONS))
         self.assertEqual(index.metric_type, faiss.METRIC_L2 if metric == "l2"
                          else faiss.METRIC_INNER_PRODUCT)
-        self.assertEqual(faiss.downcast_index(index.storage).sq.qtype,
-                         faiss.ScalarQuantizer.QT_8bit_uniform if bits == 8
-                         else faiss.ScalarQuantizer.QT_4bit_uniform)
+        if bits == 32:
+            self.assertTrue((index.storage.reconstruct_n(0, COUNT) == rows).all())
+        else:
+            self.assertEqual(faiss.downcast_index(index.storage).sq.qtype,
+                             faiss.ScalarQuantizer.QT_8bit_uniform if bits == 8
+                             else faiss.ScalarQuantizer.QT_4bit_uniform)
         faiss.omp_set_num_threads(1)  # For so little more cost more than they bring.
         index.hnsw.efSearch = WIDTH
         theirs = recall(index.search(queries, WIDTH)[1], vectors)
@@ -102,6 +105,12 @@ class FaissTest(unittest.TestCase):
 
     def test_l2_of_4_bits(self):
         self.compare("l2", 4)
+
+    def test_cosine_of_float32(self):
+        self.compare("dot", 32)
+
+    def test_l2_of_float32(self):
+        self.compare("l2", 32)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
 // saved_graph <dot|l2> <dimensions> <bits> <width> <folder>
 //
-// Builds the graph of the vectors in <folder>/vectors, has its codes of 8 bits
-// or of 4, saves it as <folder>/graph.faiss and them as <folder>/base, as the
-// index cache does, loads that, and writes which nodes it then finds for each
-// of <folder>/queries, `width` each, to <folder>/found. For faiss_test.py.
-// Vectors are float32, nodes uint32, back to back.
+// Builds the graph of the vectors in <folder>/vectors, by codes of 8 bits,
+// which become 4, or by themselves, of 32, saves it as <folder>/graph.faiss and
+// them as <folder>/base, as the index cache does, loads that, and writes which
+// nodes it then finds for each of <folder>/queries, `width` each, to
+// <folder>/found. For faiss_test.py. Vectors are float32, nodes uint32, back to
+// back.
 
 #include <cstring>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -40,10 +42,13 @@ absl::Status Run(hnsw::Metric metric, int dimensions, int bits, int width,
   ASSIGN_OR_RETURN(const std::vector<float> queries,
                    ReadFloats(folder + "/queries"));
   const auto count = static_cast<int64_t>(rows.size()) / dimensions;
+  hnsw::CodeTable codes =
+      bits == 32
+          ? hnsw::CodeTable::Float32(rows.data(), count, dimensions, metric)
+          : hnsw::CodeTable(rows.data(), count, dimensions, metric);
   ASSIGN_OR_RETURN(auto built,
-                   search::GraphSegment::Build(
-                       hnsw::CodeTable(rows.data(), count, dimensions, metric),
-                       /*threads=*/2, [] { return true; }));
+                   search::GraphSegment::Build(std::move(codes), /*threads=*/2,
+                                               [] { return true; }));
   search::MappedBytes vectors;
   vectors.Append(vector::Pack(rows));
   RETURN_IF_ERROR(vectors
@@ -80,7 +85,7 @@ int main(int argc, char** argv) {
   int width = 0;
   if (argc != 6 || !absl::SimpleAtoi(argv[2], &dimensions) ||
       !absl::SimpleAtoi(argv[3], &bits) || !absl::SimpleAtoi(argv[4], &width)) {
-    std::cerr << "usage: saved_graph <dot|l2> <dimensions> <8|4> <width> "
+    std::cerr << "usage: saved_graph <dot|l2> <dimensions> <32|8|4> <width> "
                  "<folder>\n";
     return 2;
   }

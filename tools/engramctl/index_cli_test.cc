@@ -27,6 +27,7 @@ TEST_F(IndexCliTest, ShowsWhatAnIndexCoversAndWhatItsMemoryHolds) {
   index.set_records(1200);
   index.set_vectors(2400);
   index.set_graph_vectors(2000);
+  index.set_precision(common::v1::PRECISION_INT4);
   index.set_position(kPosition);
   index.set_memory_bytes(3'000'000);
   index.set_mapped_bytes(2'000'000);
@@ -59,6 +60,7 @@ TEST_F(IndexCliTest, ShowsWhatAnIndexCoversAndWhatItsMemoryHolds) {
             "position  default@0000000000000001.5, 1m1.25s behind\n"
             "records   1,200 of 1,300: 50 pending, 20 failed, 30 without text\n"
             "vectors   2,400 of 256 dimensions, 2,000 in a graph\n"
+            "precision int4\n"
             "recall    0.963 of the nearest, by 1,000 sampled queries; "
             "width 48\n"
             "memory    3.1 MB, 2.0 MB mapped from the cache\n"
@@ -71,6 +73,7 @@ TEST_F(IndexCliTest, ShowsWhatAnIndexCoversAndWhatItsMemoryHolds) {
   EXPECT_EQ(Engramctl({"index", "show", "notes", "--json"}), 0);
   auto fields = Json().fields();
   EXPECT_EQ(fields["lag_seconds"].number_value(), 61.2504);
+  EXPECT_EQ(fields["precision"].string_value(), "int4");
   EXPECT_EQ(
       fields["memory"].struct_value().fields().at("vectors").number_value(),
       3'000'000);

@@ -48,6 +48,18 @@ absl::string_view StateName(Index::State state) {
   }
 }
 
+// As schemas write it.
+absl::string_view PrecisionName(common::v1::Precision precision) {
+  switch (precision) {
+    case common::v1::PRECISION_INT8:
+      return "int8";
+    case common::v1::PRECISION_INT4:
+      return "int4";
+    default:
+      return "float32";
+  }
+}
+
 // Lag, to the millisecond.
 std::string LagText(const Index& index) {
   const absl::Duration lag = absl::Seconds(index.lag().seconds()) +
@@ -68,6 +80,7 @@ JsonObject IndexObject(const Index& index) {
       .Int("dimensions", index.dimensions())
       .Int("pending", index.pending())
       .Int("graph_vectors", index.graph_vectors())
+      .Text("precision", PrecisionName(index.precision()))
       .Int("memory_bytes", index.memory_bytes())
       .Int("mapped_bytes", index.mapped_bytes())
       .Int("attribute_bytes", index.attribute_bytes())
@@ -238,6 +251,7 @@ void PrintIndex(const Console& console, const GetIndexResponse& response) {
               << "vectors   " << WithCommas(index.vectors()) << " of "
               << index.dimensions() << " dimensions, "
               << WithCommas(index.graph_vectors()) << " in a graph\n"
+              << "precision " << PrecisionName(index.precision()) << "\n"
               << "recall    " << RecallText(response) << "\n"
               << "memory    "
               << HumanBytes(index.memory_bytes() + index.attribute_bytes())
