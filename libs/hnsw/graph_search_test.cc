@@ -16,9 +16,11 @@
 #include <utility>
 #include <vector>
 
+#include "libs/hnsw/code_distances.h"
 #include "libs/hnsw/code_table.h"
 #include "libs/hnsw/encoded_query.h"
 #include "libs/hnsw/graph_builder.h"
+#include "libs/hnsw/node_scan.h"
 #include "libs/hnsw/rerank.h"
 #include "libs/hnsw/testing/sample_vectors.h"
 
@@ -184,6 +186,36 @@ TEST_P(GraphSearchTest, ExtremeVectorsAreAllFoundByFloat32) {
                              [&](const FoundNode& a, const FoundNode& b) {
                                return segment.vectors.Better(a.score, b.score);
                              }));
+}
+
+TEST_P(GraphSearchTest, AScanOfSomeNodesFindsTheNearestByTheirCodes) {
+  Segment segment(Vectors(600, 33));
+  // More than are scored at once.
+  std::vector<uint32_t> nodes;
+  for (uint32_t node = 1; node < 600; node += 2) nodes.push_back(599 - node);
+  for (const bool is_narrow : {false, true}) {
+    if (is_narrow) segment.Narrow();
+    const CodeView codes = segment.table.view();
+    const EncodedQuery query(segment.vectors.Row(7), codes.range, codes.metric);
+    std::vector<std::pair<int32_t, uint32_t>> nearest;
+    for (const uint32_t node : nodes) {
+      int32_t distance = 0;
+      QueryDistances(codes, query).Score(&node, 1, &distance);
+      nearest.emplace_back(distance, node);
+    }
+    std::sort(nearest.begin(), nearest.end());
+    for (const size_t limit : {1, 30, 1000}) {
+      const GraphSearchResult found =
+          ScanNodes(codes, query, nodes, static_cast<int>(limit));
+      EXPECT_EQ(found.distances, nodes.size());
+      ASSERT_EQ(found.nodes.size(), std::min(limit, nodes.size()));
+      for (size_t i = 0; i < found.nodes.size(); ++i) {
+        EXPECT_EQ(found.nodes[i], (FoundNode{nearest[i].second,
+                                             query.ScoreOf(nearest[i].first)}));
+      }
+    }
+    EXPECT_THAT(ScanNodes(codes, query, {}, 10).nodes, IsEmpty());
+  }
 }
 
 TEST_P(GraphSearchTest, AFilterLeavesOutAllOthersAndLosesNothing) {

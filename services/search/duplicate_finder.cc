@@ -120,7 +120,7 @@ bool DuplicateFinder::AddNearest(
            is_current_(row) && filter(number->second);
   };
   const SearchResult found =
-      are_few_ ? index_.SearchRows(vector, limit, rows_, is_other)
+      are_few_ ? index_.SearchRows(vector, limit, rows_, is_other, effort_)
                : index_.Search(vector, limit, is_other, effort_);
   for (const Candidate& candidate : found.candidates) {
     const float closeness = sign_ * candidate.score;

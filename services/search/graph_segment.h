@@ -49,6 +49,12 @@ class GraphSegment {
   // to find out, who has the vectors.
   hnsw::GraphSearchResult Find(absl::Span<const float> query, int width) const;
 
+  // Returns the `limit` of `nodes`, each of which is there once, that are
+  // nearest to `query`, judged by their codes, too: compares with all of them.
+  hnsw::GraphSearchResult Scan(absl::Span<const float> query,
+                               absl::Span<const uint32_t> nodes,
+                               int limit) const;
+
   int64_t size() const { return graph_->size(); }
   // Of a code: 8, 4, or 32 of float32.
   int code_bits() const { return codes_.view().range.bits; }

@@ -262,11 +262,13 @@ class Index {
   virtual SearchResult SearchAll(absl::Span<const float> query, int limit,
                                  RowFilter filter) const = 0;
 
-  // The same for those of `rows`, looking at no others: for few rows. A row
-  // that the index does not have is passed over.
+  // The same for those of `rows`, each there once, looking at no others: for
+  // few rows. A row that the index does not have is passed over. With a target
+  // below 1 next to nothing is missing, with 1 nothing.
   virtual SearchResult SearchRows(absl::Span<const float> query, int limit,
                                   absl::Span<const int64_t> rows,
-                                  RowFilter filter) const = 0;
+                                  RowFilter filter,
+                                  const SearchEffort& effort) const = 0;
 
   // Whether to search `rows` rows by SearchRows is expected to take no longer
   // than a Search with that effort, going by what both took lately.

@@ -382,7 +382,7 @@ SearchResult QueryCall::SearchMatching(const MatchingRows& rows,
       are_known && index_->PrefersRows(rows.count(), wanted_, effort);
   SearchResult result =
       are_few
-          ? index_->SearchRows(vector_, wanted_, rows.Rows(), is_wanted)
+          ? index_->SearchRows(vector_, wanted_, rows.Rows(), is_wanted, effort)
           : SearchNearest(
                 [&](int64_t row) { return rows.Has(row) && is_wanted(row); },
                 share);

@@ -54,9 +54,36 @@ class RowArray {
     place = Value();
     --size_;
     if (--page.used > 0) return;
+    page.number = kNone;
     free_.push_back(found->second);
     page_of_.erase(found);
   }
+
+  // Reads values of rows that mostly follow each other, which takes no hashing:
+  // so do their pages. Good until the next change.
+  class Reader {
+   public:
+    explicit Reader(const RowArray& array) : array_(array) {}
+
+    // As RowArray's.
+    Value Get(int64_t row) {
+      const int64_t number = row / kPageRows;
+      auto place = static_cast<size_t>(number - ahead_);
+      if (place >= array_.pages_.size() ||
+          array_.pages_[place].number != number) {
+        const auto page = array_.page_of_.find(number);
+        if (page == array_.page_of_.end()) return Value();
+        place = page->second;
+        ahead_ = number - page->second;
+      }
+      return array_.pages_[place].values[row % kPageRows];
+    }
+
+   private:
+    const RowArray& array_;
+    // By how much the number of the page found last exceeds its place.
+    int64_t ahead_ = 0;
+  };
 
   // Tells a row that is there in half of its bytes, until it is erased.
   uint32_t PlaceOf(int64_t row) const {
@@ -101,9 +128,12 @@ class RowArray {
  private:
   static constexpr uint32_t kPageRows = 32;
 
+  // Of a page that is not used.
+  static constexpr int64_t kNone = -1;
+
   struct Page {
     // The first row is so many pages from row 0.
-    int64_t number = 0;
+    int64_t number = kNone;
     uint32_t used = 0;
     std::array<Value, kPageRows> values{};
   };

@@ -49,13 +49,16 @@ class LearnedCost {
 struct SearchCosts {
   explicit SearchCosts(int dimensions)
       : scanned(2 + 0.15 * dimensions),
-        looked_up(60 + 0.3 * dimensions),
+        looked_up(20 + 0.2 * dimensions),
+        code_looked_up(4 + 0.02 * dimensions),
         walked(200 + 2 * dimensions) {}
 
   // A vector, compared with in its turn.
   LearnedCost scanned;
   // A vector of a certain record, wherever it lies.
   LearnedCost looked_up;
+  // The same, compared with its code.
+  LearnedCost code_looked_up;
   // One candidate more that a graph is asked for.
   LearnedCost walked;
 };

@@ -6,9 +6,11 @@
 #include <limits>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
+#include "absl/types/span.h"
 #include "services/search/graph_segment.h"
 #include "services/search/slot_set.h"
 
@@ -49,6 +51,26 @@ class SlotGraphs {
     return slot < size(Tier::kLarge) ? Tier::kLarge : Tier::kSmall;
   }
   uint32_t NodeOf(uint32_t slot) const { return Of(TierOf(slot)).NodeOf(slot); }
+  // The nodes of those of `slots` that are in that graph.
+  std::vector<uint32_t> NodesOf(Tier tier,
+                                absl::Span<const uint32_t> slots) const {
+    const Graph& graph = Of(tier);
+    const uint32_t begin = tier == Tier::kLarge ? 0 : size(Tier::kLarge);
+    std::vector<uint32_t> nodes(slots.size());
+    size_t count = 0;
+    for (const uint32_t slot : slots) {
+      // No branch, no call: there may be a hundred thousand.
+      nodes[count] = slot;
+      count += slot - begin < graph.size ? 1 : 0;
+    }
+    nodes.resize(count);
+    if (graph.moved_nodes.empty()) {
+      for (uint32_t& node : nodes) node -= graph.origin;
+    } else {
+      for (uint32_t& node : nodes) node = graph.NodeOf(node);
+    }
+    return nodes;
+  }
   // The slot of a node, or kNoSlot.
   uint32_t SlotOf(Tier tier, uint32_t node) const {
     return Of(tier).SlotOf(node);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <utility>
 #include <vector>
@@ -40,7 +41,14 @@ void ExpectSame(const SlotGraphs& graphs, const Owned& owned) {
     ASSERT_EQ(graphs.TierOf(slot), owned[slot].first) << slot;
     ASSERT_EQ(graphs.NodeOf(slot), owned[slot].second) << slot;
   }
+  std::vector<uint32_t> slots(owned.size());
+  std::iota(slots.begin(), slots.end(), 0);
   for (const Tier tier : kTiers) {
+    std::vector<uint32_t> nodes;
+    for (uint32_t slot = 0; slot < graphs.size(); ++slot) {
+      if (owned[slot].first == tier) nodes.push_back(owned[slot].second);
+    }
+    EXPECT_EQ(graphs.NodesOf(tier, slots), nodes);
     if (graphs.segment(tier) == nullptr) continue;
     EXPECT_EQ(graphs.dead(tier), kNodes - int64_t{graphs.size(tier)});
     for (uint32_t node = 0; node < kNodes; ++node) {

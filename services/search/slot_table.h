@@ -1,11 +1,14 @@
 #ifndef ENGRAM_SERVICES_SEARCH_SLOT_TABLE_H_
 #define ENGRAM_SERVICES_SEARCH_SLOT_TABLE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
 #include "services/search/index.h"
 #include "services/search/row_array.h"
 
@@ -27,6 +30,29 @@ class SlotTable {
     const auto found = others_.find(key);
     if (found == others_.end()) return std::nullopt;
     return found->second;
+  }
+
+  // The slots of all chunks of `rows`.
+  std::vector<uint32_t> SlotsOf(absl::Span<const int64_t> rows) const {
+    std::vector<uint32_t> slots(rows.size());
+    size_t count = 0;
+    RowArray<uint32_t>::Reader first(first_);
+    for (const int64_t row : rows) {
+      const uint32_t next = first.Get(row);
+      // No branch, no call: there may be a hundred thousand.
+      slots[count] = next - 1;
+      count += next == 0 ? 0 : 1;
+    }
+    slots.resize(count);
+    if (others_.empty()) return slots;
+    for (const int64_t row : rows) {
+      for (int64_t key = row * kMaxChunks + 1;; ++key) {
+        const auto other = others_.find(key);
+        if (other == others_.end()) break;
+        slots.push_back(other->second);
+      }
+    }
+    return slots;
   }
 
   void Set(int64_t key, uint32_t slot) {

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "libs/hnsw/rerank.h"
 #include "libs/status/status_macros.h"
 #include "libs/vector/checksum.h"
 #include "libs/vector/kernels.h"
@@ -23,6 +25,14 @@ constexpr int64_t kBlockRows = 256;
 constexpr int64_t kScanAdvantage = 8;
 constexpr int64_t kMaxWidth = 8192;
 constexpr int kMaxWalks = 3;
+
+// Of certain rows, codes pay where so many times more are compared than kept;
+// and where these are of too few records, so many times as many are.
+constexpr int64_t kLeastLeftOut = 2;
+constexpr int64_t kKeptMore = 8;
+
+// How many vectors ahead are fetched: enough to hide that none is in a cache.
+constexpr size_t kSlotsAhead = 4;
 
 // What next to nothing passes is scanned.
 constexpr double kLeastShare = 1e-6;
@@ -214,12 +224,7 @@ void VectorIndex::Scan(absl::Span<const float> query, int64_t first,
     const int64_t count = std::min(kBlockRows, size - first);
     ScoreSlots(query, first, absl::MakeSpan(scores.data(), count));
     for (int64_t i = 0; i < count; ++i) {
-      const float score = scores[i];
-      if (score < top.threshold()) continue;
-      const int64_t row = keys_[first + i] / kMaxChunks;
-      if (!filter(row)) continue;
-      const int chunk = static_cast<int>(keys_[first + i] % kMaxChunks);
-      top.Offer(score, row, chunk, records_.IdOf(row));
+      Offer(first + i, scores[i], filter, top);
     }
   }
   cost.distances += scanned;
@@ -270,6 +275,7 @@ double VectorIndex::WalkOnce(const GraphSegment& large,
   const absl::Time start = absl::Now();
   int64_t found = 0;
   int64_t passed = 0;
+  std::vector<uint32_t> unscored;
   for (const Tier tier : kTiers) {
     const GraphSegment* const graph =
         tier == Tier::kLarge ? &large : graphs_.segment(tier).get();
@@ -283,16 +289,17 @@ double VectorIndex::WalkOnce(const GraphSegment& large,
       ++passed;
       // A node's vector is the slot's, so its exact score is, too.
       if (graph->is_exact()) {
-        Offer(slot, SignOf(spec_.metric) * node.score, top);
+        Offer(slot, SignOf(spec_.metric) * node.score, AnyRow, top);
       } else {
-        OfferSlot(query, slot, top);
-        ++cost.distances;
+        unscored.push_back(slot);
       }
     }
     found += static_cast<int64_t>(walk.nodes.size());
     cost.distances += walk.distances;
   }
+  OfferSlots(query, unscored, AnyRow, top);
   cost.width = width;
+  cost.distances += static_cast<int64_t>(unscored.size());
   costs_.walked.Learn(width, absl::Now() - start);
   return found == 0 ? 0
                     : static_cast<double>(passed) / static_cast<double>(found);
@@ -313,36 +320,86 @@ float VectorIndex::ScoreOf(absl::Span<const float> query, int64_t slot) const {
   return score;
 }
 
-void VectorIndex::OfferSlot(absl::Span<const float> query, int64_t slot,
-                            TopRecords& top) const {
-  Offer(slot, ScoreOf(query, slot), top);
-}
-
-void VectorIndex::Offer(int64_t slot, float score, TopRecords& top) const {
+void VectorIndex::Offer(int64_t slot, float score, RowFilter filter,
+                        TopRecords& top) const {
   if (score < top.threshold()) return;
   const int64_t row = keys_[slot] / kMaxChunks;
+  if (!filter(row)) return;
   const int chunk = static_cast<int>(keys_[slot] % kMaxChunks);
   top.Offer(score, row, chunk, records_.IdOf(row));
 }
 
+void VectorIndex::OfferSlots(absl::Span<const float> query,
+                             absl::Span<const uint32_t> slots, RowFilter filter,
+                             TopRecords& top) const {
+  const int64_t* const keys = keys_.data();
+  const float* const vectors = vectors_.data();
+  const auto prefetch = [&](size_t i) {
+    if (i >= slots.size()) return;
+    __builtin_prefetch(keys + slots[i]);
+    const float* const values = vectors + slots[i] * query.size();
+    for (size_t d = 0; d < query.size(); d += 16)
+      __builtin_prefetch(values + d);
+  };
+  for (size_t i = 0; i < kSlotsAhead; ++i) prefetch(i);
+  for (size_t i = 0; i < slots.size(); ++i) {
+    prefetch(i + kSlotsAhead);
+    Offer(slots[i], ScoreOf(query, slots[i]), filter, top);
+  }
+}
+
 SearchResult VectorIndex::SearchRows(absl::Span<const float> query, int limit,
                                      absl::Span<const int64_t> rows,
-                                     RowFilter filter) const {
+                                     RowFilter filter,
+                                     const SearchEffort& effort) const {
   if (limit <= 0) return SearchResult();
-  TopRecords top(limit);
   SearchCost cost;
   absl::ReaderMutexLock lock(&mutex_);
   const absl::Time start = absl::Now();
-  for (const int64_t row : rows) {
-    const int chunks = records_.ChunksOf(row);
-    if (chunks == 0 || !filter(row)) continue;
-    cost.distances += chunks;
-    for (int chunk = 0; chunk < chunks; ++chunk) {
-      OfferSlot(query, *slots_.Find(KeyOf(row, chunk)), top);
+  const std::vector<uint32_t> slots = slots_.SlotsOf(rows);
+  const auto count = static_cast<int64_t>(slots.size());
+  if (LooksUpCodes(effort)) {
+    // They may be chunks of few records, or none that pass.
+    for (int64_t kept = std::max(hnsw::kUsualRerank, 2 * limit);
+         kept * kLeastLeftOut < count; kept *= kKeptMore) {
+      TopRecords top(limit);
+      OfferBestCodes(query, slots, static_cast<int>(kept), filter, top, cost);
+      if (static_cast<int>(top.size()) == limit) {
+        costs_.code_looked_up.Learn(count, absl::Now() - start);
+        return Collect(top, cost);
+      }
     }
   }
-  costs_.looked_up.Learn(cost.distances, absl::Now() - start);
+  TopRecords top(limit);
+  OfferSlots(query, slots, filter, top);
+  cost.distances += count;
+  costs_.looked_up.Learn(count, absl::Now() - start);
   return Collect(top, cost);
+}
+
+void VectorIndex::OfferBestCodes(absl::Span<const float> query,
+                                 absl::Span<const uint32_t> slots, int kept,
+                                 RowFilter filter, TopRecords& top,
+                                 SearchCost& cost) const {
+  // Those that no graph knows are compared with as they are.
+  std::vector<uint32_t> best;
+  if (graphs_.size() < keys_.size()) {
+    std::copy_if(
+        slots.begin(), slots.end(), std::back_inserter(best),
+        [known = graphs_.size()](uint32_t slot) { return slot >= known; });
+  }
+  for (const Tier tier : kTiers) {
+    if (graphs_.size(tier) == 0) continue;
+    const std::vector<uint32_t> nodes = graphs_.NodesOf(tier, slots);
+    const hnsw::GraphSearchResult scan =
+        graphs_.segment(tier)->Scan(query, nodes, kept);
+    for (const hnsw::FoundNode& found : scan.nodes) {
+      best.push_back(graphs_.SlotOf(tier, found.node));
+    }
+    cost.distances += scan.distances;
+  }
+  OfferSlots(query, best, filter, top);
+  cost.distances += static_cast<int64_t>(best.size());
 }
 
 std::optional<int64_t> VectorIndex::VisitVectors(
@@ -377,8 +434,10 @@ bool VectorIndex::PrefersRows(int64_t rows, int limit,
   const auto vectors = static_cast<double>(vectors_.size());
   const double chunks =
       vectors / static_cast<double>(std::max<int64_t>(records_.size(), 1));
+  const LearnedCost& cost =
+      LooksUpCodes(effort) ? costs_.code_looked_up : costs_.looked_up;
   const double looked_up =
-      static_cast<double>(rows) * chunks * costs_.looked_up.nanoseconds();
+      static_cast<double>(rows) * chunks * cost.nanoseconds();
   const int64_t width = WidthFor(
       effort.target_recall, limit / std::clamp(effort.share, kLeastShare, 1.0));
   const double all = vectors * costs_.scanned.nanoseconds();
@@ -393,6 +452,7 @@ SearchResult VectorIndex::Collect(const TopRecords& top,
                                   const SearchCost& cost) const {
   const float sign = SignOf(spec_.metric);
   SearchResult result;
+  result.candidates.reserve(top.size());
   for (const TopRecords::Entry& entry : top.Sorted()) {
     result.candidates.push_back(
         {.row = entry.row,

@@ -70,8 +70,8 @@ class VectorIndex : public Index {
   SearchResult SearchAll(absl::Span<const float> query, int limit,
                          RowFilter filter) const override;
   SearchResult SearchRows(absl::Span<const float> query, int limit,
-                          absl::Span<const int64_t> rows,
-                          RowFilter filter) const override;
+                          absl::Span<const int64_t> rows, RowFilter filter,
+                          const SearchEffort& effort) const override;
   bool PrefersRows(int64_t rows, int limit,
                    const SearchEffort& effort) const override;
   int64_t SearchBytes(int limit, const SearchEffort& effort) const override;
@@ -134,12 +134,26 @@ class VectorIndex : public Index {
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   float ScoreOf(absl::Span<const float> query, int64_t slot) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  // Scores the vector of a slot and offers it.
-  void OfferSlot(absl::Span<const float> query, int64_t slot,
-                 TopRecords& top) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  // Offers a slot whose vector is that near.
-  void Offer(int64_t slot, float score, TopRecords& top) const
+  // Offers a slot whose vector is that near, if it passes.
+  void Offer(int64_t slot, float score, RowFilter filter, TopRecords& top) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Scores the vectors of `slots` and offers those that are near enough and
+  // pass.
+  void OfferSlots(absl::Span<const float> query,
+                  absl::Span<const uint32_t> slots, RowFilter filter,
+                  TopRecords& top) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // The same, but of slots that are in a graph only of the `kept` in each that
+  // come out best by their codes.
+  void OfferBestCodes(absl::Span<const float> query,
+                      absl::Span<const uint32_t> slots, int kept,
+                      RowFilter filter, TopRecords& top, SearchCost& cost) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Whether a search of certain rows goes by codes.
+  bool LooksUpCodes(const SearchEffort& effort) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    const GraphSegment* const large = graphs_.segment(Tier::kLarge).get();
+    return effort.target_recall < 1 && large != nullptr && !large->is_exact();
+  }
   // Offers `top` what is nearest of the slots from `first` on.
   void Scan(absl::Span<const float> query, int64_t first, RowFilter filter,
             TopRecords& top, SearchCost& cost) const

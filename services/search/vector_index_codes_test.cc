@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "libs/status/testing/status_matchers.h"
 #include "libs/vector/vector.h"
@@ -122,15 +123,21 @@ class VectorIndexCodesTest : public ::testing::TestWithParam<Metric> {
   }
 
   static double Recall(const Index& index, Sampler& sampler, double target) {
+    return Recall(index, sampler, [&](const std::vector<float>& query) {
+      return index.Search(query, kLimit, AnyRow, {.target_recall = target});
+    });
+  }
+
+  static double Recall(
+      const Index& index, Sampler& sampler,
+      absl::FunctionRef<SearchResult(const std::vector<float>& query)> search) {
     int found = 0;
     constexpr int kQueries = 50;
     for (int i = 0; i < kQueries; ++i) {
       const std::vector<float> query = sampler.Next();
       const float last =
           index.SearchAll(query, kLimit, AnyRow).candidates.back().score;
-      for (const Candidate& candidate :
-           index.Search(query, kLimit, AnyRow, {.target_recall = target})
-               .candidates) {
+      for (const Candidate& candidate : search(query).candidates) {
         const bool is_near = GetParam() == Metric::kL2
                                  ? candidate.score <= last
                                  : candidate.score >= last;
@@ -169,6 +176,13 @@ TEST_P(VectorIndexCodesTest, TheyHave4BitsWhereTheseFindAsMuch) {
   EXPECT_EQ(index->Stats().precision, Precision::kInt4);
   EXPECT_FALSE(index->Recall().calibration.empty());
   EXPECT_GE(Recall(*index, sampler, 0.95), 0.95);
+  // Of certain rows, here all, only a few are scored exactly.
+  const auto search_rows = [&](const std::vector<float>& query) {
+    return index->SearchRows(query, kLimit, index->Rows(), AnyRow,
+                             {.target_recall = 0.999});
+  };
+  EXPECT_GE(Recall(*index, sampler, search_rows), 0.995);
+  EXPECT_LT(search_rows(sampler.Next()).cost.distances, kRecords + 100);
 }
 
 TEST_P(VectorIndexCodesTest, TheyHave8BitsWhere4FindLess) {

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <string>
 #include <thread>
@@ -181,6 +182,74 @@ TEST_P(VectorIndexGraphTest, FindsNearlyAllThatAScanFinds) {
   EXPECT_GT(Recall([](int64_t row) { return row % 2 == 0; }), 0.95);
   EXPECT_EQ(Recall([](int64_t row) { return row % 100 == 0; }), 1);
   EXPECT_EQ(Recall([](int64_t row) { return row == 7; }), 1);
+}
+
+TEST_P(VectorIndexGraphTest, CertainRowsAreFoundByCodesAndScoredExactly) {
+  PutAll();
+  index_.Optimize(kThreads, Always);
+  // Slots that moved, a small graph, and what no graph knows.
+  ChangeSome(kRecords / 20, kRecords);
+  index_.Optimize(kThreads, Always);
+  PutAll(/*records=*/200, /*first=*/kRecords);
+  std::vector<int64_t> rows;
+  for (int64_t row = 1; row < kRecords + 220; row += 2) rows.push_back(row);
+  const auto passes = [](int64_t row) { return row % 10 != 3; };
+  const auto is_wanted = [&](int64_t row) {
+    return row % 2 == 1 && passes(row);
+  };
+  int found = 0;
+  constexpr int kQueries = 50;
+  for (int i = 0; i < kQueries; ++i) {
+    const std::vector<float> query = clusters_.Next();
+    std::map<std::string, float> nearest;
+    for (const auto& candidate :
+         index_.SearchAll(query, kLimit, is_wanted).candidates) {
+      nearest[candidate.id] = candidate.score;
+    }
+    const auto count_found = [&](const SearchEffort& effort) {
+      const auto candidates =
+          index_.SearchRows(query, kLimit, rows, passes, effort).candidates;
+      EXPECT_EQ(candidates.size(), kLimit);
+      int same = 0;
+      for (const auto& candidate : candidates) {
+        const auto one = nearest.find(candidate.id);
+        if (one == nearest.end()) continue;
+        EXPECT_EQ(candidate.score, one->second);
+        ++same;
+      }
+      return same;
+    };
+    found += count_found({});
+    EXPECT_EQ(count_found({.target_recall = 1}), kLimit);
+  }
+  EXPECT_GT(found, kQueries * kLimit * 0.98);
+  // Codes of all and a few vectors, or all vectors and no code.
+  const std::vector<float> query = clusters_.Next();
+  const int64_t exact =
+      index_.SearchRows(query, kLimit, rows, passes, {.target_recall = 1})
+          .cost.distances;
+  const int64_t by_codes =
+      index_.SearchRows(query, kLimit, rows, passes, {}).cost.distances;
+  EXPECT_LT(exact, rows.size());
+  EXPECT_GT(by_codes, exact);
+  EXPECT_LT(by_codes, exact + 100);
+}
+
+TEST_P(VectorIndexGraphTest, RowsThatPassAreFoundBehindAnyThatHideThem) {
+  PutAll();
+  const std::vector<float> query = clusters_.Next();
+  // By chunks of one record.
+  Put(kRecords, std::vector<std::vector<float>>(200, query));
+  index_.Optimize(kThreads, Always);
+  std::vector<int64_t> rows(kRecords + 1);
+  std::iota(rows.begin(), rows.end(), 0);
+  EXPECT_EQ(
+      index_.SearchRows(query, kLimit, rows, AnyRow, {}).candidates.size(),
+      kLimit);
+  // By others, of which next to all do not pass.
+  const auto few = index_.SearchRows(query, kLimit, rows,
+                                     [](int64_t row) { return row < 3; }, {});
+  EXPECT_EQ(few.candidates.size(), 3);
 }
 
 TEST_P(VectorIndexGraphTest, ASearchTellsHowWideItWasAndHowManyItLookedAt) {

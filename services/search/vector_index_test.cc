@@ -122,7 +122,7 @@ TEST(VectorIndexTest, ASearchTellsWhatItTook) {
   EXPECT_EQ(all.cost.distances, 600);
   EXPECT_EQ(all.cost.width, 0);
   EXPECT_EQ(all.candidates[0].row, 1);
-  const SearchResult few = story.index().SearchRows({1}, 3, {7, 9}, AnyRow);
+  const SearchResult few = story.index().SearchRows({1}, 3, {7, 9}, AnyRow, {});
   EXPECT_EQ(few.cost.distances, 4);
 }
 
@@ -147,7 +147,7 @@ TEST(VectorIndexTest, OfFewRowsTheSameAreFound) {
   story.Delete(52);
   const std::vector<int64_t> rows = {3, 51, 52, 53, 60, 999};
   const auto found = story.index().SearchRows(
-      {52}, 3, rows, [](int64_t row) { return row != 51; });
+      {52}, 3, rows, [](int64_t row) { return row != 51; }, {});
   ASSERT_EQ(found.candidates.size(), 3);
   EXPECT_EQ(found.candidates[0].id, "r53");
   EXPECT_EQ(found.candidates[0].score, 1);
@@ -155,7 +155,7 @@ TEST(VectorIndexTest, OfFewRowsTheSameAreFound) {
   EXPECT_EQ(found.candidates[1].id, "r60");
   EXPECT_EQ(found.candidates[2].id, "r3");
   EXPECT_EQ(found.sequence, story.index().Stats().sequence);
-  EXPECT_THAT(story.index().SearchRows({1}, 0, rows, AnyRow).candidates,
+  EXPECT_THAT(story.index().SearchRows({1}, 0, rows, AnyRow, {}).candidates,
               IsEmpty());
 }
 
