@@ -6,7 +6,7 @@
 
 #include "libs/log/log.h"
 #include "libs/position/position.h"
-#include "libs/status/grpc_status.h"
+#include "libs/rpc/stream_reader.h"
 
 namespace engram::search {
 
@@ -46,16 +46,20 @@ void DatabaseWatcher::RunOnce() {
   grpc::ClientContext context;
   const StreamCall::Scope scope(call_, context);
   const std::vector<std::shared_ptr<FeedFollower>> before = followers();
-  const auto reader = databases_->WatchDatabases(&context, {});
+  const storage::v1::WatchDatabasesRequest request;
+  rpc::StreamReader<storage::v1::WatchDatabasesResponse> reader(
+      context, [&](auto* reactor) {
+        databases_->async()->WatchDatabases(&context, &request, reactor);
+      });
   storage::v1::WatchDatabasesResponse response;
   bool is_first = true;
-  while (reader->Read(&response)) {
+  while (reader.Read(&response)) {
     if (std::exchange(is_first, false)) ForgetOthers(before, response);
     Hear(response);
     backoff_.Reset();
     if (std::exchange(storage_away_, false)) log::Info("storage is back");
   }
-  const absl::Status status = FromGrpcStatus(reader->Finish());
+  const absl::Status status = reader.Finish();
   if (call_.stopped()) return;
   if (!std::exchange(storage_away_, true)) {
     log::Warning("the watch of databases was lost; trying again",

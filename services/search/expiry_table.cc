@@ -13,6 +13,7 @@ void ExpiryTable::Set(int64_t row, absl::Time expires) {
   } else {
     expires_us_[row] = absl::ToUnixMicros(expires);
   }
+  is_empty_ = expires_us_.empty();
 }
 
 void ExpiryTable::Take(ExpiryTable& other) {
@@ -20,12 +21,15 @@ void ExpiryTable::Take(ExpiryTable& other) {
   {
     absl::MutexLock lock(&other.mutex_);
     taken = std::exchange(other.expires_us_, {});
+    other.is_empty_ = true;
   }
   absl::MutexLock lock(&mutex_);
   expires_us_.merge(taken);
+  is_empty_ = expires_us_.empty();
 }
 
 bool ExpiryTable::IsExpired(int64_t row, absl::Time now) const {
+  if (is_empty_) return false;
   absl::ReaderMutexLock lock(&mutex_);
   const auto found = expires_us_.find(row);
   return found != expires_us_.end() && found->second <= absl::ToUnixMicros(now);
@@ -62,6 +66,7 @@ absl::Status ExpiryTable::Decode(absl::string_view bytes) {
       return absl::DataLossError("the expiry table is damaged");
     }
     expires_us_[row] = expires_us;
+    is_empty_ = false;
   }
   return absl::OkStatus();
 }

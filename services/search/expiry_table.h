@@ -1,6 +1,7 @@
 #ifndef ENGRAM_SERVICES_SEARCH_EXPIRY_TABLE_H_
 #define ENGRAM_SERVICES_SEARCH_EXPIRY_TABLE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -44,6 +45,9 @@ class ExpiryTable {
   mutable absl::Mutex mutex_;
   // In microseconds since 1970.
   absl::flat_hash_map<int64_t, int64_t> expires_us_ ABSL_GUARDED_BY(mutex_);
+  // Where no record ever expires, a query asks of each candidate in vain: then
+  // it takes no lock. Set with mutex_ held.
+  std::atomic<bool> is_empty_ = true;
 };
 
 }  // namespace engram::search

@@ -7,8 +7,8 @@
 
 #include "absl/time/clock.h"
 #include "libs/log/log.h"
+#include "libs/rpc/stream_reader.h"
 #include "libs/status/errors.h"
-#include "libs/status/grpc_status.h"
 #include "libs/status/status_macros.h"
 #include "services/search/snapshot_reader.h"
 
@@ -166,11 +166,14 @@ absl::Status FeedFollower::FillAttributesOf(
   request.add_collections(collection.name());
   grpc::ClientContext context;
   StreamCall::Scope scope(call_, context);
-  const auto reader = feed_->StreamSnapshot(&context, request);
+  rpc::StreamReader<storage::v1::StreamSnapshotResponse> reader(
+      context, [&](auto* reactor) {
+        feed_->async()->StreamSnapshot(&context, &request, reactor);
+      });
   storage::v1::StreamSnapshotResponse response;
   std::string end_position;
   absl::Status status;
-  while (status.ok() && scope.Read(*reader, &response)) {
+  while (status.ok() && scope.Read(reader, &response)) {
     if (response.has_start()) {
       status = CheckSameSchema(response.start(), collection);
     } else if (response.has_end()) {
@@ -180,7 +183,7 @@ absl::Status FeedFollower::FillAttributesOf(
     }
   }
   if (!status.ok()) context.TryCancel();
-  const absl::Status finished = FromGrpcStatus(reader->Finish());
+  const absl::Status finished = reader.Finish();
   RETURN_IF_ERROR(status);
   RETURN_IF_ERROR(finished);
   if (end_position.empty()) {
@@ -264,16 +267,19 @@ absl::Status FeedFollower::WatchChanges() {
   }
   grpc::ClientContext context;
   StreamCall::Scope scope(call_, context);
-  const auto reader = feed_->WatchChanges(&context, request);
+  rpc::StreamReader<storage::v1::WatchChangesResponse> reader(
+      context, [&](auto* reactor) {
+        feed_->async()->WatchChanges(&context, &request, reactor);
+      });
   storage::v1::WatchChangesResponse response;
   absl::Status status;
   bool wants_attributes = false;
-  while (status.ok() && !wants_attributes && scope.Read(*reader, &response)) {
+  while (status.ok() && !wants_attributes && scope.Read(reader, &response)) {
     status = ApplyResponse(response);
     wants_attributes = status.ok() && WantsAttributes();
   }
   if (!status.ok() || wants_attributes) context.TryCancel();
-  const absl::Status finished = FromGrpcStatus(reader->Finish());
+  const absl::Status finished = reader.Finish();
   return status.ok() && !wants_attributes ? finished : status;
 }
 

@@ -14,6 +14,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "libs/position/position.h"
+#include "libs/rpc/stream_reader.h"
 #include "libs/status/errors.h"
 #include "libs/status/testing/status_matchers.h"
 #include "services/search/search_server.h"
@@ -350,11 +351,15 @@ TEST_F(StreamCallTest, ACallThatStaysSilentIsCancelled) {
   StreamCall call(timer_, absl::Milliseconds(1));
   grpc::ClientContext context;
   StreamCall::Scope scope(call, context);
-  const auto reader = storage_.feed().WatchChanges(&context, FromNow());
+  const storage::v1::WatchChangesRequest request = FromNow();
+  rpc::StreamReader<storage::v1::WatchChangesResponse> reader(
+      context, [&](auto* reactor) {
+        storage_.feed().async()->WatchChanges(&context, &request, reactor);
+      });
   storage::v1::WatchChangesResponse response;
-  while (scope.Read(*reader, &response)) {
+  while (scope.Read(reader, &response)) {
   }
-  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_THAT(reader.Finish(), StatusIs(absl::StatusCode::kCancelled));
 }
 
 // As long as a large index takes to be saved, it is nobody's silence; but what
@@ -364,17 +369,21 @@ TEST_F(StreamCallTest, OnlyAWaitForTheNextMessageIsSilence) {
   StreamCall call(timer_, kMaxSilence);
   grpc::ClientContext context;
   StreamCall::Scope scope(call, context);
-  const auto reader = storage_.feed().WatchChanges(&context, FromNow());
+  const storage::v1::WatchChangesRequest request = FromNow();
+  rpc::StreamReader<storage::v1::WatchChangesResponse> reader(
+      context, [&](auto* reactor) {
+        storage_.feed().async()->WatchChanges(&context, &request, reactor);
+      });
   storage::v1::WatchChangesResponse response;
   for (const char* name : {"one", "other"}) {
     ASSERT_OK(storage_.ApplySchema(
         {absl::StrCat("collection: ", name, "\nfields: {a: {type: int}}\n")}));
-    ASSERT_TRUE(scope.Read(*reader, &response));
+    ASSERT_TRUE(scope.Read(reader, &response));
     Pass(2.5 * kMaxSilence);
   }
-  while (scope.Read(*reader, &response)) {
+  while (scope.Read(reader, &response)) {
   }
-  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_THAT(reader.Finish(), StatusIs(absl::StatusCode::kCancelled));
 }
 
 TEST_F(StreamCallTest, StopEndsAPause) {

@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/position/position.h"
+#include "libs/rpc/stream_reader.h"
 #include "libs/status/errors.h"
-#include "libs/status/grpc_status.h"
 #include "libs/status/status_macros.h"
 #include "services/search/snapshot_reader.h"
 
@@ -33,17 +33,12 @@ class IndexRebuilder::Changes {
  public:
   Changes(storage::v1::FeedService::Stub& feed, StreamCall& call,
           DatabaseIndex& indexes)
-      : indexes_(indexes), scope_(call, context_) {
-    storage::v1::WatchChangesRequest request;
-    request.set_after_position(indexes.position().ToString());
-    request.set_checksum(indexes.checksum());
-    reader_ = feed.WatchChanges(&context_, request);
-  }
-  ~Changes() {
-    if (finished_) return;
-    context_.TryCancel();
-    reader_->Finish();
-  }
+      : indexes_(indexes),
+        request_(RequestFor(indexes)),
+        scope_(call, context_),
+        reader_(context_, [&](auto* reactor) {
+          feed.async()->WatchChanges(&context_, &request_, reactor);
+        }) {}
 
   // Applies changes until `sequence` is reached.
   absl::Status FollowTo(int64_t sequence) {
@@ -67,10 +62,17 @@ class IndexRebuilder::Changes {
   }
 
  private:
+  static storage::v1::WatchChangesRequest RequestFor(
+      const DatabaseIndex& indexes) {
+    storage::v1::WatchChangesRequest request;
+    request.set_after_position(indexes.position().ToString());
+    request.set_checksum(indexes.checksum());
+    return request;
+  }
+
   absl::Status Read() {
-    if (!scope_.Read(*reader_, &response_)) {
-      finished_ = true;
-      const absl::Status status = FromGrpcStatus(reader_->Finish());
+    if (!scope_.Read(reader_, &response_)) {
+      const absl::Status status = reader_.Finish();
       return status.ok() ? absl::UnavailableError("the feed ended") : status;
     }
     ASSIGN_OR_RETURN(const Position newest,
@@ -80,13 +82,12 @@ class IndexRebuilder::Changes {
   }
 
   DatabaseIndex& indexes_;
+  const storage::v1::WatchChangesRequest request_;
   grpc::ClientContext context_;
   StreamCall::Scope scope_;
-  std::unique_ptr<grpc::ClientReader<storage::v1::WatchChangesResponse>>
-      reader_;
+  rpc::StreamReader<storage::v1::WatchChangesResponse> reader_;
   storage::v1::WatchChangesResponse response_;
   int64_t newest_ = 0;
-  bool finished_ = false;
 };
 
 IndexRebuilder::IndexRebuilder(storage::v1::FeedService::Stub& feed,

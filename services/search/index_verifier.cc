@@ -10,8 +10,8 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "google/protobuf/util/time_util.h"
+#include "libs/rpc/stream_reader.h"
 #include "libs/status/errors.h"
-#include "libs/status/grpc_status.h"
 #include "libs/status/status_macros.h"
 #include "libs/vector/checksum.h"
 
@@ -86,16 +86,19 @@ absl::Status IndexVerifier::ReadSnapshot() {
   request.set_database(follower_.database());
   grpc::ClientContext context;
   const CancelScope scope(operation_, context);
-  const auto reader = feed_.StreamSnapshot(&context, request);
+  rpc::StreamReader<storage::v1::StreamSnapshotResponse> reader(
+      context, [&](auto* reactor) {
+        feed_.async()->StreamSnapshot(&context, &request, reactor);
+      });
   storage::v1::StreamSnapshotResponse response;
   bool ended = false;
   absl::Status status;
-  while (status.ok() && reader->Read(&response)) {
+  while (status.ok() && reader.Read(&response)) {
     ended = response.has_end();
     status = ReadSnapshotPart(response);
   }
   if (!status.ok()) context.TryCancel();
-  const absl::Status finished = FromGrpcStatus(reader->Finish());
+  const absl::Status finished = reader.Finish();
   RETURN_IF_ERROR(status);
   RETURN_IF_ERROR(finished);
   return ended ? absl::OkStatus()
@@ -172,11 +175,14 @@ absl::StatusOr<int64_t> IndexVerifier::FollowTo(int64_t sequence) {
   request.set_after_position(stored_position_.ToString());
   grpc::ClientContext context;
   const CancelScope scope(operation_, context);
-  const auto reader = feed_.WatchChanges(&context, request);
+  rpc::StreamReader<storage::v1::WatchChangesResponse> reader(
+      context, [&](auto* reactor) {
+        feed_.async()->WatchChanges(&context, &request, reactor);
+      });
   storage::v1::WatchChangesResponse response;
   int64_t newest = sequence;
   // At least one response, which tells the newest position.
-  while (reader->Read(&response)) {
+  while (reader.Read(&response)) {
     ASSIGN_OR_RETURN(const Position position,
                      Position::Parse(response.newest_position()));
     newest = std::max(newest, position.sequence);
@@ -187,14 +193,10 @@ absl::StatusOr<int64_t> IndexVerifier::FollowTo(int64_t sequence) {
       stored_position_.sequence = change.sequence();
     }
     if (stored_position_.sequence >= sequence) {
-      context.TryCancel();
-      while (reader->Read(&response)) {
-      }
-      reader->Finish();
       return newest;
     }
   }
-  const absl::Status status = FromGrpcStatus(reader->Finish());
+  const absl::Status status = reader.Finish();
   if (operation_.IsCancelled()) return absl::CancelledError("cancelled");
   return absl::IsOutOfRange(status)
              ? EpochEnded()

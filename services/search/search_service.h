@@ -2,6 +2,7 @@
 #define ENGRAM_SERVICES_SEARCH_SEARCH_SERVICE_H_
 
 #include "engram/search/v1/search.grpc.pb.h"
+#include "libs/rpc/arena_allocator.h"
 #include "services/search/search_backend.h"
 
 namespace engram::search {
@@ -13,7 +14,9 @@ namespace engram::search {
 class SearchService : public v1::SearchService::CallbackService {
  public:
   // `slot` must outlive this object.
-  explicit SearchService(const BackendSlot& slot) : slot_(slot) {}
+  explicit SearchService(const BackendSlot& slot) : slot_(slot) {
+    SetMessageAllocatorFor_Query(&query_messages_);
+  }
 
   grpc::ServerUnaryReactor* Query(grpc::CallbackServerContext* context,
                                   const v1::QueryRequest* request,
@@ -34,6 +37,7 @@ class SearchService : public v1::SearchService::CallbackService {
 
  private:
   const BackendSlot& slot_;
+  rpc::ArenaAllocator<v1::QueryRequest, v1::QueryResponse> query_messages_;
 };
 
 }  // namespace engram::search

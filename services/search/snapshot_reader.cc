@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "libs/position/position.h"
 #include "libs/rpc/arena_message.h"
+#include "libs/rpc/stream_reader.h"
 #include "libs/status/errors.h"
-#include "libs/status/grpc_status.h"
 #include "libs/status/status_macros.h"
 
 namespace engram::search {
@@ -90,17 +90,19 @@ absl::StatusOr<ReadIndexes> ReadSnapshot(storage::v1::FeedService::Stub& feed,
   request.set_database(database);
   grpc::ClientContext context;
   StreamCall::Scope scope(call, context);
-  const auto reader = feed.StreamSnapshot(&context, request);
+  rpc::StreamReader<StreamSnapshotResponse> reader(context, [&](auto* reactor) {
+    feed.async()->StreamSnapshot(&context, &request, reactor);
+  });
   SnapshotBuilder builder(memory, progress);
   rpc::ArenaMessage<StreamSnapshotResponse> message;
   StreamSnapshotResponse* response = message.Renew();
   absl::Status status;
-  while (status.ok() && scope.Read(*reader, response)) {
+  while (status.ok() && scope.Read(reader, response)) {
     status = builder.Add(*response);
     response = message.Renew();
   }
   if (!status.ok()) context.TryCancel();
-  const absl::Status finished = FromGrpcStatus(reader->Finish());
+  const absl::Status finished = reader.Finish();
   RETURN_IF_ERROR(status);
   RETURN_IF_ERROR(finished);
   return builder.Take();

@@ -2,7 +2,6 @@
 #define ENGRAM_SERVICES_SEARCH_STREAM_CALL_H_
 
 #include <grpcpp/client_context.h>
-#include <grpcpp/support/sync_stream.h>
 
 #include <algorithm>
 #include <optional>
@@ -12,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "libs/clock/steady_cond_var.h"
+#include "libs/rpc/stream_reader.h"
 #include "services/search/deadline_timer.h"
 
 namespace engram::search {
@@ -48,7 +48,7 @@ class StreamCall {
     // takes to use it, or to wait for somebody else here: the other end has not
     // been silent.
     template <typename Message>
-    bool Read(grpc::ClientReader<Message>& reader, Message* message) {
+    bool Read(rpc::StreamReader<Message>& reader, Message* message) {
       call_.BeginWait();
       const bool came = reader.Read(message);
       call_.EndWait();

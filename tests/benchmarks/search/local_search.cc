@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/types/span.h"
@@ -87,16 +88,24 @@ LocalSearch::~LocalSearch() {
 
 void LocalSearch::WaitForGraph(int64_t count) {
   const auto indexes = search::v1::IndexService::NewStub(channel_);
-  while (true) {
+  const auto wait_until = [](absl::FunctionRef<bool()> condition) {
+    while (!condition()) absl::SleepFor(absl::Milliseconds(20));
+  };
+  wait_until([&] {
     grpc::ClientContext context;
     search::v1::ListIndexesResponse response;
     CheckOk(indexes->ListIndexes(&context, {}, &response));
-    if (response.indexes_size() == 1 &&
-        response.indexes(0).graph_vectors() == count) {
-      return;
-    }
-    absl::SleepFor(absl::Milliseconds(20));
-  }
+    return response.indexes_size() == 1 &&
+           response.indexes(0).graph_vectors() == count;
+  });
+  wait_until([&] {
+    grpc::ClientContext context;
+    search::v1::GetIndexRequest request;
+    request.set_collection("points");
+    search::v1::GetIndexResponse response;
+    CheckOk(indexes->GetIndex(&context, request, &response));
+    return response.calibration_size() > 0;
+  });
 }
 
 }  // namespace engram::benchmarks

@@ -37,7 +37,8 @@ class LocalSearch {
   // Over TCP.
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
-  // Returns when the one index has a graph of all of `count` vectors.
+  // Returns when the one index has a graph of all of `count` vectors and has
+  // measured how widely it is to be searched.
   void WaitForGraph(int64_t count);
 
  private:
