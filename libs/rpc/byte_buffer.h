@@ -18,6 +18,12 @@ namespace engram::rpc {
 // `Internal`, as gRPC's own methods have it, if the bytes are no such message.
 template <typename Message>
 absl::Status Decode(const grpc::ByteBuffer& bytes, Message* message) {
+  // Most are in one piece.
+  grpc::Slice slice;
+  if (bytes.TrySingleSlice(&slice).ok() &&
+      message->ParseFromArray(slice.begin(), static_cast<int>(slice.size()))) {
+    return absl::OkStatus();
+  }
   // Decoding empties what it reads; a copy shares the bytes.
   grpc::ByteBuffer buffer = bytes;
   return FromGrpcStatus(

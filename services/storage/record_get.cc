@@ -47,6 +47,27 @@ void TouchOnGet(Database& database, const Collection& collection, int64_t row) {
   database.Touch(collection.id, row);
 }
 
+// Like RecordReader::EncodeById, first by the row that the record had last.
+absl::StatusOr<std::optional<int64_t>> EncodeById(const ReadTarget& target,
+                                                  RowHints& hints,
+                                                  RecordReader& reader,
+                                                  absl::string_view id,
+                                                  std::string* record) {
+  const RowHints::Key key = {.database = target.database->name(),
+                             .collection = target.collection->id,
+                             .id = id};
+  const int64_t hint = hints.Find(key);
+  if (hint != 0) {
+    ASSIGN_OR_RETURN(const std::optional<int64_t> row,
+                     reader.EncodeByRowAndId(hint, id, record));
+    if (row.has_value()) return row;
+  }
+  ASSIGN_OR_RETURN(const std::optional<int64_t> row,
+                   reader.EncodeById(id, record));
+  if (row.has_value()) hints.Note(key, *row);
+  return row;
+}
+
 // What a BatchGetRequest asks for, checked.
 struct BatchGet {
   std::vector<int> fields;
@@ -103,7 +124,8 @@ absl::Status CheckIds(const v1::BatchGetRequest& request) {
 }  // namespace
 
 absl::StatusOr<std::string> GetRecord(
-    Database& database, const v1::RecordServiceGetRequest& request) {
+    Database& database, RowHints& hints,
+    const v1::RecordServiceGetRequest& request) {
   ASSIGN_OR_RETURN(const ReadTarget target,
                    FindReadTarget(database, request.collection()));
   ASSIGN_OR_RETURN(const std::vector<int> fields,
@@ -113,7 +135,7 @@ absl::StatusOr<std::string> GetRecord(
                       BodyOf(request.typed()), database.now_us());
   std::string record;
   ASSIGN_OR_RETURN(const std::optional<int64_t> row,
-                   reader.EncodeById(request.id(), &record));
+                   EncodeById(target, hints, reader, request.id(), &record));
   if (!row.has_value()) return RecordUnknown(database, request);
   TouchOnGet(database, *target.collection, *row);
   std::string response;
@@ -123,7 +145,7 @@ absl::StatusOr<std::string> GetRecord(
   return response;
 }
 
-absl::StatusOr<std::string> GetRecords(Database& database,
+absl::StatusOr<std::string> GetRecords(Database& database, RowHints& hints,
                                        const v1::BatchGetRequest& request,
                                        const CallBounds& bounds) {
   ASSIGN_OR_RETURN(const ReadTarget target,
@@ -144,7 +166,7 @@ absl::StatusOr<std::string> GetRecords(Database& database,
       continue;
     }
     ASSIGN_OR_RETURN(const std::optional<int64_t> row,
-                     reader.EncodeById(id, &record));
+                     EncodeById(target, hints, reader, id, &record));
     if (!row.has_value()) {
       response.add_missing_ids(id);
       continue;

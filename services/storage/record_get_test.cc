@@ -37,7 +37,7 @@ class RecordGetTest : public ::testing::Test {
     if (!mask.empty()) request.mutable_read_mask()->add_paths(mask);
     ASSIGN_OR_RETURN(const auto response,
                      DecodeAnswer<v1::RecordServiceGetResponse>(
-                         GetRecord(db_.database(), request)));
+                         GetRecord(db_.database(), hints_, request)));
     return response.record();
   }
   std::string Fields(const std::string& id, const std::string& mask = "",
@@ -56,6 +56,7 @@ class RecordGetTest : public ::testing::Test {
   }
 
   testing::TestDatabase db_;
+  RowHints hints_;
 };
 
 TEST_F(RecordGetTest, ReadsTheFieldsOfTheMask) {
@@ -82,12 +83,44 @@ expire: {after: 1h}
 )"}));
   Create("a", R"({"title": "x"})");
   Create("b", R"({"title": "y"})");
+  ASSERT_OK(Get("a"));
   ASSERT_OK(db_.WriteOne(R"({"collection": "notes", "delete": {"id": "a"}})"));
   EXPECT_THAT(Get("a"), StatusIs(absl::StatusCode::kNotFound));
   ASSERT_OK_AND_ASSIGN(const v1::Record record, Get("b"));
   EXPECT_TRUE(record.has_expire_time());
   db_.clock().Advance(absl::Hours(1));
   EXPECT_THAT(Get("b"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(RecordGetTest, AHintIsNotedAndMayBeWrong) {
+  ASSERT_OK(
+      db_.Apply({kNotes, "{collection: more, fields: {n: {type: int}}}"}));
+  Create("a", R"({"title": "x"})");
+  Create("b", R"({"title": "y"})");
+  Create("a", R"({"n": 1})", "more");
+  const int64_t notes = db_.database().catalog().Find("notes")->id;
+  const RowHints::Key a = {"default", notes, "a"};
+  const RowHints::Key b = {"default", notes, "b"};
+  ASSERT_OK(Get("a"));
+  ASSERT_OK(Get("b"));
+  const int64_t row = hints_.Find(b);
+  EXPECT_EQ(hints_.Find(a) + 1, row);
+
+  ASSERT_OK(db_.WriteOne(
+      R"({"collection": "notes", "update": {"id": "b", "fields": {"stars": 2}}})"));
+  EXPECT_EQ(Fields("b"), R"({"stars":2,"title":"y"})");
+  EXPECT_EQ(Fields("b", "stars"), R"({"stars":2})");
+  EXPECT_EQ(Fields("a", "", "more"), R"({"n":1})");
+
+  hints_.Note(b, hints_.Find(a));
+  EXPECT_EQ(Fields("b"), R"({"stars":2,"title":"y"})");
+  EXPECT_EQ(hints_.Find(b), row);
+
+  ASSERT_OK(db_.WriteOne(R"({"collection": "notes", "delete": {"id": "b"}})"));
+  EXPECT_THAT(Get("b"), StatusIs(absl::StatusCode::kNotFound));
+  Create("b", R"({"title": "z"})");
+  EXPECT_EQ(Fields("b"), R"({"title":"z"})");
+  EXPECT_GT(hints_.Find(b), row);
 }
 
 // While a schema is applied, a reader may see the catalog of before or after
@@ -160,14 +193,14 @@ TEST_F(RecordGetTest, ABatchGetHasABound) {
   request.set_collection("notes");
   for (int i = 0; i < 60; ++i) request.add_ids("a");
   const auto response = DecodeAnswer<v1::BatchGetResponse>(
-      GetRecords(db_.database(), request, {}));
+      GetRecords(db_.database(), hints_, request, {}));
   ASSERT_OK(response);
   EXPECT_EQ(response->records_size(), 60);
   for (int i = 0; i < 10; ++i) request.add_ids("a");
-  EXPECT_THAT(GetRecords(db_.database(), request, {}),
+  EXPECT_THAT(GetRecords(db_.database(), hints_, request, {}),
               StatusIs(absl::StatusCode::kResourceExhausted, "fewer"));
   request.mutable_read_mask()->add_paths("id");
-  EXPECT_OK(GetRecords(db_.database(), request, {}));
+  EXPECT_OK(GetRecords(db_.database(), hints_, request, {}));
 }
 
 TEST_F(RecordGetTest, ABatchGetCanFilter) {
@@ -181,7 +214,7 @@ TEST_F(RecordGetTest, ABatchGetCanFilter) {
   request.set_filter("NOT stars > :n");
   (*request.mutable_parameters()->mutable_fields())["n"].set_number_value(3);
   const auto response = DecodeAnswer<v1::BatchGetResponse>(
-      GetRecords(db_.database(), request, {}));
+      GetRecords(db_.database(), hints_, request, {}));
   ASSERT_OK(response);
   ASSERT_EQ(response->records_size(), 2);
   EXPECT_EQ(response->records(0).id(), "c");
@@ -189,15 +222,16 @@ TEST_F(RecordGetTest, ABatchGetCanFilter) {
   EXPECT_THAT(response->missing_ids(), ElementsAre("b", "none", "b"));
 
   request.set_filter("star > 3");
-  const absl::Status refused = GetRecords(db_.database(), request, {}).status();
+  const absl::Status refused =
+      GetRecords(db_.database(), hints_, request, {}).status();
   EXPECT_THAT(refused,
               StatusIs(absl::StatusCode::kInvalidArgument, "filter: column 1"));
   EXPECT_THAT(refused, StatusIs(absl::StatusCode::kInvalidArgument,
                                 "parameters.n: is used nowhere"));
   request.set_filter("stars > :n");
-  EXPECT_THAT(
-      GetRecords(db_.database(), request, {.deadline = absl::InfinitePast()}),
-      StatusIs(absl::StatusCode::kDeadlineExceeded));
+  EXPECT_THAT(GetRecords(db_.database(), hints_, request,
+                         {.deadline = absl::InfinitePast()}),
+              StatusIs(absl::StatusCode::kDeadlineExceeded));
 }
 
 TEST_F(RecordGetTest, GetsTouchAndListsDoNot) {
@@ -211,7 +245,7 @@ touch: {on: get, set: {reads: "+1"}}
   v1::BatchGetRequest batch;
   batch.set_collection("memories");
   batch.add_ids("m");
-  EXPECT_OK(GetRecords(db_.database(), batch, {}));
+  EXPECT_OK(GetRecords(db_.database(), hints_, batch, {}));
   for (const bool random : {false, true}) {
     v1::RecordServiceListRequest list;
     list.set_collection("memories");

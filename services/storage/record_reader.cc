@@ -155,22 +155,41 @@ absl::Status RecordReader::EncodeTyped(const sqlite::Statement& select) {
                              absl::MakeConstSpan(views_), &encoded_);
 }
 
+std::string RecordReader::SelectById() const {
+  return fields_.size() == collection_.spec.fields.size()
+             ? collection_.select_seen_by_id
+             : SelectByIdSql(collection_, fields_);
+}
+
 absl::StatusOr<std::optional<int64_t>> RecordReader::EncodeById(
     absl::string_view id, std::string* record) {
   if (!by_id_.has_value()) {
-    const bool is_whole = fields_.size() == collection_.spec.fields.size();
-    ASSIGN_OR_RETURN(
-        by_id_, is_whole
-                    ? connection_.Cached(collection_.select_seen_by_id)
-                    : connection_.Cached(SelectByIdSql(collection_, fields_)));
+    ASSIGN_OR_RETURN(by_id_, connection_.Cached(SelectById()));
   }
-  by_id_->Reset();
-  if (collection_.expires()) by_id_->BindInt(1, now_us_);
-  by_id_->BindText(2, id);
-  ASSIGN_OR_RETURN(const bool found, by_id_->Step());
+  return EncodeFound(*by_id_, id, record);
+}
+
+absl::StatusOr<std::optional<int64_t>> RecordReader::EncodeByRowAndId(
+    int64_t row, absl::string_view id, std::string* record) {
+  if (!by_row_and_id_.has_value()) {
+    // SQLite takes the row where it has both.
+    ASSIGN_OR_RETURN(by_row_and_id_, connection_.Cached(absl::StrCat(
+                                         SelectById(), " AND _row = ?3")));
+  }
+  by_row_and_id_->Reset();
+  by_row_and_id_->BindInt(3, row);
+  return EncodeFound(*by_row_and_id_, id, record);
+}
+
+absl::StatusOr<std::optional<int64_t>> RecordReader::EncodeFound(
+    sqlite::Statement& select, absl::string_view id, std::string* record) {
+  select.Reset();
+  if (collection_.expires()) select.BindInt(1, now_us_);
+  select.BindText(2, id);
+  ASSIGN_OR_RETURN(const bool found, select.Step());
   if (!found) return std::nullopt;
-  RETURN_IF_ERROR(Encode(*by_id_, record));
-  return by_id_->Int(kRecordRow);
+  RETURN_IF_ERROR(Encode(select, record));
+  return select.Int(kRecordRow);
 }
 
 absl::StatusOr<std::optional<int64_t>> RecordReader::ReadById(

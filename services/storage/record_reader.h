@@ -57,7 +57,13 @@ class RecordReader {
   absl::StatusOr<std::optional<int64_t>> EncodeById(absl::string_view id,
                                                     std::string* record);
 
-  // The same as a message.
+  // The same, quicker, of a record that may have this row; nothing if it has
+  // another.
+  absl::StatusOr<std::optional<int64_t>> EncodeByRowAndId(int64_t row,
+                                                          absl::string_view id,
+                                                          std::string* record);
+
+  // The same as EncodeById, as a message.
   absl::StatusOr<std::optional<int64_t>> ReadById(absl::string_view id,
                                                   v1::Record* record);
 
@@ -71,6 +77,10 @@ class RecordReader {
   absl::Status Encode(const sqlite::Statement& select, std::string* record);
 
  private:
+  std::string SelectById() const;
+  absl::StatusOr<std::optional<int64_t>> EncodeFound(sqlite::Statement& select,
+                                                     absl::string_view id,
+                                                     std::string* record);
   absl::Status EncodeNamed(const sqlite::Statement& select);
   absl::Status EncodeTyped(const sqlite::Statement& select);
 
@@ -81,6 +91,7 @@ class RecordReader {
   const int64_t now_us_;
   // Kept from one record to the next.
   std::optional<sqlite::Statement> by_id_;
+  std::optional<sqlite::Statement> by_row_and_id_;
   std::optional<sqlite::Statement> by_row_;
   // The fields of the record being encoded.
   std::string encoded_;

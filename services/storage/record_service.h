@@ -6,6 +6,7 @@
 #include "engram/storage/v1/record.grpc.pb.h"
 #include "libs/rpc/thread_pool.h"
 #include "services/storage/database_registry.h"
+#include "services/storage/row_hints.h"
 
 namespace engram::storage {
 
@@ -77,6 +78,7 @@ class RecordService : public v1::RecordService::WithRawCallbackMethod_Get<
   DatabaseRegistry* const registry_;
   rpc::ThreadPool* const pool_;
   std::atomic<int> running_queries_ = 0;
+  RowHints row_hints_;
 };
 
 }  // namespace engram::storage

@@ -14,13 +14,13 @@ namespace engram::storage {
 
 namespace {
 
-absl::Status Get(const DatabaseRegistry& registry,
+absl::Status Get(const DatabaseRegistry& registry, RowHints& hints,
                  const grpc::ByteBuffer& bytes, grpc::ByteBuffer* response) {
   v1::RecordServiceGetRequest request;
   RETURN_IF_ERROR(rpc::Decode(bytes, &request));
   ASSIGN_OR_RETURN(Database * database, registry.Find(request.database()));
-  ASSIGN_OR_RETURN(std::string encoded, GetRecord(*database, request));
-  *response = rpc::ToByteBuffer(std::move(encoded));
+  ASSIGN_OR_RETURN(std::string encoded, GetRecord(*database, hints, request));
+  rpc::ToByteBuffer(std::move(encoded)).Swap(response);
   return absl::OkStatus();
 }
 
@@ -30,7 +30,8 @@ grpc::ServerUnaryReactor* RecordService::Get(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  rpc::Finish(reactor, storage::Get(*registry_, *request, response));
+  rpc::Finish(reactor,
+              storage::Get(*registry_, row_hints_, *request, response));
   return reactor;
 }
 
@@ -45,7 +46,7 @@ grpc::ServerUnaryReactor* RecordService::BatchGet(
         .deadline = rpc::DeadlineOf(*context),
         .is_cancelled = [context] { return context->IsCancelled(); }};
     ASSIGN_OR_RETURN(std::string encoded,
-                     GetRecords(*database, request, bounds));
+                     GetRecords(*database, row_hints_, request, bounds));
     *response = rpc::ToByteBuffer(std::move(encoded));
     return absl::OkStatus();
   });
