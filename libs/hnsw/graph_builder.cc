@@ -29,6 +29,8 @@ namespace {
 constexpr int kSlack = 8;
 // How many insertions of a thread lie between two looks at `go_on`.
 constexpr int kInsertionsPerReport = 64;
+// How many nodes one thread inserts before others join it.
+constexpr int64_t kInsertedAlone = 256;
 
 struct BaseLevel {
   static constexpr int kCapacity = Graph::kBaseLinks + kSlack;
@@ -197,7 +199,7 @@ class Inserter {
 // and `report(done)` at the start and now and then on the caller's thread; when
 // that returns false, it stops, and returns false.
 template <typename Work, typename Report>
-bool RunAll(std::vector<Inserter>& inserters, int64_t count, Work work,
+bool RunAll(absl::Span<Inserter> inserters, int64_t count, Work work,
             Report report) {
   constexpr int64_t kChunk = 16;
   std::atomic<int64_t> next = 0;
@@ -246,14 +248,23 @@ absl::StatusOr<Graph> BuildGraph(const CodeView& codes,
     for (int i = 0; i < std::max(1, options.threads); ++i) {
       inserters.emplace_back(build);
     }
-    const uint32_t entry = build.levels.entry_node;
-    const auto insert = [entry](Inserter& inserter, int64_t i) {
-      if (i != entry) inserter.Insert(static_cast<uint32_t>(i));
+    const auto insert = [&](absl::Span<Inserter> by, int64_t first,
+                            int64_t last) {
+      return RunAll(
+          by, last - first,
+          [&](Inserter& inserter, int64_t i) {
+            const auto node = static_cast<uint32_t>(first + i);
+            if (node != build.levels.entry_node) inserter.Insert(node);
+          },
+          [&](int64_t done) {
+            return options.go_on == nullptr || options.go_on(first + done);
+          });
     };
-    const auto report = [&options](int64_t done) {
-      return options.go_on == nullptr || options.go_on(done);
-    };
-    if (!RunAll(inserters, codes.size, insert, report)) {
+    // Nodes that are inserted at once do not find each other: of the first, by
+    // way of which all others are found, that would be most.
+    const auto all = absl::MakeSpan(inserters);
+    const int64_t alone = std::min<int64_t>(kInsertedAlone, codes.size);
+    if (!insert(all.first(1), 0, alone) || !insert(all, alone, codes.size)) {
       return absl::CancelledError("the build of a graph was cancelled");
     }
     const auto trim_base = [](Inserter& inserter, int64_t node) {
@@ -263,8 +274,8 @@ absl::StatusOr<Graph> BuildGraph(const CodeView& codes,
       inserter.TrimUpper(list);
     };
     const auto no_report = [](int64_t) { return true; };
-    RunAll(inserters, codes.size, trim_base, no_report);
-    RunAll(inserters, build.levels.lists(), trim_upper, no_report);
+    RunAll(all, codes.size, trim_base, no_report);
+    RunAll(all, build.levels.lists(), trim_upper, no_report);
 
     parts.base_links = HugeArray<uint32_t>(codes.size * Graph::kBaseLinks);
     CopyLinks(build.base, codes.size, Graph::kBaseLinks,
@@ -275,7 +286,7 @@ absl::StatusOr<Graph> BuildGraph(const CodeView& codes,
               parts.upper_links.data());
     parts.upper_nodes = build.levels.upper_nodes;
     parts.upper_levels = build.levels.upper_levels;
-    parts.entry_node = entry;
+    parts.entry_node = build.levels.entry_node;
   }
   RepairGraph(parts);
   return Graph::Create(std::move(parts));

@@ -102,15 +102,12 @@ absl::Status Connection::Configure(Access access, Durability durability) {
   RETURN_IF_ERROR(access == Access::kMaintenance
                       ? SetPragma("temp_store", "FILE", "1")
                       : SetPragma("temp_store", "MEMORY", "2"));
-  // 16 MiB: the inner pages of a large file's indexes stay in memory, and for
-  // queries as much again of what is read often, as to copy a page from the
-  // system's cache takes longer than to look up a record in it. Pages that are
-  // not used again are read 1.3 times as fast into memory that stays in the
-  // processor's cache.
-  const absl::string_view cache_size = access == Access::kScan       ? "-512"
-                                       : access == Access::kReadOnly ? "-32768"
-                                                                     : "-16384";
-  RETURN_IF_ERROR(SetPragma("cache_size", cache_size, cache_size));
+  // 16 MiB: the inner pages of a large file's indexes stay in memory. Pages
+  // that are not used again are read 1.3 times as fast into memory that stays
+  // in the processor's cache.
+  RETURN_IF_ERROR(access == Access::kScan
+                      ? SetPragma("cache_size", "-512", "-512")
+                      : SetPragma("cache_size", "-16384", "-16384"));
   if (access == Access::kReadOnly || access == Access::kScan) {
     RETURN_IF_ERROR(SetPragma("query_only", "ON", "1"));
   }
