@@ -24,19 +24,12 @@ namespace engram::search {
 namespace {
 
 namespace fs = std::filesystem;
+using ::engram::search::testing::kNotes;
 using ::engram::search::testing::SearchTest;
 using ::engram::testing::IsOk;
 using ::engram::testing::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
-
-constexpr char kNotes[] = R"(
-collection: notes
-fields:
-  body: {type: text}
-vectors:
-  body: {source: [body], model: default, metric: cosine}
-)";
 
 // Through the whole server, on the real storage.
 class FeedFollowerTest : public SearchTest {

@@ -11,19 +11,8 @@
 #include "services/search/search_server.h"
 
 namespace engram::search::testing {
-namespace {
 
 namespace fs = std::filesystem;
-
-constexpr char kNotes[] = R"(
-collection: notes
-fields:
-  body: {type: text}
-vectors:
-  body: {source: [body], model: default, metric: cosine}
-)";
-
-}  // namespace
 
 SearchTest::SearchTest() {
   EXPECT_OK(storage_.RegisterModel(FakeEmbeddingService::kModel,

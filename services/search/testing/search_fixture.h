@@ -28,6 +28,15 @@ class SearchServer;
 
 namespace testing {
 
+// The collection that there is at first.
+inline constexpr char kNotes[] = R"(
+collection: notes
+fields:
+  body: {type: text}
+vectors:
+  body: {source: [body], model: default, metric: cosine}
+)";
+
 // A real search server on a real storage, with a fake model, all in this
 // process. Storage has a collection `notes` with a field `body` whose text is
 // embedded, compared by cosine.
