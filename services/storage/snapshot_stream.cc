@@ -65,15 +65,15 @@ void SpareStrings::PutBack(std::string spare) {
 }
 
 void SnapshotStream::Begin() {
-  Action action;
+  std::optional<Action> action;
   {
     absl::MutexLock lock(&mutex_);
     action = Decide();
   }
-  Do(action);
+  if (action.has_value()) Do(*action);
 }
 
-SnapshotStream::Action SnapshotStream::Decide() {
+std::optional<SnapshotStream::Action> SnapshotStream::Decide() {
   if (stopped_ && status_.ok()) {
     status_ = absl::CancelledError("the client has gone");
   }
@@ -84,18 +84,18 @@ SnapshotStream::Action SnapshotStream::Decide() {
     messages_.pop_front();
   }
   StartReads();
-  if (is_writing_) return {};
+  if (is_writing_) return std::nullopt;
   if (status_.ok() && !messages_.empty()) {
-    if (messages_.front().state != Message::State::kReady) return {};
+    if (messages_.front().state != Message::State::kReady) return std::nullopt;
     is_writing_ = true;
-    return {.write = &messages_.front()};
+    return Action{.write = &messages_.front()};
   }
-  return {.finish = reading_ == 0};
+  if (reading_ > 0) return std::nullopt;
+  return Action();
 }
 
 void SnapshotStream::Do(const Action& action) {
   if (action.write != nullptr) return StartWrite(&action.write->bytes);
-  if (!action.finish) return;
   absl::Status status;
   {
     absl::MutexLock lock(&mutex_);
@@ -146,7 +146,7 @@ void SnapshotStream::Read(Message* message) {
   absl::StatusOr<SnapshotPart> part = ReadPart(*message);
   if (part.ok())
     message->bytes = ToByteBuffer(std::move(part->message), spares_);
-  Action action;
+  std::optional<Action> action;
   {
     absl::MutexLock lock(&mutex_);
     --reading_;
@@ -165,7 +165,7 @@ void SnapshotStream::Read(Message* message) {
     }
     action = Decide();
   }
-  Do(action);
+  if (action.has_value()) Do(*action);
 }
 
 absl::StatusOr<SnapshotPart> SnapshotStream::ReadPart(const Message& message) {
@@ -182,7 +182,7 @@ absl::StatusOr<SnapshotPart> SnapshotStream::ReadPart(const Message& message) {
 }
 
 void SnapshotStream::OnWriteDone(bool ok) {
-  Action action;
+  std::optional<Action> action;
   {
     absl::MutexLock lock(&mutex_);
     is_writing_ = false;
@@ -190,7 +190,7 @@ void SnapshotStream::OnWriteDone(bool ok) {
     if (!ok) stopped_ = true;
     action = Decide();
   }
-  Do(action);
+  if (action.has_value()) Do(*action);
 }
 
 }  // namespace engram::storage

@@ -63,14 +63,14 @@ class SnapshotStream : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   };
 
   // What one of the three events, of which each is under way at most once a
-  // message, leads to; whoever decided it does it, without the lock, and
-  // touches nothing of this object afterwards.
+  // message, leads to: a message is written or, where there is none, the call
+  // ends. Whoever decided it does it, without the lock, and touches nothing of
+  // this object afterwards; nor does, after the lock, who has nothing to do.
   struct Action {
     Message* write = nullptr;
-    bool finish = false;
   };
   // Asks the pool for what is to be read next, and says what else is to do.
-  Action Decide() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<Action> Decide() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Do(const Action& action);
 
   void StartReads() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
