@@ -21,7 +21,7 @@ GraphSearchResult ScanNodes(const CodeView& codes, const EncodedQuery& query,
   CandidatePool pool;
   pool.Reset(limit);
   int32_t farthest = std::numeric_limits<int32_t>::max();
-  int32_t found[kBlock];
+  int32_t found[kBlock] = {};
   for (size_t first = 0; first < nodes.size(); first += kBlock) {
     const auto block = nodes.subspan(first, kBlock);
     distances.Score(block.data(), static_cast<int>(block.size()), found);
