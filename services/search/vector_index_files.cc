@@ -146,11 +146,11 @@ std::string VectorIndex::EncodeKeys(bool has_graph) const {
   AppendNumber<uint64_t>(bytes, keys_.size());
   for (const int64_t key : keys_) AppendNumber(bytes, key);
   AppendNumber<uint64_t>(bytes, records_.size());
-  const RecordTable& records = records_;
-  records.ForEach([&](int64_t row, absl::string_view /*id*/, int chunks) {
+  records_.ForEach([&](int64_t row, absl::string_view /*id*/,
+                       int chunks) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     AppendNumber<int64_t>(bytes, row);
     AppendNumber<uint16_t>(bytes, chunks);
-    AppendNumber<uint64_t>(bytes, records.IdOffsetOf(row));
+    AppendNumber<uint64_t>(bytes, records_.IdOffsetOf(row));
   });
   AppendNumber<uint64_t>(bytes, pending_.size());
   for (const auto& [row, sequence] : pending_.entries()) {
