@@ -10,6 +10,7 @@
 #include "libs/hnsw/code_view.h"
 #include "libs/hnsw/encoded_query.h"
 #include "libs/hnsw/float_distance.h"
+#include "libs/hnsw/prefetch.h"
 #include "libs/vector/kernels.h"
 
 namespace engram::hnsw {
@@ -17,10 +18,8 @@ namespace engram::hnsw {
 // Has the processor fetch what scoring `node` will read. Asked for all
 // neighbours before the first is scored, so that their misses overlap.
 inline void PrefetchCodes(const CodeView& codes, uint32_t node) {
-  const uint8_t* row = codes.Row(node);
-  const int64_t bytes = codes.row_bytes();
-  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i);
-  if (codes.norms != nullptr) __builtin_prefetch(codes.norms + node);
+  Prefetch(codes.Row(node), codes.row_bytes());
+  if (codes.norms != nullptr) Prefetch(codes.norms + node, sizeof(int32_t));
 }
 
 // Distances from a vector to rows of float32. By the kernels that everything is

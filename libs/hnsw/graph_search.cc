@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "libs/hnsw/code_distances.h"
+#include "libs/hnsw/prefetch.h"
 #include "libs/hnsw/walk.h"
 
 namespace engram::hnsw {
@@ -16,8 +17,7 @@ struct BaseLevel {
   const uint32_t* ListOf(uint32_t node) const { return graph.BaseLinks(node); }
   uint32_t NodeOf(uint32_t node) const { return node; }
   void Prefetch(uint32_t node) const {
-    __builtin_prefetch(graph.BaseLinks(node));
-    __builtin_prefetch(graph.BaseLinks(node) + Graph::kBaseLinks / 2);
+    hnsw::Prefetch(graph.BaseLinks(node), kCapacity * sizeof(uint32_t));
   }
 };
 

@@ -8,6 +8,7 @@
 
 #include "absl/types/span.h"
 #include "libs/hnsw/huge_array.h"
+#include "libs/hnsw/prefetch.h"
 #include "libs/hnsw/walk.h"
 
 #if defined(__x86_64__)
@@ -76,8 +77,8 @@ class LinkLists {
     return Reader(ids_.data() + list * capacity_);
   }
   void Prefetch(size_t list) const {
-    const uint32_t* first = ids_.data() + list * capacity_;
-    for (int i = 0; i < capacity_; i += 16) __builtin_prefetch(first + i);
+    hnsw::Prefetch(ids_.data() + list * capacity_,
+                   capacity_ * sizeof(uint32_t));
   }
 
   // These need the list's lock, or that no other thread uses the lists.

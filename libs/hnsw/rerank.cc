@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "libs/hnsw/prefetch.h"
 #include "libs/vector/kernels.h"
 
 namespace engram::hnsw {
@@ -25,8 +26,7 @@ void Rerank(absl::Span<const float> query, const float* vectors, Metric metric,
     return vectors + static_cast<size_t>(nodes[i].node) * query.size();
   };
   const auto prefetch = [&](size_t i) {
-    if (i >= nodes.size()) return;
-    for (int d = 0; d < dimensions; d += 16) __builtin_prefetch(row(i) + d);
+    if (i < nodes.size()) Prefetch(row(i), query.size() * sizeof(float));
   };
   for (size_t i = 0; i < kAhead; ++i) prefetch(i);
   for (size_t i = 0; i < nodes.size(); ++i) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "libs/hnsw/prefetch.h"
 #include "libs/hnsw/rerank.h"
 #include "libs/status/status_macros.h"
 #include "libs/vector/checksum.h"
@@ -336,10 +337,9 @@ void VectorIndex::OfferSlots(absl::Span<const float> query,
   const float* const vectors = vectors_.data();
   const auto prefetch = [&](size_t i) {
     if (i >= slots.size()) return;
-    __builtin_prefetch(keys + slots[i]);
-    const float* const values = vectors + slots[i] * query.size();
-    for (size_t d = 0; d < query.size(); d += 16)
-      __builtin_prefetch(values + d);
+    hnsw::Prefetch(keys + slots[i], sizeof(int64_t));
+    hnsw::Prefetch(vectors + slots[i] * query.size(),
+                   query.size() * sizeof(float));
   };
   for (size_t i = 0; i < kSlotsAhead; ++i) prefetch(i);
   for (size_t i = 0; i < slots.size(); ++i) {
