@@ -31,13 +31,12 @@ class CandidatePool {
   uint32_t node(int i) const { return static_cast<uint32_t>(entries_[i]) >> 1; }
 
   // Adds `node`, below 2^31, that was not added before, if it is near enough.
-  // Returns whether it is now the nearest that the walk has not gone on from.
-  bool Add(uint32_t node, int32_t distance) {
+  void Add(uint32_t node, int32_t distance) {
     const uint64_t entry =
         uint64_t{static_cast<uint32_t>(distance) ^ kSign} << 32 | uint64_t{node}
                                                                       << 1;
     if (size_ == capacity_) {
-      if (entry >= entries_[size_ - 1]) return false;
+      if (entry >= entries_[size_ - 1]) return;
       --size_;
     }
     // From the far end: moving and searching are one loop, which is faster
@@ -47,9 +46,7 @@ class CandidatePool {
       entries_[position] = entries_[position - 1];
     }
     entries_[position] = entry;
-    if (position > next_) return false;
-    next_ = position;
-    return true;
+    if (position < next_) next_ = position;
   }
 
   // Whether there is a node that the walk has not gone on from.
@@ -58,7 +55,6 @@ class CandidatePool {
     return next_ < size_;
   }
   // The nearest of these, if HasNext().
-  uint32_t PeekNext() const { return node(next_); }
   uint32_t TakeNext() {
     entries_[next_] |= kTaken;
     return node(next_++);
