@@ -33,6 +33,7 @@ class LinkSelector {
   // equal vectors only one: links among a hundred copies would leave no way out
   // from them.
   void Select(std::vector<Link>& links, int most) {
+    for (const Link& link : links) from_.Prefetch(NodeOf(link.id));
     std::sort(links.begin(), links.end(), [](const Link& a, const Link& b) {
       return a.distance != b.distance ? a.distance < b.distance : a.id < b.id;
     });
