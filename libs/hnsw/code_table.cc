@@ -1,7 +1,6 @@
 #include "libs/hnsw/code_table.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "absl/types/span.h"
@@ -31,13 +30,6 @@ CodeTable::CodeTable(HugeArray<uint8_t> codes, int dimensions, Metric metric,
       range_(range),
       codes_(std::move(codes)) {
   ComputeNorms();
-}
-
-CodeTable CodeTable::Float32(const float* rows, int64_t count, int dimensions,
-                             Metric metric) {
-  HugeArray<uint8_t> codes(count * dimensions * sizeof(float));
-  if (codes.size() > 0) std::memcpy(codes.data(), rows, codes.size());
-  return {std::move(codes), dimensions, metric, {.bits = 32}};
 }
 
 CodeTable CodeTable::Narrow(const CodeView& wide) {

@@ -16,10 +16,6 @@ class CodeTable {
   // each, back to back at `rows`, which are not needed afterwards.
   CodeTable(const float* rows, int64_t count, int dimensions, Metric metric);
 
-  // Copies the vectors, to be compared as they are.
-  static CodeTable Float32(const float* rows, int64_t count, int dimensions,
-                           Metric metric);
-
   // Takes codes that were made before, row after row, and as many rows as fit.
   CodeTable(HugeArray<uint8_t> codes, int dimensions, Metric metric,
             CodeRange range);

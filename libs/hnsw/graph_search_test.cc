@@ -22,6 +22,7 @@
 #include "libs/hnsw/graph_builder.h"
 #include "libs/hnsw/node_scan.h"
 #include "libs/hnsw/rerank.h"
+#include "libs/hnsw/testing/float32_codes.h"
 #include "libs/hnsw/testing/sample_vectors.h"
 
 namespace engram::hnsw {
@@ -41,8 +42,7 @@ struct Segment {
 
   // Builds it over the vectors themselves.
   void BuildOverFloat32() {
-    table = CodeTable::Float32(vectors.rows.data(), vectors.count(),
-                               vectors.dimensions, vectors.metric);
+    table = Float32Codes(vectors.rows, vectors.dimensions, vectors.metric);
     graph = *BuildGraph(table.view(), {});
   }
 

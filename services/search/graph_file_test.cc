@@ -21,6 +21,7 @@
 #include "libs/hnsw/encoded_query.h"
 #include "libs/hnsw/graph_builder.h"
 #include "libs/hnsw/graph_search.h"
+#include "libs/hnsw/testing/float32_codes.h"
 #include "libs/hnsw/testing/sample_vectors.h"
 #include "libs/status/testing/status_matchers.h"
 #include "services/search/durable_file.h"
@@ -50,8 +51,7 @@ struct Kind {
 
 CodeTable MakeCodes(const SampleVectors& vectors, int bits) {
   if (bits == 32) {
-    return CodeTable::Float32(vectors.rows.data(), vectors.count(), kDimensions,
-                              vectors.metric);
+    return hnsw::Float32Codes(vectors.rows, kDimensions, vectors.metric);
   }
   CodeTable wide(vectors.rows.data(), vectors.count(), kDimensions,
                  vectors.metric);

@@ -18,6 +18,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/types/span.h"
 #include "libs/hnsw/code_table.h"
+#include "libs/hnsw/testing/float32_codes.h"
 #include "libs/status/status_macros.h"
 #include "libs/vector/vector.h"
 #include "services/search/graph_segment.h"
@@ -43,9 +44,8 @@ absl::Status Run(hnsw::Metric metric, int dimensions, int bits, int width,
                    ReadFloats(folder + "/queries"));
   const auto count = static_cast<int64_t>(rows.size()) / dimensions;
   hnsw::CodeTable codes =
-      bits == 32
-          ? hnsw::CodeTable::Float32(rows.data(), count, dimensions, metric)
-          : hnsw::CodeTable(rows.data(), count, dimensions, metric);
+      bits == 32 ? hnsw::Float32Codes(rows, dimensions, metric)
+                 : hnsw::CodeTable(rows.data(), count, dimensions, metric);
   ASSIGN_OR_RETURN(auto built,
                    search::GraphSegment::Build(std::move(codes), /*threads=*/2,
                                                [] { return true; }));
