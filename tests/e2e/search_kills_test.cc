@@ -182,8 +182,11 @@ class SearchKillsTest : public ::testing::Test {
     cluster_.KillSearch();
     writer.join();
     const bool was = was_moment();
+    const int swaps = Swaps();
     cluster_.StartSearch();
     Check();
+    // It went on from what was saved, and read no snapshot.
+    EXPECT_EQ(Swaps(), swaps);
     return was;
   }
 
@@ -284,8 +287,16 @@ TEST_F(SearchKillsTest,
 TEST_F(SearchKillsTest, KilledAsASaveTakesThePlaceOfAnotherItIsOneOfTheTwo) {
   for (int kills = 0; kills < 2; ++kills) {
     const std::string manifest = Manifest();
-    KillWhen([&](const std::string&) { return Manifest() != manifest; },
-             [] { return true; });
+    const std::set<std::string> files = CacheFiles();
+    const auto is_replaced = [&](const std::string&) {
+      const std::set<std::string> now = CacheFiles();
+      if (Manifest() != manifest) return true;
+      // As long as it is the earlier one, what it names is there.
+      EXPECT_TRUE(
+          std::includes(now.begin(), now.end(), files.begin(), files.end()));
+      return false;
+    };
+    KillWhen(is_replaced, [] { return true; });
     if (HasFailure()) return;
   }
 }
