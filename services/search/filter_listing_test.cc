@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -39,11 +40,11 @@ vectors: {at: {supplied: true, dimensions: 2, metric: cosine}}
 
   static std::string IdOf(int i) { return absl::StrCat("p", i); }
 
-  void PutAll(absl::FunctionRef<bool(int i)> is_of_ada) {
+  void PutAll(absl::FunctionRef<bool(int i)> is_of_ada, int points = kPoints) {
     constexpr int kAtOnce = 10'000;
-    for (int first = 0; first < kPoints; first += kAtOnce) {
+    for (int first = 0; first < points; first += kAtOnce) {
       storage::v1::WriteRequest request;
-      for (int i = first; i < first + kAtOnce; ++i) {
+      for (int i = first; i < std::min(first + kAtOnce, points); ++i) {
         storage::v1::WriteItem& item = *request.add_items();
         item.set_collection("points");
         storage::v1::Record& record = *item.mutable_create();
@@ -53,7 +54,7 @@ vectors: {at: {supplied: true, dimensions: 2, metric: cosine}}
         fields["author"].set_string_value(is_of_ada(i) ? "ada" : "bob");
         storage::v1::SuppliedVectors& vectors = *record.add_vectors();
         vectors.set_vector_field("at");
-        const float angle = static_cast<float>(i) / kPoints;
+        const float angle = static_cast<float>(i) / points;
         const std::vector<float> at = {std::cos(angle), std::sin(angle)};
         vectors.add_chunks()->set_values(std::string(vector::Pack(at)));
       }
@@ -110,6 +111,26 @@ TEST_F(FilterListingTest, TheFewThatMeetItAreFoundByTwoQuestions) {
   request = Filtered("author = 'ada'");
   request.set_min_score(0.8f);
   EXPECT_THAT(Ids(request), ElementsAre("p5999", "p11999"));
+}
+
+// Candidates come in batches, and when the list comes one of them still waits
+// to be asked about: of those like p0, it is the 64th that is p0 itself, so of
+// 256 there are 63, 64 and 127 asked about.
+TEST_F(FilterListingTest, WhatWaitedToBeAskedAboutIsFoundInTheList) {
+  PutAll(
+      [](int i) {
+        return (i > 0 && i <= 5) || i == 100 || i == 101 || i >= 255;
+      },
+      /*points=*/600);
+  v1::QueryRequest request = Filtered("author = 'ada'");
+  request.set_id("p0");
+  request.set_limit(10);
+  request.set_explain(true);
+  ASSERT_OK_AND_ASSIGN(const auto found, Query(request));
+  EXPECT_THAT(IdsOf(found), ElementsAre("p1", "p2", "p3", "p4", "p5", "p100",
+                                        "p101", "p255", "p256", "p257"));
+  EXPECT_EQ(found.explanation().strategy(),
+            v1::Explanation::STRATEGY_SCAN_MATCHING);
 }
 
 TEST_F(FilterListingTest, WhatStorageListsIsAsItIsNow) {
