@@ -257,6 +257,8 @@ void CompileStatements(Collection& collection) {
   collection.select_by_id = absl::StrCat(select, "id = ?");
   collection.select_by_row = absl::StrCat(select, "_row = ?");
   collection.select_seen_by_id = SelectByIdSql(collection);
+  collection.select_seen_by_id_and_row =
+      absl::StrCat(collection.select_seen_by_id, kAndRow);
   collection.insert = InsertSql(collection);
   collection.remove = absl::StrCat("DELETE FROM ", table, " WHERE _row = ?");
   collection.select_id =

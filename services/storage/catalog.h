@@ -205,6 +205,8 @@ struct Collection {
   std::string select_by_id;
   // See SelectByIdSql.
   std::string select_seen_by_id;
+  // The same; ?3 is the row.
+  std::string select_seen_by_id_and_row;
   // Row: `columns`.
   std::string select_by_row;
   // Id, version, created, updated, sequence, then expires and deleted where the

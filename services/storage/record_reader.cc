@@ -155,17 +155,21 @@ absl::Status RecordReader::EncodeTyped(const sqlite::Statement& select) {
                              absl::MakeConstSpan(views_), &encoded_);
 }
 
-std::string RecordReader::SelectById() const {
-  return fields_.size() == collection_.spec.fields.size()
-             ? collection_.select_seen_by_id
-             : SelectByIdSql(collection_, fields_);
+absl::StatusOr<sqlite::Statement> RecordReader::SelectById(
+    const std::string& of_all, absl::string_view and_row) const {
+  if (fields_.size() == collection_.spec.fields.size()) {
+    return connection_.Cached(of_all);
+  }
+  return connection_.Cached(
+      absl::StrCat(SelectByIdSql(collection_, fields_), and_row));
 }
 
 absl::StatusOr<std::optional<int64_t>> RecordReader::EncodeById(
     absl::string_view id, std::string* record) {
   if (!by_id_.has_value()) {
-    ASSIGN_OR_RETURN(by_id_, connection_.Cached(SelectById()));
+    ASSIGN_OR_RETURN(by_id_, SelectById(collection_.select_seen_by_id, ""));
   }
+  by_id_->Reset();
   return EncodeFound(*by_id_, id, record);
 }
 
@@ -173,8 +177,9 @@ absl::StatusOr<std::optional<int64_t>> RecordReader::EncodeByRowAndId(
     int64_t row, absl::string_view id, std::string* record) {
   if (!by_row_and_id_.has_value()) {
     // SQLite takes the row where it has both.
-    ASSIGN_OR_RETURN(by_row_and_id_, connection_.Cached(absl::StrCat(
-                                         SelectById(), " AND _row = ?3")));
+    ASSIGN_OR_RETURN(
+        by_row_and_id_,
+        SelectById(collection_.select_seen_by_id_and_row, kAndRow));
   }
   by_row_and_id_->Reset();
   by_row_and_id_->BindInt(3, row);
@@ -183,7 +188,6 @@ absl::StatusOr<std::optional<int64_t>> RecordReader::EncodeByRowAndId(
 
 absl::StatusOr<std::optional<int64_t>> RecordReader::EncodeFound(
     sqlite::Statement& select, absl::string_view id, std::string* record) {
-  select.Reset();
   if (collection_.expires()) select.BindInt(1, now_us_);
   select.BindText(2, id);
   ASSIGN_OR_RETURN(const bool found, select.Step());

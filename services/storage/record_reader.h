@@ -77,7 +77,11 @@ class RecordReader {
   absl::Status Encode(const sqlite::Statement& select, std::string* record);
 
  private:
-  std::string SelectById() const;
+  // Takes the text `of_all` where it reads every field; else makes that of its
+  // fields, which ends with `and_row`.
+  absl::StatusOr<sqlite::Statement> SelectById(const std::string& of_all,
+                                               absl::string_view and_row) const;
+  // Runs `select`, which is reset.
   absl::StatusOr<std::optional<int64_t>> EncodeFound(sqlite::Statement& select,
                                                      absl::string_view id,
                                                      std::string* record);

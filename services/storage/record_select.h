@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "services/storage/catalog.h"
 
 namespace engram::storage {
@@ -39,6 +40,9 @@ std::string SelectByIdSql(const Collection& collection,
 
 // The same of every field.
 std::string SelectByIdSql(const Collection& collection);
+
+// Behind either, ?3 the row: nothing if the record has another.
+inline constexpr absl::string_view kAndRow = " AND _row = ?3";
 
 }  // namespace engram::storage
 
