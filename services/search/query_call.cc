@@ -377,7 +377,7 @@ SearchResult QueryCall::SearchMatching(const MatchingRows& rows,
   const bool are_known = rows.total() > 0;
   const double share =
       are_known ? static_cast<double>(rows.count()) / rows.total() : 1;
-  const SearchEffort effort = {query_.exact ? 1 : query_.target_recall, share};
+  const SearchEffort effort = {target_recall(), share};
   const bool are_few =
       are_known && index_->PrefersRows(rows.count(), wanted_, effort);
   SearchResult result =

@@ -121,6 +121,10 @@ class QueryCall : public std::enable_shared_from_this<QueryCall> {
   bool asks_for_filter() const {
     return asks_storage_ && listing_ != Listing::kComplete;
   }
+  // 1 compares with every vector.
+  double target_recall() const {
+    return query_.exact ? 1 : query_.target_recall;
+  }
   // How many hits it takes, with those that `offset` leaves out.
   int needed() const { return query_.offset + query_.limit; }
   int missing() const { return needed() - response_->hits_size(); }

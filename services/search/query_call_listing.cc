@@ -87,9 +87,8 @@ SearchResult QueryCall::SearchListed(RowFilter is_current) {
         index_->VisitVectors(id, [](absl::Span<const float>) {});
     if (row.has_value()) rows.push_back(*row);
   }
-  SearchResult result = index_->SearchRows(
-      vector_, wanted_, rows, is_current,
-      {.target_recall = query_.exact ? 1 : query_.target_recall});
+  SearchResult result = index_->SearchRows(vector_, wanted_, rows, is_current,
+                                           {.target_recall = target_recall()});
   explanation_.AddSearch(v1::Explanation::STRATEGY_SCAN_MATCHING, result.cost);
   return result;
 }
