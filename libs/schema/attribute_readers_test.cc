@@ -409,6 +409,7 @@ TEST(VectorsTest, AreEmbeddedOrSupplied) {
                                           .source = {"s", "x"},
                                           .text_template = "{s}: {x} {{}}",
                                           .dimensions = 384,
+                                          .index_kind = IndexKind::kFlat,
                                           .precision = Precision::kFloat32,
                                           .cutover = Cutover::kManual},
                           VectorFieldSpec{.name = "b",
@@ -429,6 +430,19 @@ TEST(VectorsTest, AreIndexedWithThePrecisionThatIsAskedFor) {
   EXPECT_EQ(precision_of(", precision: float32"), Precision::kFloat32);
   EXPECT_EQ(precision_of(", precision: int8"), Precision::kInt8);
   EXPECT_EQ(precision_of(", precision: int4"), Precision::kInt4);
+}
+
+TEST(VectorsTest, AreIndexedInTheWayThatIsAskedFor) {
+  const auto kind_of = [](absl::string_view attribute) {
+    return Read(absl::StrCat("vectors: {v: {source: [s]", attribute, "}}"))
+        .vectors[0]
+        .index_kind;
+  };
+  EXPECT_EQ(kind_of(""), IndexKind::kAuto);
+  EXPECT_EQ(kind_of(", index: auto"), IndexKind::kAuto);
+  EXPECT_EQ(kind_of(", index: flat"), IndexKind::kFlat);
+  EXPECT_EQ(kind_of(", index: hnsw"), IndexKind::kHnsw);
+  EXPECT_EQ(kind_of(", index: hnsw, precision: int8"), IndexKind::kHnsw);
 }
 
 TEST(VectorsTest, RefuseWhatMakesNoVector) {
@@ -453,10 +467,14 @@ TEST(VectorsTest, RefuseWhatMakesNoVector) {
        "leaves a brace open"},
       {"vectors: {v: {source: [s], template: ''}}", "vectors.v.template",
        "wants a text with the sources"},
-      {"vectors: {v: {source: [s], index: hnsw}}", "vectors.v.index",
-       "hnsw is not available yet; choose one of auto, flat"},
       {"vectors: {v: {source: [s], index: ivf}}", "vectors.v.index",
-       "wants one of auto, flat"},
+       "wants one of auto, flat, hnsw"},
+      {"vectors: {v: {source: [s], precision: int8, index: flat}}",
+       "vectors.v.precision",
+       "int8 does not go with index: flat, which compares the vectors "
+       "themselves; remove it, or choose index: hnsw"},
+      {"vectors: {v: {source: [s], index: flat, precision: int4}}",
+       "vectors.v.precision", "int4 does not go with index: flat"},
       {"vectors: {v: {source: [s], precision: int2}}", "vectors.v.precision",
        "wants one of auto, float32, int8, int4"},
       {"vectors: {v: {supplied: true, dimensions: 9, chunking: tokens}}",

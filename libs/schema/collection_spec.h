@@ -27,6 +27,13 @@ enum class Precision {
   kInt4,     // codes of 4 bits
 };
 
+// How search finds the nearest vectors.
+enum class IndexKind {
+  kAuto,  // flat while there are few, hnsw once there are many
+  kFlat,  // by comparing with every one
+  kHnsw,  // by a graph
+};
+
 // What becomes of a record whose ref's target is deleted.
 enum class OnDelete {
   kRestrict,  // the delete is refused
@@ -131,6 +138,7 @@ struct VectorFieldSpec {
   // Required if `supplied`; else 0, or what the model's must be.
   int dimensions = 0;
   Metric metric = Metric::kCosine;
+  IndexKind index_kind = IndexKind::kAuto;
   Precision precision = Precision::kAuto;
   // How a text is cut into parts with a vector each; not if `supplied`.
   chunk::Options chunking;

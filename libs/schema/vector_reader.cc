@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "libs/schema/attribute_readers.h"
 #include "libs/schema/chunking_reader.h"
 #include "libs/schema/collection_parser.h"
@@ -21,14 +20,13 @@ constexpr absl::string_view kVectorAttributes[] = {
     "model",    "precision", "source",     "supplied", "template"};
 // In the order of Metric.
 constexpr absl::string_view kMetrics[] = {"cosine", "dot", "l2"};
+// In the order of IndexKind.
+constexpr absl::string_view kIndexKinds[] = {"auto", "flat", "hnsw"};
 // In the order of Precision.
 constexpr absl::string_view kPrecisions[] = {"auto", "float32", "int8", "int4"};
 // In the order of Cutover.
 constexpr absl::string_view kCutovers[] = {"auto", "manual"};
 constexpr size_t kMaxModelLength = 256;
-
-// Both mean the same yet.
-constexpr absl::string_view kIndexes[] = {"auto", "flat"};
 
 // Reads one vector field.
 class VectorReader {
@@ -60,17 +58,17 @@ class VectorReader {
       const auto word = document_.ReadWord(*metric, PathOf("metric"), kMetrics);
       if (word.has_value()) vector_.metric = static_cast<Metric>(*word);
     }
-    if (const YamlNode* precision = node_.Find("precision")) {
+    if (const YamlNode* index = node_.Find("index")) {
       const auto word =
-          document_.ReadWord(*precision, PathOf("precision"), kPrecisions);
-      if (word.has_value()) vector_.precision = static_cast<Precision>(*word);
+          document_.ReadWord(*index, PathOf("index"), kIndexKinds);
+      if (word.has_value()) vector_.index_kind = static_cast<IndexKind>(*word);
     }
+    ReadPrecision();
     if (const YamlNode* cutover = node_.Find("cutover")) {
       const auto word =
           document_.ReadWord(*cutover, PathOf("cutover"), kCutovers);
       if (word.has_value()) vector_.cutover = static_cast<Cutover>(*word);
     }
-    CheckIndex();
   }
 
  private:
@@ -103,15 +101,21 @@ class VectorReader {
     }
   }
 
-  void CheckIndex() {
-    const YamlNode* index = node_.Find("index");
-    if (index == nullptr) return;
-    if (index->text == "hnsw") {
-      document_.Report(*index, PathOf("index"),
-                       absl::StrCat("hnsw is not available yet; choose one of ",
-                                    absl::StrJoin(kIndexes, ", ")));
-    } else {
-      document_.ReadWord(*index, PathOf("index"), kIndexes);
+  void ReadPrecision() {
+    const YamlNode* precision = node_.Find("precision");
+    if (precision == nullptr) return;
+    const std::string path = PathOf("precision");
+    const auto word = document_.ReadWord(*precision, path, kPrecisions);
+    if (!word.has_value()) return;
+    vector_.precision = static_cast<Precision>(*word);
+    const bool is_of_codes = vector_.precision == Precision::kInt8 ||
+                             vector_.precision == Precision::kInt4;
+    if (is_of_codes && vector_.index_kind == IndexKind::kFlat) {
+      document_.Report(*precision, path,
+                       absl::StrCat(kPrecisions[*word],
+                                    " does not go with index: flat, which "
+                                    "compares the vectors themselves; remove "
+                                    "it, or choose index: hnsw"));
     }
   }
 

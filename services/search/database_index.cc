@@ -44,6 +44,17 @@ Precision DecodePrecision(common::v1::Precision precision) {
   }
 }
 
+IndexKind DecodeIndexKind(common::v1::IndexKind kind) {
+  switch (kind) {
+    case common::v1::INDEX_KIND_FLAT:
+      return IndexKind::kFlat;
+    case common::v1::INDEX_KIND_HNSW:
+      return IndexKind::kHnsw;
+    default:
+      return IndexKind::kAuto;
+  }
+}
+
 absl::Status UnknownField(absl::StatusCode code, absl::string_view message,
                           absl::string_view collection) {
   return MakeError(code, common::v1::ERROR_REASON_VECTOR_FIELD_UNKNOWN, message,
@@ -143,8 +154,9 @@ void DatabaseIndex::Add(const storage::v1::Collection& collection,
   for (const storage::v1::VectorField& field : collection.vector_fields()) {
     for (const storage::v1::Generation* const generation :
          GenerationsOf(field)) {
-      indexes_[generation->id()]->SetPrecision(
-          DecodePrecision(field.precision()));
+      Index& index = *indexes_[generation->id()];
+      index.SetPrecision(DecodePrecision(field.precision()));
+      index.SetKind(DecodeIndexKind(field.index_kind()));
     }
   }
 }

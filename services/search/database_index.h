@@ -49,7 +49,8 @@ class DatabaseIndex {
   DatabaseIndex(Position position, uint64_t checksum);
 
   // Makes the collection known and adds an empty index for each generation of
-  // its vector fields that has none yet; all get the precision that it says.
+  // its vector fields that has none yet; all get the precision and the kind
+  // that it says.
   absl::Status AddCollection(const storage::v1::Collection& collection);
 
   // Adds an index with content, of a collection that AddCollection named

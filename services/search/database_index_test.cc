@@ -93,6 +93,27 @@ TEST_F(DatabaseIndexTest, AChangeOfPrecisionIsOfTheIndexesThatThereAre) {
   EXPECT_THAT(IdsIn(database_), ElementsAre("a"));
 }
 
+TEST_F(DatabaseIndexTest, AChangeOfKindIsOfTheIndexesThatThereAre) {
+  constexpr std::pair<common::v1::IndexKind, IndexKind> kKinds[] = {
+      {common::v1::INDEX_KIND_FLAT, IndexKind::kFlat},
+      {common::v1::INDEX_KIND_HNSW, IndexKind::kHnsw},
+      {common::v1::INDEX_KIND_AUTO, IndexKind::kAuto},
+  };
+  storage::v1::Collection notes = NotesOfTwoGenerations(1);
+  feed_.Create(notes).Write(1, "a").Store(1, "a", {{1, 0}});
+  ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+  const auto indexes = database_.indexes();
+  ASSERT_EQ(indexes.size(), 2);
+  for (const auto& [encoded, kind] : kKinds) {
+    notes.mutable_vector_fields(0)->set_index_kind(encoded);
+    feed_.ChangeCollection("notes", notes);
+    ASSERT_THAT(database_.ApplyChanges(feed_.changes()), IsOk());
+    EXPECT_EQ(database_.indexes(), indexes);
+    for (const auto& index : indexes) EXPECT_EQ(index->kind(), kind);
+  }
+  EXPECT_THAT(IdsIn(database_), ElementsAre("a"));
+}
+
 TEST_F(DatabaseIndexTest, AChangeDeliveredTwiceDoesNoHarm) {
   feed_.CreateNotes().Write(1, "a").Store(1, "a", {{1, 0}}).Delete(1, "a");
   feed_.Write(2, "b").Store(2, "b", {{1, 0}});

@@ -31,6 +31,14 @@ enum class Precision {
   kInt4,
 };
 
+// How searches find the nearest vectors; engram.common.v1.IndexKind.
+enum class IndexKind {
+  // By a scan while there are few, by a graph once there are many.
+  kAuto,
+  kFlat,
+  kHnsw,
+};
+
 // The most chunks that one record can have.
 inline constexpr int kMaxChunks = 4096;
 
@@ -163,6 +171,8 @@ struct IndexStats {
   int64_t pending = 0;
   // Of the last change applied.
   int64_t sequence = 0;
+  // Whether searches have a graph to walk; never kAuto.
+  IndexKind kind = IndexKind::kFlat;
   // Of the vectors, those that a graph finds; the others are scanned.
   int64_t graph_vectors = 0;
   // By what the large graph compares, never kAuto; scans do by float32.
@@ -303,6 +313,12 @@ class Index {
   // need be; the present one serves until then.
   virtual void SetPrecision(Precision precision) = 0;
   virtual Precision precision() const = 0;
+
+  // How searches are to find. Of kFlat no search walks a graph from then on,
+  // and the next Optimize drops it; for kHnsw that builds one of few vectors,
+  // too.
+  virtual void SetKind(IndexKind kind) = 0;
+  virtual IndexKind kind() const = 0;
 
   // Does what makes later searches faster, and what tells how much they find,
   // if there is something to do, and returns when it is done or, soon, when

@@ -118,8 +118,9 @@ absl::StatusOr<std::shared_ptr<DatabaseIndex>> IndexCache::TryLoad(
         fits(index->memory_bytes() + SizeOf(files->second, manifest)));
     ASSIGN_OR_RETURN(
         std::shared_ptr<Index> loaded,
-        VectorIndex::Load(empty->spec(), saved, manifest.position.sequence,
-                          {.precision = empty->precision()}));
+        VectorIndex::Load(
+            empty->spec(), saved, manifest.position.sequence,
+            {.precision = empty->precision(), .kind = empty->kind()}));
     index->SetIndex(std::move(loaded));
   }
   for (const auto& [collection, name] : manifest.expiry_files) {

@@ -112,14 +112,17 @@ class IndexCacheTest : public ::testing::Test {
   FeedBuilder feed_;
 };
 
-TEST_F(IndexCacheTest, APrecisionIsKnownAfterARestart) {
+TEST_F(IndexCacheTest, WhatTheIndexIsToBeIsKnownAfterARestart) {
   storage::v1::Collection notes = NotesCollection();
   notes.mutable_vector_fields(0)->set_precision(common::v1::PRECISION_FLOAT32);
+  notes.mutable_vector_fields(0)->set_index_kind(common::v1::INDEX_KIND_FLAT);
   feed_.ChangeCollection("notes", notes);
   Apply();
   Save();
-  EXPECT_EQ((*Load().database->Find("notes", ""))->precision(),
-            Precision::kFloat32);
+  const Loaded loaded = Load();
+  const auto index = *loaded.database->Find("notes", "");
+  EXPECT_EQ(index->precision(), Precision::kFloat32);
+  EXPECT_EQ(index->kind(), IndexKind::kFlat);
 }
 
 TEST_F(IndexCacheTest, ARestartFindsWhatWasSavedAndItsPosition) {

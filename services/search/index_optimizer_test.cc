@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "libs/status/testing/status_matchers.h"
@@ -29,17 +30,17 @@ constexpr int kRecords = 4400;
 
 class IndexOptimizerTest : public SearchTest {
  protected:
-  void Declare(absl::string_view precision) {
-    ASSERT_OK(storage_.ApplySchema(
-        {absl::StrCat(R"(
+  void Declare(absl::string_view attributes) {
+    ASSERT_OK(
+        storage_.ApplySchema({absl::StrCat(R"(
 collection: points
 fields: {name: {type: string}}
 vectors: {at: {supplied: true, metric: cosine, dimensions: )",
-                      kDimensions, ", precision: ", precision, "}}")}));
+                                           kDimensions, attributes, "}}")}));
   }
 
   void PutAll() {
-    Declare("auto");
+    Declare("");
     std::mt19937 random(3);
     std::normal_distribution<float> normal;
     constexpr int kAtOnce = 400;
@@ -74,12 +75,19 @@ vectors: {at: {supplied: true, metric: cosine, dimensions: )",
     return v1::Index();
   }
 
-  void WaitForPrecision(common::v1::Precision precision) {
+  void WaitUntil(absl::FunctionRef<bool(const v1::Index&)> holds) {
     const absl::Time give_up = absl::Now() + absl::Seconds(60);
-    while (Points().precision() != precision) {
+    while (!holds(Points())) {
       ASSERT_LT(absl::Now(), give_up);
       absl::SleepFor(absl::Milliseconds(5));
     }
+  }
+  void WaitForPrecision(common::v1::Precision precision) {
+    WaitUntil(
+        [&](const v1::Index& index) { return index.precision() == precision; });
+  }
+  void WaitForKind(common::v1::IndexKind kind) {
+    WaitUntil([&](const v1::Index& index) { return index.kind() == kind; });
   }
 
   // This process's threads that have a lower priority than this one.
@@ -121,7 +129,7 @@ TEST_F(IndexOptimizerTest, ASchemaOfAnotherPrecisionHasTheGraphBuiltAnew) {
   WatchBuild();
   EXPECT_NE(Points().precision(), common::v1::PRECISION_FLOAT32);
   const int64_t generation = Points().generation();
-  Declare("float32");
+  Declare(", precision: float32");
   WaitForPrecision(common::v1::PRECISION_FLOAT32);
   EXPECT_EQ(Points().graph_vectors(), kRecords);
   EXPECT_EQ(Points().generation(), generation);
@@ -129,8 +137,24 @@ TEST_F(IndexOptimizerTest, ASchemaOfAnotherPrecisionHasTheGraphBuiltAnew) {
   StartSearch();
   EXPECT_EQ(Points().precision(), common::v1::PRECISION_FLOAT32);
   EXPECT_EQ(Points().graph_vectors(), kRecords);
-  Declare("int8");
+  Declare(", precision: int8");
   WaitForPrecision(common::v1::PRECISION_INT8);
+}
+
+TEST_F(IndexOptimizerTest, ASchemaOfAnotherIndexHasTheGraphDroppedAndBuilt) {
+  PutAll();
+  StartSearchSoon();
+  WatchBuild();
+  const int64_t generation = Points().generation();
+  Declare(", index: flat");
+  WaitForKind(common::v1::INDEX_KIND_FLAT);
+  StopSearch();
+  StartSearch();
+  EXPECT_EQ(Points().kind(), common::v1::INDEX_KIND_FLAT);
+  Declare(", index: hnsw");
+  WaitForKind(common::v1::INDEX_KIND_HNSW);
+  EXPECT_EQ(Points().graph_vectors(), kRecords);
+  EXPECT_EQ(Points().generation(), generation);
 }
 
 TEST_F(IndexOptimizerTest, OneThreadMayDoItAlone) {

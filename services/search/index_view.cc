@@ -62,6 +62,9 @@ void EncodeIndex(const FeedFollower& follower, const DatabaseIndex& database,
   encoded.set_mapped_bytes(stats.memory.mapped);
   encoded.set_graph_vectors(stats.graph_vectors);
   encoded.set_precision(EncodePrecision(stats.precision));
+  encoded.set_kind(stats.kind == IndexKind::kHnsw
+                       ? common::v1::INDEX_KIND_HNSW
+                       : common::v1::INDEX_KIND_FLAT);
   const std::shared_ptr<const AttributeColumns> attributes =
       database.AttributesOf(name.collection);
   if (attributes != nullptr) {

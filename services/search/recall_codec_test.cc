@@ -25,9 +25,16 @@ TEST(RecallCodecTest, TellsOfTheNearestTenAndOfTheSamples) {
 
 TEST(RecallCodecTest, WhatWasNotMeasuredIsAbsent) {
   v1::GetIndexResponse response;
-  EncodeRecall({}, response);
+  EncodeRecall({.is_exact = false}, response);
   EXPECT_EQ(response.calibration_size(), 0);
   EXPECT_FALSE(response.has_measured_recall());
+}
+
+TEST(RecallCodecTest, ScansMissNothingWhateverAGraphMissedBefore) {
+  v1::GetIndexResponse response;
+  EncodeRecall({.is_exact = true, .recall = 0.875, .samples = 1000}, response);
+  EXPECT_EQ(response.measured_recall().recall(), 1);
+  EXPECT_EQ(response.measured_recall().samples(), 0);
 }
 
 }  // namespace

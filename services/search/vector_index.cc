@@ -65,6 +65,7 @@ VectorIndex::VectorIndex(IndexSpec spec, GraphPolicy policy)
       policy_(policy),
       vectors_(spec_.dimensions),
       precision_(policy.precision),
+      kind_(policy.kind),
       costs_(spec_.dimensions),
       sampler_(policy_.sampled_share) {}
 
@@ -239,6 +240,7 @@ int64_t VectorIndex::WidthFor(double target_recall, double limit) const {
 }
 
 int64_t VectorIndex::WidestWalk() const {
+  if (!HasGraph()) return 0;
   return std::min<int64_t>(kMaxWidth, graphs_.size() / kScanAdvantage);
 }
 
@@ -481,9 +483,10 @@ IndexStats VectorIndex::Stats() const {
   IndexStats stats;
   stats.records = records_.size();
   stats.vectors = vectors_.size();
-  stats.graph_vectors = graphs_.size();
-  if (const auto& graph = graphs_.segment(Tier::kLarge); graph != nullptr) {
-    stats.precision = PrecisionOf(graph->code_bits());
+  if (HasGraph()) {
+    stats.kind = IndexKind::kHnsw;
+    stats.graph_vectors = graphs_.size();
+    stats.precision = PrecisionOf(graphs_.segment(Tier::kLarge)->code_bits());
   }
   stats.pending = pending_.size();
   stats.sequence = sequence_;
@@ -506,7 +509,7 @@ IndexRecall VectorIndex::Recall() const {
                      .samples = measured.samples,
                      .all_samples = measured.all_samples};
   absl::ReaderMutexLock lock(&mutex_);
-  if (graphs_.segment(Tier::kLarge) == nullptr) return recall;
+  if (!HasGraph()) return recall;
   recall.is_exact = false;
   recall.calibration = curve_.points();
   recall.width = static_cast<int>(WidthFor(kDefaultTargetRecall, 10));

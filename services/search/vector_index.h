@@ -38,8 +38,9 @@ struct GraphPolicy {
   // Of the time that searches take, what may go into running some of them again
   // to know how much they find; see RecallSampler.
   double sampled_share = 0.01;
-  // Until SetPrecision says another one.
+  // Until SetPrecision and SetKind say others.
   Precision precision = Precision::kAuto;
+  IndexKind kind = IndexKind::kAuto;
 };
 
 // Vectors, and a graph to find the nearest by.
@@ -86,6 +87,8 @@ class VectorIndex : public Index {
   FrozenIndex Freeze() const override;
   void SetPrecision(Precision precision) override;
   Precision precision() const override;
+  void SetKind(IndexKind kind) override;
+  IndexKind kind() const override;
   using Index::Optimize;
   void Optimize(int threads, const std::function<bool()>& go_on) override;
   absl::StatusOr<SavedIndex> Save(const std::string& path_stem,
@@ -148,11 +151,16 @@ class VectorIndex : public Index {
                       absl::Span<const uint32_t> slots, int kept,
                       RowFilter filter, TopRecords& top, SearchCost& cost) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Whether there is a graph that searches may walk.
+  bool HasGraph() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return kind_ != IndexKind::kFlat &&
+           graphs_.segment(Tier::kLarge) != nullptr;
+  }
   // Whether a search of certain rows goes by codes.
   bool LooksUpCodes(const SearchEffort& effort) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    const GraphSegment* const large = graphs_.segment(Tier::kLarge).get();
-    return effort.target_recall < 1 && large != nullptr && !large->is_exact();
+    return effort.target_recall < 1 && HasGraph() &&
+           !graphs_.segment(Tier::kLarge)->is_exact();
   }
   // Offers `top` what is nearest of the slots from `first` on.
   void Scan(absl::Span<const float> query, int64_t first, RowFilter filter,
@@ -186,9 +194,10 @@ class VectorIndex : public Index {
   bool WantsSmallGraph() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   bool WantsGraph(Tier tier) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether so little is left of what graphs were built for that a scan is as
-  // fast, and they are nothing but memory.
+  // fast, or none is wanted any more, and they are nothing but memory.
   bool OutgrewGraphs() const ABSL_LOCKS_EXCLUDED(mutex_);
-  bool IsScannedFast() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Whether so many vectors are for the kind of index to scan.
+  bool IsScannedFast(int64_t vectors) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Whether the large graph, which there is, compares as it is to.
   bool HasPrecision() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // The codes and keys of all vectors, or, for the small graph, of those that
@@ -284,6 +293,7 @@ class VectorIndex : public Index {
   // Whether it is of that graph, as it is used for this precision.
   bool is_calibrated_ ABSL_GUARDED_BY(mutex_) = false;
   Precision precision_ ABSL_GUARDED_BY(mutex_);
+  IndexKind kind_ ABSL_GUARDED_BY(mutex_);
   // By tier, while such a graph is built: the keys that changed since it began.
   std::optional<absl::flat_hash_set<int64_t>> changed_[2] ABSL_GUARDED_BY(
       mutex_);

@@ -23,6 +23,10 @@ constexpr int64_t kSmallShare = 10;
 constexpr int64_t kScannedShare = 4;
 constexpr int64_t kDeadShare = 5;
 
+// Of fewer a walk hardly takes less than a scan, even if a graph is asked for:
+// half as many could not be walked at all, as the widest walk is for an eighth.
+constexpr int64_t kFewestInGraph = 256;
+
 }  // namespace
 
 struct VectorIndex::Encoded {
@@ -77,6 +81,16 @@ Precision VectorIndex::precision() const {
   return precision_;
 }
 
+void VectorIndex::SetKind(IndexKind kind) {
+  absl::MutexLock lock(&mutex_);
+  kind_ = kind;
+}
+
+IndexKind VectorIndex::kind() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return kind_;
+}
+
 bool VectorIndex::HasPrecision() const {
   const int bits = graphs_.segment(Tier::kLarge)->code_bits();
   switch (precision_) {
@@ -102,7 +116,7 @@ bool VectorIndex::WantsGraph(Tier tier) const {
 }
 
 bool VectorIndex::WantsLargeGraph() const {
-  if (IsScannedFast()) return false;
+  if (IsScannedFast(vectors_.size())) return false;
   if (graphs_.segment(Tier::kLarge) != nullptr && !HasPrecision()) return true;
   const int64_t size = vectors_.size();
   const int64_t known = graphs_.size(Tier::kLarge);
@@ -110,16 +124,20 @@ bool VectorIndex::WantsLargeGraph() const {
          graphs_.dead(Tier::kLarge) * kDeadShare > known;
 }
 
-bool VectorIndex::IsScannedFast() const {
-  return BytesOf(vectors_.size()) < policy_.min_bytes;
+bool VectorIndex::IsScannedFast(int64_t vectors) const {
+  if (kind_ == IndexKind::kFlat) return true;
+  if (kind_ == IndexKind::kHnsw && vectors >= kFewestInGraph) return false;
+  return BytesOf(vectors) < policy_.min_bytes;
 }
 
 bool VectorIndex::OutgrewGraphs() const {
   absl::ReaderMutexLock lock(&mutex_);
-  return graphs_.segment(Tier::kLarge) != nullptr && IsScannedFast() &&
-         (graphs_.dead(Tier::kLarge) * kDeadShare >
-              graphs_.size(Tier::kLarge) ||
-          !HasPrecision());
+  const GraphSegment* const large = graphs_.segment(Tier::kLarge).get();
+  if (large == nullptr || !IsScannedFast(vectors_.size())) return false;
+  return graphs_.dead(Tier::kLarge) * kDeadShare > graphs_.size(Tier::kLarge) ||
+         !HasPrecision() ||
+         // It would not be built today: for another kind it was.
+         IsScannedFast(large->size());
 }
 
 void VectorIndex::DropGraphs() {
@@ -207,6 +225,8 @@ void VectorIndex::Install(Tier tier, std::shared_ptr<GraphSegment> graph,
   std::shared_ptr<GraphSegment> before, emptied;
   absl::MutexLock save_lock(&save_mutex_);
   absl::MutexLock lock(&mutex_);
+  // None is to be had by now.
+  if (kind_ == IndexKind::kFlat) return;
   // From where what it knows begins.
   const uint32_t begin = tier == Tier::kLarge ? 0 : graphs_.size(Tier::kLarge);
   std::vector<Place> places(keys_.size() - begin);

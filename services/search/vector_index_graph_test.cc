@@ -512,6 +512,77 @@ TEST_P(VectorIndexGraphTest, OfFewThatAreLeftThereIsNoGraph) {
   EXPECT_EQ(found[0].id, "id195");
 }
 
+TEST_P(VectorIndexGraphTest, OnceItIsFlatNoGraphIsWalkedOrBuilt) {
+  PutAll();
+  index_.Optimize(kThreads, Always);
+  ASSERT_EQ(index_.Stats().kind, IndexKind::kHnsw);
+  index_.SetKind(IndexKind::kFlat);
+  EXPECT_EQ(index_.kind(), IndexKind::kFlat);
+  const auto expect_scans = [&] {
+    const std::vector<float> query = clusters_.Next();
+    const SearchCost all = index_.Search(query, kLimit, AnyRow).cost;
+    EXPECT_EQ(all.width, 0);
+    EXPECT_EQ(all.distances, kRecords);
+    std::vector<int64_t> rows(kRecords / 2);
+    std::iota(rows.begin(), rows.end(), 0);
+    EXPECT_EQ(index_.SearchRows(query, kLimit, rows, AnyRow, {}).cost.distances,
+              rows.size());
+    const IndexStats stats = index_.Stats();
+    EXPECT_EQ(stats.kind, IndexKind::kFlat);
+    EXPECT_EQ(stats.graph_vectors, 0);
+    EXPECT_EQ(stats.precision, Precision::kFloat32);
+    EXPECT_TRUE(index_.Recall().is_exact);
+    EXPECT_EQ(Recall(), 1);
+  };
+  // At once, and when what it takes has been given back.
+  expect_scans();
+  index_.Optimize(kThreads, Always);
+  EXPECT_EQ(index_.Stats().memory.graph + index_.Stats().memory.codes, 0);
+  expect_scans();
+  index_.SetKind(IndexKind::kAuto);
+  index_.Optimize(kThreads, Always);
+  EXPECT_EQ(index_.Stats().graph_vectors, kRecords);
+}
+
+TEST_P(VectorIndexGraphTest, AGraphThatIsNotWantedAnyMoreIsNotKept) {
+  PutAll();
+  index_.Optimize(kThreads, [&] {
+    index_.SetKind(IndexKind::kFlat);
+    return true;
+  });
+  EXPECT_EQ(index_.Stats().memory.graph + index_.Stats().memory.codes, 0);
+  ExpectExact();
+}
+
+TEST_P(VectorIndexGraphTest, AskedForAGraphIsThereOfFewVectorsToo) {
+  constexpr int kFewest = 256;
+  VectorIndex index(
+      {.generation = 1, .dimensions = kDimensions, .metric = GetParam()},
+      {.kind = IndexKind::kHnsw});
+  const auto put = [&](int row) {
+    index.Apply({{.kind = IndexChange::Kind::kPutVectors,
+                  .row = row,
+                  .sequence = row,
+                  .id = IdOf(row),
+                  .chunks = {vector::Pack(clusters_.Next())}}},
+                row);
+  };
+  for (int row = 1; row < kFewest; ++row) put(row);
+  index.Optimize(Always);
+  EXPECT_EQ(index.Stats().kind, IndexKind::kFlat);
+  put(kFewest);
+  index.Optimize(Always);
+  EXPECT_EQ(index.Stats().kind, IndexKind::kHnsw);
+  EXPECT_EQ(index.Stats().graph_vectors, kFewest);
+  const SearchCost walk = index.Search(clusters_.Next(), kLimit, AnyRow).cost;
+  EXPECT_GT(walk.width, 0);
+  EXPECT_LT(walk.distances, kFewest);
+  // Which goes with what asked for it.
+  index.SetKind(IndexKind::kAuto);
+  index.Optimize(Always);
+  EXPECT_EQ(index.Stats().kind, IndexKind::kFlat);
+}
+
 TEST_P(VectorIndexGraphTest, AllRecordsMayGo) {
   PutAll(300);
   index_.Optimize(kThreads, Always);

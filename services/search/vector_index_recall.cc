@@ -312,7 +312,7 @@ void VectorIndex::RunSample(const std::function<bool()>& go_on) {
   const auto scanned = ScanInParts(sample->query, sample->limit, go_on);
   if (!scanned.ok()) return;
   absl::ReaderMutexLock lock(&mutex_);
-  if (graphs_.segment(Tier::kLarge) == nullptr) return;
+  if (!HasGraph()) return;
   TopRecords top(sample->limit);
   SearchCost cost;
   SearchLocked(sample->query, sample->limit, AnyRow,

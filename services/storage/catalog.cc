@@ -548,8 +548,10 @@ v1::Collection ToProto(const Collection& collection) {
     }
     *out.mutable_source() = out.generation().source();
     out.set_metric(out.generation().metric());
-    out.set_precision(
-        EncodePrecision(collection.spec.FindVector(field.name)->precision));
+    const schema::VectorFieldSpec& spec =
+        *collection.spec.FindVector(field.name);
+    out.set_precision(EncodePrecision(spec.precision));
+    out.set_index_kind(EncodeIndexKind(spec.index_kind));
   }
   return proto;
 }

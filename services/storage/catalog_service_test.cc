@@ -21,7 +21,7 @@ collection: notes
 fields:
   title: {type: string}
 vectors:
-  text: {source: [title], metric: dot, precision: int4}
+  text: {source: [title], metric: dot, index: hnsw, precision: int4}
 )";
 constexpr char kPlain[] = "{collection: plain, fields: {f: {type: int}}}";
 
@@ -73,6 +73,7 @@ TEST_F(CatalogServiceTest, ResolvesTheDefaultModelWhenApplied) {
   EXPECT_EQ(field.name(), "text");
   EXPECT_THAT(field.source(), ElementsAre("title"));
   EXPECT_EQ(field.metric(), common::v1::METRIC_DOT);
+  EXPECT_EQ(field.index_kind(), common::v1::INDEX_KIND_HNSW);
   EXPECT_EQ(field.precision(), common::v1::PRECISION_INT4);
   EXPECT_EQ(field.generation().model(), "test/two");
   EXPECT_EQ(field.generation().fingerprint(), "two-v1");

@@ -562,6 +562,10 @@ class ChangePlanner {
     for (const schema::VectorFieldSpec& spec : after_.vectors) {
       const schema::VectorFieldSpec* const old = before_.FindVector(spec.name);
       if (old == nullptr) continue;
+      if (old->index_kind != spec.index_kind) {
+        Changed(
+            {.summary = Named("change the kind of the index of", spec.name)});
+      }
       if (old->precision != spec.precision) {
         Changed({.summary =
                      Named("change the precision of the index of", spec.name)});

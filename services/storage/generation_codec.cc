@@ -18,6 +18,12 @@ constexpr std::pair<schema::Precision, common::v1::Precision> kPrecisions[] = {
     {schema::Precision::kInt4, common::v1::PRECISION_INT4},
 };
 
+constexpr std::pair<schema::IndexKind, common::v1::IndexKind> kIndexKinds[] = {
+    {schema::IndexKind::kAuto, common::v1::INDEX_KIND_AUTO},
+    {schema::IndexKind::kFlat, common::v1::INDEX_KIND_FLAT},
+    {schema::IndexKind::kHnsw, common::v1::INDEX_KIND_HNSW},
+};
+
 constexpr std::pair<chunk::Method, v1::Chunking::Method> kMethods[] = {
     {chunk::Method::kNone, v1::Chunking::METHOD_UNSPECIFIED},
     {chunk::Method::kTokens, v1::Chunking::METHOD_TOKENS},
@@ -73,6 +79,13 @@ common::v1::Precision EncodePrecision(schema::Precision precision) {
     if (each == precision) return encoded;
   }
   return common::v1::PRECISION_UNSPECIFIED;
+}
+
+common::v1::IndexKind EncodeIndexKind(schema::IndexKind kind) {
+  for (const auto& [each, encoded] : kIndexKinds) {
+    if (each == kind) return encoded;
+  }
+  return common::v1::INDEX_KIND_UNSPECIFIED;
 }
 
 v1::Chunking EncodeChunking(const chunk::Options& options) {

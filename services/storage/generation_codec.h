@@ -20,6 +20,7 @@ void DecodeDeclaration(const v1::Generation& declaration,
                        schema::VectorFieldSpec& spec);
 
 common::v1::Precision EncodePrecision(schema::Precision precision);
+common::v1::IndexKind EncodeIndexKind(schema::IndexKind kind);
 
 v1::Chunking EncodeChunking(const chunk::Options& options);
 

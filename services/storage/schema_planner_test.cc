@@ -376,7 +376,7 @@ TEST_F(SchemaPlannerTest, VectorsThatAreDeclaredAgainAreNotEmbeddedAgain) {
                           "SwitchGeneration is called"));
 }
 
-TEST_F(SchemaPlannerTest, AnotherPrecisionKeepsTheVectors) {
+TEST_F(SchemaPlannerTest, AnotherIndexKeepsTheVectors) {
   const auto with = [](absl::string_view attributes) {
     return absl::StrCat(
         "{collection: notes, fields: {title: {type: text}}, vectors: {text: "
@@ -385,10 +385,11 @@ TEST_F(SchemaPlannerTest, AnotherPrecisionKeepsTheVectors) {
   };
   Have({with("")});
   ASSERT_OK_AND_ASSIGN(const SchemaPlan plan,
-                       Plan({with(", precision: float32")}));
+                       Plan({with(", index: hnsw, precision: float32")}));
   EXPECT_THAT(
       Summaries(plan),
-      ElementsAre("notes: change the precision of the index of \"text\""));
+      ElementsAre("notes: change the kind of the index of \"text\"",
+                  "notes: change the precision of the index of \"text\""));
   EXPECT_EQ(plan.texts_to_embed, 0);
 }
 

@@ -27,6 +27,7 @@ TEST_F(IndexCliTest, ShowsWhatAnIndexCoversAndWhatItsMemoryHolds) {
   index.set_records(1200);
   index.set_vectors(2400);
   index.set_graph_vectors(2000);
+  index.set_kind(common::v1::INDEX_KIND_HNSW);
   index.set_precision(common::v1::PRECISION_INT4);
   index.set_position(kPosition);
   index.set_memory_bytes(3'000'000);
@@ -60,6 +61,7 @@ TEST_F(IndexCliTest, ShowsWhatAnIndexCoversAndWhatItsMemoryHolds) {
             "position  default@0000000000000001.5, 1m1.25s behind\n"
             "records   1,200 of 1,300: 50 pending, 20 failed, 30 without text\n"
             "vectors   2,400 of 256 dimensions, 2,000 in a graph\n"
+            "kind      hnsw\n"
             "precision int4\n"
             "recall    0.963 of the nearest, by 1,000 sampled queries; "
             "width 48\n"
@@ -73,6 +75,7 @@ TEST_F(IndexCliTest, ShowsWhatAnIndexCoversAndWhatItsMemoryHolds) {
   EXPECT_EQ(Engramctl({"index", "show", "notes", "--json"}), 0);
   auto fields = Json().fields();
   EXPECT_EQ(fields["lag_seconds"].number_value(), 61.2504);
+  EXPECT_EQ(fields["kind"].string_value(), "hnsw");
   EXPECT_EQ(fields["precision"].string_value(), "int4");
   EXPECT_EQ(
       fields["memory"].struct_value().fields().at("vectors").number_value(),
@@ -85,6 +88,14 @@ TEST_F(IndexCliTest, ShowsWhatAnIndexCoversAndWhatItsMemoryHolds) {
   EXPECT_FLOAT_EQ(static_cast<float>(recall.at("recall").number_value()),
                   0.963f);
   EXPECT_EQ(fields["calibration"].list_value().values_size(), 1);
+
+  index.set_kind(common::v1::INDEX_KIND_FLAT);
+  index.set_precision(common::v1::PRECISION_FLOAT32);
+  EXPECT_EQ(Engramctl({"index", "show", "notes"}), 0);
+  EXPECT_THAT(output_, HasSubstr("kind      flat\n"
+                                 "precision float32\n"
+                                 "recall    1, as every query is compared "
+                                 "with all\n"));
 
   // Storage is away.
   answer.clear_coverage();

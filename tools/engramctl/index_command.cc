@@ -48,7 +48,10 @@ absl::string_view StateName(Index::State state) {
   }
 }
 
-// As schemas write it.
+// As schemas write them.
+absl::string_view KindName(common::v1::IndexKind kind) {
+  return kind == common::v1::INDEX_KIND_HNSW ? "hnsw" : "flat";
+}
 absl::string_view PrecisionName(common::v1::Precision precision) {
   switch (precision) {
     case common::v1::PRECISION_INT8:
@@ -80,6 +83,7 @@ JsonObject IndexObject(const Index& index) {
       .Int("dimensions", index.dimensions())
       .Int("pending", index.pending())
       .Int("graph_vectors", index.graph_vectors())
+      .Text("kind", KindName(index.kind()))
       .Text("precision", PrecisionName(index.precision()))
       .Int("memory_bytes", index.memory_bytes())
       .Int("mapped_bytes", index.mapped_bytes())
@@ -198,7 +202,9 @@ std::string CoverageText(const GetIndexResponse& response) {
 
 // What a search for ten finds, as measured.
 std::string RecallText(const GetIndexResponse& response) {
-  if (response.index().graph_vectors() == 0) return "exact, all are scanned";
+  if (response.index().kind() != common::v1::INDEX_KIND_HNSW) {
+    return "1, as every query is compared with all";
+  }
   if (!response.has_measured_recall()) return "no query was sampled yet";
   const search::v1::MeasuredRecall& measured = response.measured_recall();
   return absl::StrFormat("%.3f of the nearest, by %s sampled queries; width %d",
@@ -251,6 +257,7 @@ void PrintIndex(const Console& console, const GetIndexResponse& response) {
               << "vectors   " << WithCommas(index.vectors()) << " of "
               << index.dimensions() << " dimensions, "
               << WithCommas(index.graph_vectors()) << " in a graph\n"
+              << "kind      " << KindName(index.kind()) << "\n"
               << "precision " << PrecisionName(index.precision()) << "\n"
               << "recall    " << RecallText(response) << "\n"
               << "memory    "
