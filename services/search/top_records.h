@@ -1,15 +1,14 @@
 #ifndef ENGRAM_SERVICES_SEARCH_TOP_RECORDS_H_
 #define ENGRAM_SERVICES_SEARCH_TOP_RECORDS_H_
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <limits>
-#include <set>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 
 namespace engram::search {
@@ -23,8 +22,8 @@ class TopRecords {
   struct Entry {
     // Larger is better.
     float score = 0;
-    int64_t row = 0;
     int chunk = 0;
+    int64_t row = 0;
     absl::string_view id;
   };
 
@@ -37,42 +36,58 @@ class TopRecords {
 
   // `id` must outlive this object. A score that is not a number is the worst.
   void Offer(float score, int64_t row, int chunk, absl::string_view id) {
-    const Entry entry{
-        std::isnan(score) ? -std::numeric_limits<float>::infinity() : score,
-        row, chunk, id};
-    const auto [known, added] = by_row_.try_emplace(row);
-    if (!added) {
-      if (!Better()(entry, *known->second)) return;
-      entries_.erase(known->second);
+    const Entry entry{.score = std::isnan(score)
+                                   ? -std::numeric_limits<float>::infinity()
+                                   : score,
+                      .chunk = chunk,
+                      .row = row,
+                      .id = id};
+    if (entries_.size() == limit_ && !IsBetter(entry, entries_.back())) return;
+    if (Has(row)) {
+      const auto known =
+          std::find_if(entries_.begin(), entries_.end(),
+                       [row](const Entry& one) { return one.row == row; });
+      if (!IsBetter(entry, *known)) return;
+      entries_.erase(known);
+    } else if (entries_.size() == limit_) {
+      rows_.erase(entries_.back().row);
+      entries_.pop_back();
     }
-    known->second = entries_.insert(entry).first;
-    if (entries_.size() > limit_) {
-      by_row_.erase(std::prev(entries_.end())->row);
-      entries_.erase(std::prev(entries_.end()));
-    }
-    if (entries_.size() == limit_) threshold_ = entries_.rbegin()->score;
+    // Mostly near the end: walks, and what compares codes, offer what is best
+    // first.
+    auto place = entries_.end();
+    while (place != entries_.begin() && IsBetter(entry, place[-1])) --place;
+    entries_.insert(place, entry);
+    if (limit_ > kFew) rows_.insert(row);
+    if (entries_.size() == limit_) threshold_ = entries_.back().score;
   }
 
   size_t size() const { return entries_.size(); }
 
-  // Best first.
-  std::vector<Entry> Sorted() const {
-    return {entries_.begin(), entries_.end()};
-  }
+  // Best first; good until the next offer.
+  const std::vector<Entry>& Sorted() const { return entries_; }
 
  private:
-  struct Better {
-    bool operator()(const Entry& a, const Entry& b) const {
-      if (a.score != b.score) return a.score > b.score;
-      if (a.id != b.id) return a.id < b.id;
-      return a.row != b.row ? a.row < b.row : a.chunk < b.chunk;
-    }
-  };
-  using Entries = std::set<Entry, Better>;
+  // To look at so many is faster than to hash.
+  static constexpr size_t kFew = 64;
+
+  static bool IsBetter(const Entry& a, const Entry& b) {
+    if (a.score != b.score) return a.score > b.score;
+    if (a.id != b.id) return a.id < b.id;
+    return a.row != b.row ? a.row < b.row : a.chunk < b.chunk;
+  }
+
+  bool Has(int64_t row) const {
+    if (limit_ > kFew) return rows_.contains(row);
+    return std::any_of(entries_.begin(), entries_.end(),
+                       [row](const Entry& one) { return one.row == row; });
+  }
 
   const size_t limit_;
-  Entries entries_;
-  absl::flat_hash_map<int64_t, Entries::iterator> by_row_;
+  // Best first.
+  std::vector<Entry> entries_;
+  // Of these, where they may be more than a few.
+  absl::flat_hash_set<int64_t> rows_;
   float threshold_ = -std::numeric_limits<float>::infinity();
 };
 
