@@ -189,11 +189,13 @@ TEST_P(GraphSearchTest, ExtremeVectorsAreAllFoundByFloat32) {
 }
 
 TEST_P(GraphSearchTest, AScanOfSomeNodesFindsTheNearestByTheirCodes) {
-  Segment segment(Vectors(600, 33));
   // More than are scored at once.
   std::vector<uint32_t> nodes;
   for (uint32_t node = 1; node < 600; node += 2) nodes.push_back(599 - node);
-  for (const bool is_narrow : {false, true}) {
+  // Of one dimension many are equally near.
+  for (const auto& [dimensions, is_narrow] :
+       {std::pair(33, false), {33, true}, {1, false}}) {
+    Segment segment(Vectors(600, dimensions));
     if (is_narrow) segment.Narrow();
     const CodeView codes = segment.table.view();
     const EncodedQuery query(segment.vectors.Row(7), codes.range, codes.metric);
@@ -205,8 +207,12 @@ TEST_P(GraphSearchTest, AScanOfSomeNodesFindsTheNearestByTheirCodes) {
     }
     std::sort(nearest.begin(), nearest.end());
     for (const size_t limit : {1, 30, 1000}) {
-      const GraphSearchResult found =
-          ScanNodes(codes, query, nodes, static_cast<int>(limit));
+      NodeScan scan(codes, segment.vectors.Row(7), static_cast<int>(limit));
+      // In parts that are not of one size.
+      for (size_t part = 0, i = 0; i < nodes.size(); i += part, part += 7) {
+        scan.Add(absl::MakeConstSpan(nodes).subspan(i, part));
+      }
+      const GraphSearchResult found = scan.Result();
       EXPECT_EQ(found.distances, nodes.size());
       ASSERT_EQ(found.nodes.size(), std::min(limit, nodes.size()));
       for (size_t i = 0; i < found.nodes.size(); ++i) {
@@ -214,7 +220,8 @@ TEST_P(GraphSearchTest, AScanOfSomeNodesFindsTheNearestByTheirCodes) {
                                              query.ScoreOf(nearest[i].first)}));
       }
     }
-    EXPECT_THAT(ScanNodes(codes, query, {}, 10).nodes, IsEmpty());
+    const NodeScan none(codes, segment.vectors.Row(7), 10);
+    EXPECT_THAT(none.Result().nodes, IsEmpty());
   }
 }
 

@@ -1,9 +1,7 @@
 #include "libs/hnsw/node_scan.h"
 
 #include <cstddef>
-#include <limits>
 
-#include "libs/hnsw/candidate_pool.h"
 #include "libs/hnsw/code_distances.h"
 
 namespace engram::hnsw {
@@ -13,29 +11,56 @@ namespace {
 // gains nothing, in caches or beyond: no row waits for another.
 constexpr size_t kBlock = 256;
 
+// So many distances are looked at together, which takes few instructions:
+// hardly any of them are near enough.
+constexpr size_t kGroup = 16;
+
+bool HasNear(const int32_t* distances, int32_t farthest) {
+  int32_t is_near = 0;
+  for (size_t i = 0; i < kGroup; ++i) {
+    is_near |= distances[i] <= farthest ? 1 : 0;
+  }
+  return is_near != 0;
+}
+
 }  // namespace
 
-GraphSearchResult ScanNodes(const CodeView& codes, const EncodedQuery& query,
-                            absl::Span<const uint32_t> nodes, int limit) {
-  const QueryDistances distances(codes, query);
-  CandidatePool pool;
-  pool.Reset(limit);
-  int32_t farthest = std::numeric_limits<int32_t>::max();
+NodeScan::NodeScan(const CodeView& codes, absl::Span<const float> query,
+                   int limit)
+    : codes_(codes), query_(query, codes.range, codes.metric), limit_(limit) {
+  pool_.Reset(limit);
+}
+
+void NodeScan::Add(absl::Span<const uint32_t> nodes) {
+  const QueryDistances distances(codes_, query_);
   int32_t found[kBlock] = {};
   for (size_t first = 0; first < nodes.size(); first += kBlock) {
     const auto block = nodes.subspan(first, kBlock);
     distances.Score(block.data(), static_cast<int>(block.size()), found);
-    for (size_t i = 0; i < block.size(); ++i) {
-      if (found[i] > farthest) continue;
-      pool.Add(block[i], found[i]);
-      if (pool.size() == limit) farthest = pool.distance(limit - 1);
+    size_t i = 0;
+    for (; i + kGroup <= block.size(); i += kGroup) {
+      if (HasNear(found + i, farthest_)) Offer(&block[i], found + i, kGroup);
     }
+    Offer(block.data() + i, found + i, block.size() - i);
   }
+  compared_ += static_cast<int64_t>(nodes.size());
+}
+
+void NodeScan::Offer(const uint32_t* nodes, const int32_t* distances,
+                     size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    if (distances[i] > farthest_) continue;
+    pool_.Add(nodes[i], distances[i]);
+    if (pool_.size() == limit_) farthest_ = pool_.distance(limit_ - 1);
+  }
+}
+
+GraphSearchResult NodeScan::Result() const {
   GraphSearchResult result;
-  result.distances = static_cast<int64_t>(nodes.size());
-  result.nodes.reserve(pool.size());
-  for (int i = 0; i < pool.size(); ++i) {
-    result.nodes.push_back({pool.node(i), query.ScoreOf(pool.distance(i))});
+  result.distances = compared_;
+  result.nodes.reserve(pool_.size());
+  for (int i = 0; i < pool_.size(); ++i) {
+    result.nodes.push_back({pool_.node(i), query_.ScoreOf(pool_.distance(i))});
   }
   return result;
 }

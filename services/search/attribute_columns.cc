@@ -1,6 +1,7 @@
 #include "services/search/attribute_columns.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <utility>
 
@@ -69,7 +70,7 @@ class AllRows final : public MatchingRows {
   bool Has(int64_t) const override { return true; }
   int64_t count() const override { return 0; }
   int64_t total() const override { return 0; }
-  std::vector<int64_t> Rows() const override { return {}; }
+  RowSet Rows() const override { return RowSet(); }
   // Nobody asks: a filter that asks for values is complete.
   FieldValue ValueOf(int64_t, int) const override { return FieldValue(); }
   absl::Status CountValues(int, absl::Span<const int64_t>,
@@ -83,12 +84,13 @@ class SomeRows final : public MatchingRows {
   // All must outlive this object.
   SomeRows(const SlotSet& slots, bool is_exact,
            const absl::flat_hash_map<int64_t, uint32_t>& slot_of,
-           const std::vector<int64_t>& row_of, ColumnOf column,
-           Evaluation& evaluation)
+           const std::vector<int64_t>& row_of, const SlotSet& runs,
+           ColumnOf column, Evaluation& evaluation)
       : slots_(slots),
         is_exact_(is_exact),
         slot_of_(slot_of),
         row_of_(row_of),
+        runs_(runs),
         column_(column),
         evaluation_(evaluation),
         count_(slots.Count()) {}
@@ -102,12 +104,15 @@ class SomeRows final : public MatchingRows {
   int64_t total() const override {
     return static_cast<int64_t>(slot_of_.size());
   }
-  std::vector<int64_t> Rows() const override {
-    std::vector<int64_t> rows;
-    rows.reserve(count_);
-    slots_.ForEach([&](uint32_t slot) {
-      rows.push_back(row_of_[slot]);
-      return true;
+  RowSet Rows() const override {
+    RowSet rows;
+    rows.Reserve(std::min<size_t>(slots_.words() + 1, 2 * count_));
+    slots_.ForEachWord([&](size_t index, uint64_t word) {
+      const int64_t* const rows_of_word = &row_of_[index * SlotSet::kWordBits];
+      if (runs_.Has(index)) return rows.Add(*rows_of_word, word);
+      for (; word != 0; word &= word - 1) {
+        rows.Add(rows_of_word[std::countr_zero(word)], 1);
+      }
     });
     return rows;
   }
@@ -136,6 +141,7 @@ class SomeRows final : public MatchingRows {
   const bool is_exact_;
   const absl::flat_hash_map<int64_t, uint32_t>& slot_of_;
   const std::vector<int64_t>& row_of_;
+  const SlotSet& runs_;
   const ColumnOf column_;
   Evaluation& evaluation_;
   const int64_t count_;
@@ -204,6 +210,7 @@ void AttributeColumns::ChangeSchema(
     rows_.clear();
     free_slots_.clear();
     live_ = SlotSet();
+    runs_ = SlotSet();
   }
   columns_ = std::move(columns);
   schema_ = std::move(schema);
@@ -293,10 +300,17 @@ uint32_t AttributeColumns::SlotOf(int64_t row) {
   if (!added) return found->second;
   if (free_slots_.empty()) {
     found->second = static_cast<uint32_t>(rows_.size());
+    const uint32_t word = found->second / SlotSet::kWordBits;
+    if (found->second % SlotSet::kWordBits == 0) {
+      runs_.Add(word);
+    } else if (row != rows_.back() + 1) {
+      runs_.Remove(word);
+    }
     rows_.push_back(row);
   } else {
     found->second = free_slots_.back();
     free_slots_.pop_back();
+    runs_.Remove(found->second / SlotSet::kWordBits);
     rows_[found->second] = row;
   }
   live_.Add(found->second);
@@ -309,6 +323,7 @@ void AttributeColumns::GiveUp() {
   rows_.clear();
   free_slots_.clear();
   live_ = SlotSet();
+  runs_ = SlotSet();
 }
 
 bool AttributeColumns::IsKnown(const Column& column) const {
@@ -384,7 +399,7 @@ absl::Status AttributeColumns::Find(
   ASSIGN_OR_RETURN(const SlotSet slots,
                    FindSlots(answered, live_, column_of, evaluation));
   visit(SomeRows(slots, answered.operands.size() == conjuncts.size(), slots_,
-                 rows_, column_of, evaluation));
+                 rows_, runs_, column_of, evaluation));
   return absl::OkStatus();
 }
 
@@ -436,7 +451,7 @@ int64_t AttributeColumns::memory_bytes() const {
   int64_t bytes = static_cast<int64_t>(
       slots_.capacity() * kSlotBytes + rows_.capacity() * sizeof(int64_t) +
       free_slots_.capacity() * sizeof(uint32_t));
-  bytes += live_.memory_bytes();
+  bytes += live_.memory_bytes() + runs_.memory_bytes();
   for (const auto& [place, column] : columns_) {
     if (column.values != nullptr) bytes += column.values->memory_bytes();
   }
@@ -465,14 +480,17 @@ void AttributeColumns::Encode(std::string& bytes) const {
   absl::ReaderMutexLock lock(&mutex_);
   bytes += EncodeState();
   AppendNumber<uint64_t>(bytes, slots_.size());
-  for (const auto& [row, slot] : slots_) {
-    AppendNumber<int64_t>(bytes, row);
+  // In order, in which they will have their slots again.
+  live_.ForEach([&](uint32_t slot) {
+    mutex_.AssertReaderHeld();
+    AppendNumber<int64_t>(bytes, rows_[slot]);
     AppendNumber<int64_t>(bytes, TimeOf(kCreateTimePlace, slot));
     AppendNumber<int64_t>(bytes, TimeOf(kUpdateTimePlace, slot));
     const std::string fields = FieldsOf(slot);
     AppendNumber<uint32_t>(bytes, fields.size());
     bytes += fields;
-  }
+    return true;
+  });
 }
 
 absl::Status AttributeColumns::Decode(absl::string_view bytes) {

@@ -20,6 +20,7 @@
 #include "libs/filter/filter.h"
 #include "services/search/attribute_column.h"
 #include "services/search/collection_schema.h"
+#include "services/search/row_set.h"
 #include "services/search/slot_set.h"
 
 namespace engram::search {
@@ -70,7 +71,7 @@ class MatchingRows {
   virtual int64_t count() const = 0;
   virtual int64_t total() const = 0;
   // The rows; for a count above 0.
-  virtual std::vector<int64_t> Rows() const = 0;
+  virtual RowSet Rows() const = 0;
 
   // The value of a field that the filter asks for; none where the row has none.
   virtual schema::FieldValue ValueOf(int64_t row, int place) const = 0;
@@ -200,6 +201,8 @@ class AttributeColumns {
   std::vector<int64_t> rows_ ABSL_GUARDED_BY(mutex_);
   std::vector<uint32_t> free_slots_ ABSL_GUARDED_BY(mutex_);
   SlotSet live_ ABSL_GUARDED_BY(mutex_);
+  // The words of 64 slots whose rows follow each other.
+  SlotSet runs_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace engram::search

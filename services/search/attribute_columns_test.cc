@@ -76,20 +76,21 @@ class AttributeColumnsTest : public ::testing::Test {
         filter::ParseFilter(text, schema::RecordScope(schema->spec), {});
     EXPECT_OK(condition);
     std::string found;
-    EXPECT_OK(columns_->Find({.schema = schema, .condition = *condition},
-                             absl::Now(), absl::InfiniteFuture(),
-                             [&](const MatchingRows& rows) {
-                               if (!rows.is_exact()) found = "?";
-                               if (rows.total() == 0) return;
-                               std::vector<int64_t> all = rows.Rows();
-                               std::sort(all.begin(), all.end());
-                               EXPECT_EQ(rows.count(), all.size());
-                               for (const int64_t row : all) {
-                                 EXPECT_TRUE(rows.Has(row));
-                                 absl::StrAppend(&found, " ", row);
-                               }
-                               EXPECT_FALSE(rows.Has(999));
-                             }));
+    EXPECT_OK(columns_->Find(
+        {.schema = schema, .condition = *condition}, absl::Now(),
+        absl::InfiniteFuture(), [&](const MatchingRows& rows) {
+          if (!rows.is_exact()) found = "?";
+          if (rows.total() == 0) return;
+          std::vector<int64_t> all;
+          rows.Rows().ForEach([&](int64_t row) { all.push_back(row); });
+          std::sort(all.begin(), all.end());
+          EXPECT_EQ(rows.count(), all.size());
+          for (const int64_t row : all) {
+            EXPECT_TRUE(rows.Has(row));
+            absl::StrAppend(&found, " ", row);
+          }
+          EXPECT_FALSE(rows.Has(999));
+        }));
     return found;
   }
 
@@ -114,6 +115,30 @@ TEST_F(AttributeColumnsTest, FollowTheRecords) {
   // In the place of a record that is gone.
   Put(4, {{"stars", int64_t{1}}});
   EXPECT_EQ(Find("kind IS NULL"), " 4");
+}
+
+TEST_F(AttributeColumnsTest, TellRowsThatFollowEachOtherAndOthers) {
+  std::string expected;
+  const auto put = [&](int64_t row) {
+    Put(row, {{"kind", row % 3 == 0 ? "fact" : "rumour"}});
+    if (row % 3 == 0) absl::StrAppend(&expected, " ", row);
+  };
+  // None of which begins where a word does, and a gap in the fourth 64.
+  for (int64_t row = 5; row < 220; ++row) put(row);
+  for (int64_t row = 230; row < 400; ++row) put(row);
+  EXPECT_EQ(Find("kind = 'fact'"), expected);
+  // Two among the first 64 have the places of others.
+  Do(AttributeChange::Kind::kErase, 10);
+  Do(AttributeChange::Kind::kErase, 20);
+  put(402);
+  put(405);
+  EXPECT_EQ(Find("kind = 'fact'"), expected);
+  std::string bytes;
+  columns_->Encode(bytes);
+  auto schema = columns_->schema();
+  columns_ = std::make_unique<AttributeColumns>(std::move(schema));
+  ASSERT_OK(columns_->Decode(bytes));
+  EXPECT_EQ(Find("kind = 'fact'"), expected);
 }
 
 TEST_F(AttributeColumnsTest, KnowTheTimesOfCreationAndOfTheLastChange) {

@@ -49,7 +49,7 @@ DuplicateFinder::DuplicateFinder(const Index& index, float min_score,
       sign_(index.spec().metric == Metric::kL2 ? -1.0f : 1.0f),
       min_closeness_(sign_ * min_score),
       rows_(std::move(rows)),
-      are_few_(are_few),
+      few_rows_(are_few ? std::optional<RowSet>(rows_) : std::nullopt),
       is_current_(is_current),
       effort_(EffortOf(index, rows_.size())),
       groups_(static_cast<uint32_t>(rows_.size())) {
@@ -120,8 +120,9 @@ bool DuplicateFinder::AddNearest(
            is_current_(row) && filter(number->second);
   };
   const SearchResult found =
-      are_few_ ? index_.SearchRows(vector, limit, rows_, is_other, effort_)
-               : index_.Search(vector, limit, is_other, effort_);
+      few_rows_.has_value()
+          ? index_.SearchRows(vector, limit, *few_rows_, is_other, effort_)
+          : index_.Search(vector, limit, is_other, effort_);
   for (const Candidate& candidate : found.candidates) {
     const float closeness = sign_ * candidate.score;
     if (!(closeness >= min_closeness_)) return false;

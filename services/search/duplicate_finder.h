@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "engram/search/v1/search.pb.h"
 #include "services/search/duplicate_groups.h"
 #include "services/search/index.h"
+#include "services/search/row_set.h"
 
 namespace engram::search {
 
@@ -67,8 +69,9 @@ class DuplicateFinder {
   const float min_closeness_;
   // A record's number is its place here.
   const std::vector<int64_t> rows_;
-  // Whether to look at the rows, one by one, rather than search the index.
-  const bool are_few_;
+  // The same to look up, one by one, rather than search the index; nothing if
+  // that is faster.
+  const std::optional<RowSet> few_rows_;
   const RowFilter is_current_;
   const SearchEffort effort_;
   absl::flat_hash_map<int64_t, uint32_t> numbers_;

@@ -95,7 +95,7 @@ absl::StatusOr<std::vector<int64_t>> FindRows(const Job& job) {
               "names a field that search does not hold, and storage cannot be "
               "asked about every pair of records; give the field an index");
         } else if (matching.count() > 0) {
-          rows = matching.Rows();
+          matching.Rows().ForEach([&](int64_t row) { rows.push_back(row); });
         }
       }));
   RETURN_IF_ERROR(status);

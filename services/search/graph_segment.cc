@@ -7,7 +7,6 @@
 #include "absl/memory/memory.h"
 #include "libs/hnsw/encoded_query.h"
 #include "libs/hnsw/graph_builder.h"
-#include "libs/hnsw/node_scan.h"
 #include "libs/status/status_macros.h"
 #include "services/search/durable_file.h"
 #include "services/search/graph_file.h"
@@ -65,14 +64,6 @@ hnsw::GraphSearchResult GraphSegment::Find(absl::Span<const float> query,
   hnsw::GraphSearchResult result;
   SearchGraph(*graph_, codes, encoded, options, *scratch, result);
   return result;
-}
-
-hnsw::GraphSearchResult GraphSegment::Scan(absl::Span<const float> query,
-                                           absl::Span<const uint32_t> nodes,
-                                           int limit) const {
-  const hnsw::CodeView codes = codes_.view();
-  const hnsw::EncodedQuery encoded(query, codes.range, codes.metric);
-  return hnsw::ScanNodes(codes, encoded, nodes, limit);
 }
 
 }  // namespace engram::search

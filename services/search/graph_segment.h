@@ -14,6 +14,7 @@
 #include "libs/hnsw/code_table.h"
 #include "libs/hnsw/graph.h"
 #include "libs/hnsw/graph_search.h"
+#include "libs/hnsw/node_scan.h"
 
 namespace engram::search {
 
@@ -49,11 +50,11 @@ class GraphSegment {
   // to find out, who has the vectors.
   hnsw::GraphSearchResult Find(absl::Span<const float> query, int width) const;
 
-  // Returns the `limit` of `nodes`, each of which is there once, that are
-  // nearest to `query`, judged by their codes, too: compares with all of them.
-  hnsw::GraphSearchResult Scan(absl::Span<const float> query,
-                               absl::Span<const uint32_t> nodes,
-                               int limit) const;
+  // Finds the `limit` nearest to `query` of the nodes that are added to it,
+  // judged by their codes, too. Good as long as this object.
+  hnsw::NodeScan Scan(absl::Span<const float> query, int limit) const {
+    return hnsw::NodeScan(codes_.view(), query, limit);
+  }
 
   int64_t size() const { return graph_->size(); }
   // Of a code: 8, 4, or 32 of float32.

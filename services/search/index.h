@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "services/search/recall_curve.h"
+#include "services/search/row_set.h"
 #include "services/search/saved_bytes.h"
 
 namespace engram::search {
@@ -272,12 +273,11 @@ class Index {
   virtual SearchResult SearchAll(absl::Span<const float> query, int limit,
                                  RowFilter filter) const = 0;
 
-  // The same for those of `rows`, each there once, looking at no others: for
-  // few rows. A row that the index does not have is passed over. With a target
-  // below 1 next to nothing is missing, with 1 nothing.
+  // The same for those of `rows`, looking at no others: for few rows. A row
+  // that the index does not have is passed over. With a target below 1 next to
+  // nothing is missing, with 1 nothing.
   virtual SearchResult SearchRows(absl::Span<const float> query, int limit,
-                                  absl::Span<const int64_t> rows,
-                                  RowFilter filter,
+                                  const RowSet& rows, RowFilter filter,
                                   const SearchEffort& effort) const = 0;
 
   // Whether to search `rows` rows by SearchRows is expected to take no longer

@@ -12,6 +12,7 @@
 
 #include "absl/types/span.h"
 #include "services/search/query_call.h"
+#include "services/search/row_set.h"
 
 namespace engram::search {
 namespace {
@@ -80,12 +81,11 @@ void QueryCall::OnListed(
 }
 
 SearchResult QueryCall::SearchListed(RowFilter is_current) {
-  std::vector<int64_t> rows;
-  rows.reserve(listed_ids_.size());
+  RowSet rows;
   for (const std::string& id : listed_ids_) {
     const std::optional<int64_t> row =
         index_->VisitVectors(id, [](absl::Span<const float>) {});
-    if (row.has_value()) rows.push_back(*row);
+    if (row.has_value()) rows.Add(*row, 1);
   }
   SearchResult result = index_->SearchRows(vector_, wanted_, rows, is_current,
                                            {.target_recall = target_recall()});

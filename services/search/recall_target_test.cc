@@ -116,7 +116,7 @@ TEST_F(RecallTargetTest, FewRowsAreLookedUpAndManyWalkedTo) {
   std::iota(rows.begin(), rows.end(), 0);
   for (int i = 0; i < 30; ++i) {
     index_.Search(Near(), 10, AnyRow);
-    index_.SearchRows(Near(), 10, rows, AnyRow, {});
+    index_.SearchRows(Near(), 10, RowSet(rows), AnyRow, {});
   }
   const auto prefers = [&](int64_t rows) {
     const double share = static_cast<double>(rows) / kRecords;

@@ -59,32 +59,6 @@ class RowArray {
     page_of_.erase(found);
   }
 
-  // Reads values of rows that mostly follow each other, which takes no hashing:
-  // so do their pages. Good until the next change.
-  class Reader {
-   public:
-    explicit Reader(const RowArray& array) : array_(array) {}
-
-    // As RowArray's.
-    Value Get(int64_t row) {
-      const int64_t number = row / kPageRows;
-      auto place = static_cast<size_t>(number - ahead_);
-      if (place >= array_.pages_.size() ||
-          array_.pages_[place].number != number) {
-        const auto page = array_.page_of_.find(number);
-        if (page == array_.page_of_.end()) return Value();
-        place = page->second;
-        ahead_ = number - page->second;
-      }
-      return array_.pages_[place].values[row % kPageRows];
-    }
-
-   private:
-    const RowArray& array_;
-    // By how much the number of the page found last exceeds its place.
-    int64_t ahead_ = 0;
-  };
-
   // Tells a row that is there in half of its bytes, until it is erased.
   uint32_t PlaceOf(int64_t row) const {
     return page_of_.at(row / kPageRows) * kPageRows +

@@ -45,20 +45,6 @@ TEST(RowArrayTest, ItIsAsItsModel) {
   EXPECT_EQ(visited, model);
 }
 
-TEST(RowArrayTest, AReaderFindsWhatIsThere) {
-  RowArray<uint32_t> array;
-  for (const int64_t row : {0, 40, 70, 5000, 100}) array.Set(row, row + 1);
-  // The page of 40 is where that of 70 was, and its own place is free.
-  for (const int64_t row : {40, 70}) array.Erase(row);
-  array.Set(41, 42);
-  RowArray<uint32_t>::Reader reader(array);
-  for (const int64_t first : {0, 4900, 60, 30}) {
-    for (int64_t row = first; row < first + 200; ++row) {
-      ASSERT_EQ(reader.Get(row), array.Get(row)) << row;
-    }
-  }
-}
-
 TEST(RowArrayTest, DenseRowsCostLittleMoreThanTheirValues) {
   RowArray<uint64_t> array;
   for (int64_t row = 0; row < (1 << 20); ++row) array.Set(row, 7);

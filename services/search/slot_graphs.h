@@ -51,19 +51,25 @@ class SlotGraphs {
     return slot < size(Tier::kLarge) ? Tier::kLarge : Tier::kSmall;
   }
   uint32_t NodeOf(uint32_t slot) const { return Of(TierOf(slot)).NodeOf(slot); }
-  // The nodes of those of `slots` that are in that graph.
-  std::vector<uint32_t> NodesOf(Tier tier,
-                                absl::Span<const uint32_t> slots) const {
+  // The nodes of those of `slots`, all of them below `end`, that are in that
+  // graph; in `room`, which has room for as many, unless they are the slots.
+  absl::Span<const uint32_t> NodesOf(Tier tier,
+                                     absl::Span<const uint32_t> slots,
+                                     uint32_t end,
+                                     absl::Span<uint32_t> room) const {
     const Graph& graph = Of(tier);
     const uint32_t begin = tier == Tier::kLarge ? 0 : size(Tier::kLarge);
-    std::vector<uint32_t> nodes(slots.size());
+    if (begin == 0 && end <= graph.size && graph.origin == 0 &&
+        graph.moved_nodes.empty()) {
+      return slots;
+    }
     size_t count = 0;
     for (const uint32_t slot : slots) {
       // No branch, no call: there may be a hundred thousand.
-      nodes[count] = slot;
+      room[count] = slot;
       count += slot - begin < graph.size ? 1 : 0;
     }
-    nodes.resize(count);
+    const absl::Span<uint32_t> nodes = room.first(count);
     if (graph.moved_nodes.empty()) {
       for (uint32_t& node : nodes) node -= graph.origin;
     } else {

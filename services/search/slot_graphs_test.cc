@@ -48,7 +48,14 @@ void ExpectSame(const SlotGraphs& graphs, const Owned& owned) {
     for (uint32_t slot = 0; slot < graphs.size(); ++slot) {
       if (owned[slot].first == tier) nodes.push_back(owned[slot].second);
     }
-    EXPECT_EQ(graphs.NodesOf(tier, slots), nodes);
+    std::vector<uint32_t> room(slots.size());
+    EXPECT_EQ(graphs.NodesOf(tier, slots, slots.size(), absl::MakeSpan(room)),
+              nodes);
+    // Where no other slot is asked for.
+    const auto own = absl::MakeConstSpan(slots).subspan(
+        tier == Tier::kLarge ? 0 : graphs.size(Tier::kLarge), nodes.size());
+    const uint32_t end = own.empty() ? 0 : own.back() + 1;
+    EXPECT_EQ(graphs.NodesOf(tier, own, end, absl::MakeSpan(room)), nodes);
     if (graphs.segment(tier) == nullptr) continue;
     EXPECT_EQ(graphs.dead(tier), kNodes - int64_t{graphs.size(tier)});
     for (uint32_t node = 0; node < kNodes; ++node) {

@@ -62,6 +62,22 @@ class SlotSet {
     return count;
   }
 
+  // Calls `visit(index, word)` with each word that is not empty, ascending.
+  template <typename Visit>
+  void ForEachWord(Visit visit) const {
+    const size_t size = words_.size();
+    for (size_t i = 0; i < size;) {
+      // Where few slots are, most words are empty.
+      if (i + 4 <= size &&
+          (words_[i] | words_[i + 1] | words_[i + 2] | words_[i + 3]) == 0) {
+        i += 4;
+        continue;
+      }
+      if (words_[i] != 0) visit(i, words_[i]);
+      ++i;
+    }
+  }
+
   // Calls `visit` with each slot, ascending, until it returns false; whether it
   // never did.
   template <typename Visit>

@@ -1,8 +1,13 @@
 #ifndef ENGRAM_SERVICES_SEARCH_SLOT_TABLE_H_
 #define ENGRAM_SERVICES_SEARCH_SLOT_TABLE_H_
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -10,78 +15,221 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
 #include "services/search/index.h"
-#include "services/search/row_array.h"
+#include "services/search/row_set.h"
 
 namespace engram::search {
 
 // The slot of each key, where a key is row * kMaxChunks + chunk. The first
-// chunk of a record, and most have no other, costs a number. Not thread-safe.
+// chunks of records, and most have no other, are in pages of 64 rows, as those
+// of a RowSet. Where a page's slots follow each other as its rows do, and those
+// of records that came one after the other do, it is enough to know where they
+// begin. Not thread-safe.
 class SlotTable {
  public:
   // So many records will come.
-  void Reserve(int64_t records) { first_.Reserve(records); }
+  void Reserve(int64_t records) {
+    pages_.reserve(records / kPageRows + 1);
+    page_of_.reserve(records / kPageRows + 1);
+  }
 
   // Nothing if there is no such key.
   std::optional<uint32_t> Find(int64_t key) const {
-    if (key % kMaxChunks == 0) {
-      const uint32_t next = first_.Get(key / kMaxChunks);
-      return next == 0 ? std::nullopt : std::optional<uint32_t>(next - 1);
+    const int64_t row = key / kMaxChunks;
+    if (key % kMaxChunks != 0) {
+      const auto found = others_.find(key);
+      if (found == others_.end()) return std::nullopt;
+      return found->second;
     }
-    const auto found = others_.find(key);
-    if (found == others_.end()) return std::nullopt;
-    return found->second;
+    const auto found = page_of_.find(row / kPageRows);
+    if (found == page_of_.end()) return std::nullopt;
+    const Page& page = pages_[found->second];
+    const int64_t place = row % kPageRows;
+    if ((page.rows >> place & 1) == 0) return std::nullopt;
+    return page.SlotAt(place);
   }
 
-  // The slots of all chunks of `rows`.
-  std::vector<uint32_t> SlotsOf(absl::Span<const int64_t> rows) const {
-    std::vector<uint32_t> slots(rows.size());
-    size_t count = 0;
-    RowArray<uint32_t>::Reader first(first_);
-    for (const int64_t row : rows) {
-      const uint32_t next = first.Get(row);
-      // No branch, no call: there may be a hundred thousand.
-      slots[count] = next - 1;
-      count += next == 0 ? 0 : 1;
+  // The slots of all chunks of some rows. Good until the next change, and as
+  // long as the rows.
+  class Slots {
+   public:
+    // More than that are in no block.
+    static constexpr size_t kMaxBlock = 256;
+
+    // Whether they are more than that; rows that are not there count, too.
+    bool HasMoreThan(int64_t count) const {
+      return rows_.HasMoreThan(count - static_cast<int64_t>(others_.size()));
     }
-    slots.resize(count);
-    if (others_.empty()) return slots;
-    for (const int64_t row : rows) {
-      for (int64_t key = row * kMaxChunks + 1;; ++key) {
-        const auto other = others_.find(key);
-        if (other == others_.end()) break;
-        slots.push_back(other->second);
+
+    // Calls `visit(slots, end)` with all of them, a block at a time, which
+    // stays in the first-level cache until it has been looked at; `end` is
+    // above each of the block.
+    template <typename Visit>
+    void ForEachBlock(Visit visit) const {
+      std::array<uint32_t, kMaxBlock> block;
+      size_t count = 0;
+      uint32_t end = 0;
+      // By how much the number of a page exceeds its place: pages follow each
+      // other as rows do, so few have to be looked for.
+      int64_t ahead = 0;
+      for (const RowSet::Word& word : rows_.words()) {
+        const Page* const page = table_.FindPage(word.number, ahead);
+        if (page == nullptr) continue;
+        if (count + kPageRows > kMaxBlock) {
+          visit(absl::MakeConstSpan(block.data(), count), end);
+          count = 0;
+          end = 0;
+        }
+        uint64_t rest = word.rows & page->rows;
+        if (page->slots == nullptr) {
+          end = std::max<uint32_t>(end, page->first + kPageRows);
+          for (; rest != 0; rest &= rest - 1) {
+            block[count++] = page->first + std::countr_zero(rest);
+          }
+        } else {
+          end = kNoEnd;
+          for (; rest != 0; rest &= rest - 1) {
+            block[count++] = (*page->slots)[std::countr_zero(rest)];
+          }
+        }
+      }
+      if (count > 0) visit(absl::MakeConstSpan(block.data(), count), end);
+      const auto others = absl::MakeConstSpan(others_);
+      for (size_t i = 0; i < others.size(); i += kMaxBlock) {
+        visit(others.subspan(i, kMaxBlock), kNoEnd);
       }
     }
-    return slots;
-  }
+
+   private:
+    friend class SlotTable;
+
+    static constexpr uint32_t kNoEnd = std::numeric_limits<uint32_t>::max();
+
+    Slots(const SlotTable& table, const RowSet& rows)
+        : table_(table), rows_(rows) {
+      if (table.others_.empty()) return;
+      rows.ForEach([&](int64_t row) {
+        for (int64_t key = row * kMaxChunks + 1;; ++key) {
+          const auto found = table.others_.find(key);
+          if (found == table.others_.end()) break;
+          others_.push_back(found->second);
+        }
+      });
+    }
+
+    const SlotTable& table_;
+    const RowSet& rows_;
+    // Of chunks that are not the first.
+    std::vector<uint32_t> others_;
+  };
+  Slots SlotsOf(const RowSet& rows) const { return {*this, rows}; }
 
   void Set(int64_t key, uint32_t slot) {
-    if (key % kMaxChunks == 0) {
-      first_.Set(key / kMaxChunks, slot + 1);
-    } else {
+    if (key % kMaxChunks != 0) {
       others_[key] = slot;
+      return;
     }
+    const int64_t row = key / kMaxChunks;
+    Page& page = pages_[AddPage(row / kPageRows)];
+    const auto place = static_cast<uint32_t>(row % kPageRows);
+    if (page.rows == 0) page.first = slot - place;
+    page.rows |= uint64_t{1} << place;
+    if (page.SlotAt(place) == slot) return;
+    if (page.slots == nullptr) {
+      page.slots = std::make_unique<PageSlots>();
+      for (uint32_t i = 0; i < kPageRows; ++i) {
+        (*page.slots)[i] = page.first + i;
+      }
+      ++full_pages_;
+    }
+    (*page.slots)[place] = slot;
   }
 
   void Erase(int64_t key) {
-    if (key % kMaxChunks == 0) {
-      first_.Erase(key / kMaxChunks);
-    } else {
+    if (key % kMaxChunks != 0) {
       others_.erase(key);
+      return;
     }
+    const int64_t row = key / kMaxChunks;
+    const auto found = page_of_.find(row / kPageRows);
+    if (found == page_of_.end()) return;
+    Page& page = pages_[found->second];
+    page.rows &= ~(uint64_t{1} << row % kPageRows);
+    if (page.rows != 0) return;
+    if (page.slots != nullptr) --full_pages_;
+    page = Page();
+    free_.push_back(found->second);
+    page_of_.erase(found);
   }
 
   int64_t memory_bytes() const {
     // One control byte a place beside the entry itself.
-    constexpr size_t kEntryBytes =
+    constexpr size_t kPlaceBytes =
         sizeof(std::pair<const int64_t, uint32_t>) + 1;
-    return first_.memory_bytes() +
-           static_cast<int64_t>(others_.capacity() * kEntryBytes);
+    return static_cast<int64_t>(
+        pages_.capacity() * sizeof(Page) + full_pages_ * sizeof(PageSlots) +
+        free_.capacity() * sizeof(uint32_t) +
+        (page_of_.capacity() + others_.capacity()) * kPlaceBytes);
   }
 
  private:
-  // Of each row's chunk 0 the slot, and one more: 0 is none.
-  RowArray<uint32_t> first_;
+  static constexpr int64_t kPageRows = RowSet::kWordRows;
+
+  // Of a page that is not used.
+  static constexpr int64_t kNone = -1;
+
+  using PageSlots = std::array<uint32_t, kPageRows>;
+  struct Page {
+    uint32_t SlotAt(int64_t place) const {
+      return slots == nullptr ? first + static_cast<uint32_t>(place)
+                              : (*slots)[place];
+    }
+
+    // The first row is so many pages from row 0.
+    int64_t number = kNone;
+    // A bit for each that is there.
+    uint64_t rows = 0;
+    // Of each row; null where they follow each other.
+    std::unique_ptr<PageSlots> slots;
+    // Then, of the page's first row, if that were there.
+    uint32_t first = 0;
+  };
+
+  // Null if there is none. `ahead` is that of the page found last, and becomes
+  // this one's.
+  const Page* FindPage(int64_t number, int64_t& ahead) const {
+    const auto place = static_cast<size_t>(number - ahead);
+    if (place < pages_.size() && pages_[place].number == number) {
+      return &pages_[place];
+    }
+    const auto found = page_of_.find(number);
+    if (found == page_of_.end()) return nullptr;
+    ahead = number - found->second;
+    return &pages_[found->second];
+  }
+
+  // The place of a page, which is made if there is none.
+  uint32_t AddPage(int64_t number) {
+    const auto [found, added] = page_of_.try_emplace(number);
+    if (!added) return found->second;
+    if (free_.empty()) {
+      found->second = static_cast<uint32_t>(pages_.size());
+      pages_.emplace_back();
+    } else {
+      found->second = free_.back();
+      free_.pop_back();
+    }
+    pages_[found->second].number = number;
+    return found->second;
+  }
+
+  std::vector<Page> pages_;
+  // Those of `pages_` that are not used.
+  std::vector<uint32_t> free_;
+  // The place in `pages_` of the page of each number.
+  absl::flat_hash_map<int64_t, uint32_t> page_of_;
+  // Pages whose slots do not follow each other.
+  int64_t full_pages_ = 0;
+  // Of chunks that are not the first.
   absl::flat_hash_map<int64_t, uint32_t> others_;
 };
 

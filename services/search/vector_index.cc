@@ -351,21 +351,20 @@ void VectorIndex::OfferSlots(absl::Span<const float> query,
 }
 
 SearchResult VectorIndex::SearchRows(absl::Span<const float> query, int limit,
-                                     absl::Span<const int64_t> rows,
-                                     RowFilter filter,
+                                     const RowSet& rows, RowFilter filter,
                                      const SearchEffort& effort) const {
   if (limit <= 0) return SearchResult();
   SearchCost cost;
   absl::ReaderMutexLock lock(&mutex_);
   const absl::Time start = absl::Now();
-  const std::vector<uint32_t> slots = slots_.SlotsOf(rows);
-  const auto count = static_cast<int64_t>(slots.size());
+  const SlotTable::Slots slots = slots_.SlotsOf(rows);
   if (LooksUpCodes(effort)) {
     // They may be chunks of few records, or none that pass.
     for (int64_t kept = std::max(hnsw::kUsualRerank, 2 * limit);
-         kept * kLeastLeftOut < count; kept *= kKeptMore) {
+         slots.HasMoreThan(kept * kLeastLeftOut); kept *= kKeptMore) {
       TopRecords top(limit);
-      OfferBestCodes(query, slots, static_cast<int>(kept), filter, top, cost);
+      const int64_t count = OfferBestCodes(query, slots, static_cast<int>(kept),
+                                           filter, top, cost);
       if (static_cast<int>(top.size()) == limit) {
         costs_.code_looked_up.Learn(count, absl::Now() - start);
         return Collect(top, cost);
@@ -373,35 +372,51 @@ SearchResult VectorIndex::SearchRows(absl::Span<const float> query, int limit,
     }
   }
   TopRecords top(limit);
-  OfferSlots(query, slots, filter, top);
+  int64_t count = 0;
+  slots.ForEachBlock([&](absl::Span<const uint32_t> block, uint32_t /*end*/) {
+    mutex_.AssertReaderHeld();
+    OfferSlots(query, block, filter, top);
+    count += static_cast<int64_t>(block.size());
+  });
   cost.distances += count;
   costs_.looked_up.Learn(count, absl::Now() - start);
   return Collect(top, cost);
 }
 
-void VectorIndex::OfferBestCodes(absl::Span<const float> query,
-                                 absl::Span<const uint32_t> slots, int kept,
-                                 RowFilter filter, TopRecords& top,
-                                 SearchCost& cost) const {
-  // Those that no graph knows are compared with as they are.
-  std::vector<uint32_t> best;
-  if (graphs_.size() < keys_.size()) {
-    std::copy_if(
-        slots.begin(), slots.end(), std::back_inserter(best),
-        [known = graphs_.size()](uint32_t slot) { return slot >= known; });
-  }
+int64_t VectorIndex::OfferBestCodes(absl::Span<const float> query,
+                                    const SlotTable::Slots& slots, int kept,
+                                    RowFilter filter, TopRecords& top,
+                                    SearchCost& cost) const {
+  std::vector<std::pair<Tier, hnsw::NodeScan>> scans;
   for (const Tier tier : kTiers) {
     if (graphs_.size(tier) == 0) continue;
-    const std::vector<uint32_t> nodes = graphs_.NodesOf(tier, slots);
-    const hnsw::GraphSearchResult scan =
-        graphs_.segment(tier)->Scan(query, nodes, kept);
-    for (const hnsw::FoundNode& found : scan.nodes) {
+    scans.emplace_back(tier, graphs_.segment(tier)->Scan(query, kept));
+  }
+  std::vector<uint32_t> best;
+  int64_t count = 0;
+  std::array<uint32_t, SlotTable::Slots::kMaxBlock> room;
+  slots.ForEachBlock([&](absl::Span<const uint32_t> block, uint32_t end) {
+    mutex_.AssertReaderHeld();
+    count += static_cast<int64_t>(block.size());
+    for (auto& [tier, scan] : scans) {
+      scan.Add(graphs_.NodesOf(tier, block, end, absl::MakeSpan(room)));
+    }
+    if (graphs_.size() == keys_.size()) return;
+    // Those that no graph knows are compared with as they are.
+    std::copy_if(
+        block.begin(), block.end(), std::back_inserter(best),
+        [known = graphs_.size()](uint32_t slot) { return slot >= known; });
+  });
+  for (const auto& [tier, scan] : scans) {
+    const hnsw::GraphSearchResult result = scan.Result();
+    for (const hnsw::FoundNode& found : result.nodes) {
       best.push_back(graphs_.SlotOf(tier, found.node));
     }
-    cost.distances += scan.distances;
+    cost.distances += result.distances;
   }
   OfferSlots(query, best, filter, top);
   cost.distances += static_cast<int64_t>(best.size());
+  return count;
 }
 
 std::optional<int64_t> VectorIndex::VisitVectors(

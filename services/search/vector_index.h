@@ -71,7 +71,7 @@ class VectorIndex : public Index {
   SearchResult SearchAll(absl::Span<const float> query, int limit,
                          RowFilter filter) const override;
   SearchResult SearchRows(absl::Span<const float> query, int limit,
-                          absl::Span<const int64_t> rows, RowFilter filter,
+                          const RowSet& rows, RowFilter filter,
                           const SearchEffort& effort) const override;
   bool PrefersRows(int64_t rows, int limit,
                    const SearchEffort& effort) const override;
@@ -146,10 +146,11 @@ class VectorIndex : public Index {
                   absl::Span<const uint32_t> slots, RowFilter filter,
                   TopRecords& top) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // The same, but of slots that are in a graph only of the `kept` in each that
-  // come out best by their codes.
-  void OfferBestCodes(absl::Span<const float> query,
-                      absl::Span<const uint32_t> slots, int kept,
-                      RowFilter filter, TopRecords& top, SearchCost& cost) const
+  // come out best by their codes. Returns how many slots there are.
+  int64_t OfferBestCodes(absl::Span<const float> query,
+                         const SlotTable::Slots& slots, int kept,
+                         RowFilter filter, TopRecords& top,
+                         SearchCost& cost) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Whether there is a graph that searches may walk.
   bool HasGraph() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {

@@ -178,7 +178,7 @@ TEST_P(VectorIndexCodesTest, TheyHave4BitsWhereTheseFindAsMuch) {
   EXPECT_GE(Recall(*index, sampler, 0.95), 0.95);
   // Of certain rows, here all, only a few are scored exactly.
   const auto search_rows = [&](const std::vector<float>& query) {
-    return index->SearchRows(query, kLimit, index->Rows(), AnyRow,
+    return index->SearchRows(query, kLimit, RowSet(index->Rows()), AnyRow,
                              {.target_recall = 0.999});
   };
   EXPECT_GE(Recall(*index, sampler, search_rows), 0.995);

@@ -122,7 +122,8 @@ TEST(VectorIndexTest, ASearchTellsWhatItTook) {
   EXPECT_EQ(all.cost.distances, 600);
   EXPECT_EQ(all.cost.width, 0);
   EXPECT_EQ(all.candidates[0].row, 1);
-  const SearchResult few = story.index().SearchRows({1}, 3, {7, 9}, AnyRow, {});
+  const SearchResult few =
+      story.index().SearchRows({1}, 3, RowSet({7, 9}), AnyRow, {});
   EXPECT_EQ(few.cost.distances, 4);
 }
 
@@ -145,7 +146,7 @@ TEST(VectorIndexTest, OfFewRowsTheSameAreFound) {
     story.Put(row, absl::StrCat("r", row), {{-value}, {value}});
   }
   story.Delete(52);
-  const std::vector<int64_t> rows = {3, 51, 52, 53, 60, 999};
+  const RowSet rows({3, 51, 52, 53, 60, 999});
   const auto found = story.index().SearchRows(
       {52}, 3, rows, [](int64_t row) { return row != 51; }, {});
   ASSERT_EQ(found.candidates.size(), 3);

@@ -165,7 +165,8 @@ void ReadKeys(absl::string_view bytes, Files& files) {
   // Each vector is a record's, is found by it, and goes with it.
   for (const search::FrozenVector& each : all.vectors) {
     if (each.chunk != 0) continue;
-    Expect((*index)->SearchRows(query, 5, {each.row}, search::AnyRow, {})
+    Expect((*index)->SearchRows(query, 5, search::RowSet({each.row}),
+                                search::AnyRow, {})
                    .candidates.size() == 1,
            "a row is found");
     Search(**index);

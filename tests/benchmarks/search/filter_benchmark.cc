@@ -25,6 +25,7 @@
 #include "libs/hnsw/graph_search.h"
 #include "libs/hnsw/node_bitmap.h"
 #include "libs/hnsw/rerank.h"
+#include "services/search/row_set.h"
 #include "services/search/slot_set.h"
 #include "services/search/vector_index.h"
 #include "tests/benchmarks/report.h"
@@ -154,11 +155,10 @@ search::SearchResult SearchFiltered(const search::Index& index,
         },
         effort);
   }
-  std::vector<int64_t> rows;
-  rows.reserve(matches);
-  matching.rows.ForEach([&](uint32_t row) {
-    rows.push_back(row);
-    return true;
+  search::RowSet rows;
+  rows.Reserve(std::min<size_t>(matching.rows.words(), matches));
+  matching.rows.ForEachWord([&](size_t index, uint64_t word) {
+    rows.Add(static_cast<int64_t>(index * search::SlotSet::kWordBits), word);
   });
   return index.SearchRows(query, kLimit, rows, search::AnyRow, effort);
 }
@@ -219,7 +219,8 @@ void AskLive(const SearchData& data, search::Index& index) {
 void MeasureShare(SearchData& data, const search::Index& index, ByHand& by_hand,
                   double share, absl::string_view when) {
   const Matching matching = MatchSome(data.count, share);
-  const std::vector<int64_t> rows(matching.nodes.begin(), matching.nodes.end());
+  const search::RowSet rows(
+      std::vector<int64_t>(matching.nodes.begin(), matching.nodes.end()));
   std::vector<uint32_t> found;
   // The truth: exact scores of all that match.
   QueriesPerSecond(data, found, [&](auto query, uint32_t* nearest) {
