@@ -15,8 +15,8 @@ struct GraphBuildOptions {
   // one, the same codes give the same graph.
   int threads = 1;
   // efConstruction of the paper: how many candidates an insertion keeps. Time
-  // grows with it, and recall a little.
-  int width = 100;
+  // grows with it, and recall where clusters are hard to tell apart.
+  int width = 130;
   // Asked at the start and now and then, by the caller's thread, with how many
   // nodes have been inserted; to return false ends the build. None means that
   // it is not.
