@@ -12,7 +12,7 @@ namespace engram::hnsw {
 namespace {
 
 // How many vectors ahead are fetched: enough to hide that none is in a cache.
-constexpr size_t kAhead = 4;
+constexpr size_t kAhead = 16;
 
 }  // namespace
 

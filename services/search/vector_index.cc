@@ -33,7 +33,7 @@ constexpr int64_t kLeastLeftOut = 2;
 constexpr int64_t kKeptMore = 8;
 
 // How many vectors ahead are fetched: enough to hide that none is in a cache.
-constexpr size_t kSlotsAhead = 4;
+constexpr size_t kSlotsAhead = 16;
 
 // What next to nothing passes is scanned.
 constexpr double kLeastShare = 1e-6;
