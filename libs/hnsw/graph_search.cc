@@ -1,6 +1,7 @@
 #include "libs/hnsw/graph_search.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "libs/hnsw/code_distances.h"
@@ -9,6 +10,9 @@
 
 namespace engram::hnsw {
 namespace {
+
+// Distances order as unsigned numbers with this bit the other way.
+constexpr uint32_t kSign = 0x80000000;
 
 struct BaseLevel {
   static constexpr int kCapacity = Graph::kBaseLinks;
@@ -59,26 +63,42 @@ void SearchGraph(const Graph& graph, const CodeView& codes,
   const QueryDistances distances(codes, query);
   const Link start = FindStart(graph, distances, result.distances);
   scratch.visited.Reset(graph.size());
-  scratch.candidates.Reset(std::max(options.width, options.limit));
-  const CandidatePool* found = &scratch.candidates;
-  if (options.filter == nullptr) {
-    result.distances +=
-        WalkLevel(BaseLevel{graph}, distances, start, scratch.candidates,
-                  scratch.visited, [](uint32_t, int32_t) {});
-  } else {
-    scratch.accepted.Reset(options.limit);
-    result.distances +=
-        WalkLevel(BaseLevel{graph}, distances, start, scratch.candidates,
-                  scratch.visited, [&](uint32_t node, int32_t distance) {
-                    if (options.filter->Contains(node)) {
-                      scratch.accepted.Add(node, distance);
-                    }
-                  });
-    found = &scratch.accepted;
+  if (options.hidden != kNoNode) {
+    scratch.visited.marks().Visit(options.hidden);
   }
-  const int count = std::min(found->size(), options.limit);
-  for (int i = 0; i < count; ++i) {
-    result.nodes.push_back({found->node(i), query.ScoreOf(found->distance(i))});
+  scratch.candidates.Reset(options.width);
+  const auto walk = [&](auto on_scored) {
+    result.distances +=
+        WalkLevel(BaseLevel{graph}, distances, start, scratch.candidates,
+                  scratch.visited, on_scored);
+  };
+  if (options.filter == nullptr && options.limit <= options.width) {
+    walk([](uint32_t, int32_t) {});
+    const CandidatePool& found = scratch.candidates;
+    const int count = std::min(found.size(), options.limit);
+    for (int i = 0; i < count; ++i) {
+      result.nodes.push_back({found.node(i), query.ScoreOf(found.distance(i))});
+    }
+    return;
+  }
+  // Sorted at the end, for hundreds would be moved with each that is nearer.
+  std::vector<uint64_t>& scored = scratch.scored;
+  scored.clear();
+  walk([&](uint32_t node, int32_t distance) {
+    if (options.filter == nullptr || options.filter->Contains(node)) {
+      scored.push_back(uint64_t{static_cast<uint32_t>(distance) ^ kSign} << 32 |
+                       node);
+    }
+  });
+  const auto end =
+      scored.begin() + std::min<ptrdiff_t>(scored.size(), options.limit);
+  std::nth_element(scored.begin(), end, scored.end());
+  std::sort(scored.begin(), end);
+  for (auto entry = scored.begin(); entry != end; ++entry) {
+    const auto distance =
+        static_cast<int32_t>(static_cast<uint32_t>(*entry >> 32) ^ kSign);
+    result.nodes.push_back(
+        {static_cast<uint32_t>(*entry), query.ScoreOf(distance)});
   }
 }
 

@@ -19,16 +19,20 @@
 namespace engram::hnsw {
 
 struct GraphSearchOptions {
-  // How many nodes are returned, 1 at least, if that many are found.
+  // How many nodes are returned, 1 at least, if that many are scored: the
+  // nearest of all that are, some 16 times `width`.
   int limit = 10;
-  // ef of the paper: how many candidates the walk keeps; at least `limit` are.
-  // Recall and time grow with it. 10 to 500 is usual.
+  // ef of the paper: how many candidates the walk keeps to go on from, 1 at
+  // least. Recall and time grow with it. 10 to 500 is usual.
   int width = 64;
   // If set, only these nodes are returned. The walk goes through the others all
   // the same, and is no longer for it: what passes is some `width` times the
   // share that does, so a rare filter wants a greater width, or an exact scan.
   // docs/design/graph_index.md has measured when.
   const NodeBitmap* filter = nullptr;
+  // A node that is passed by as if the graph did not have it. It must be on
+  // level 0 only.
+  uint32_t hidden = kNoNode;
 };
 
 // A node that was found.
@@ -53,7 +57,8 @@ struct GraphSearchResult {
 struct SearchScratch {
   VisitedSet visited;
   CandidatePool candidates;
-  CandidatePool accepted;
+  // What was scored and passes: distance, then node, from the highest bit down.
+  std::vector<uint64_t> scored;
 };
 
 // Searches `graph` over `codes`, which are of one segment and of the range that

@@ -238,6 +238,39 @@ TEST_P(GraphSearchTest, AFilterLeavesOutAllOthersAndLosesNothing) {
               IsEmpty());
 }
 
+// The nearest of them, in order, as far as the walk got.
+TEST_P(GraphSearchTest, MoreThanAWalkGoesOnFromAreReturned) {
+  const Segment segment(Vectors(600, 16));
+  const auto query = segment.vectors.Row(7);
+  const auto narrow = segment.Find(query, {.limit = 8, .width = 8}).nodes;
+  const auto found = segment.Find(query, {.limit = 60, .width = 8}).nodes;
+  ASSERT_THAT(narrow, SizeIs(8));
+  ASSERT_THAT(found, SizeIs(60));
+  EXPECT_TRUE(std::equal(narrow.begin(), narrow.begin() + 4, found.begin()));
+  EXPECT_TRUE(std::is_sorted(found.begin(), found.end(),
+                             [&](const FoundNode& a, const FoundNode& b) {
+                               return segment.vectors.Better(a.score, b.score);
+                             }));
+}
+
+TEST_P(GraphSearchTest, AHiddenNodeIsNotFoundAndHidesNoOther) {
+  const Segment segment(Vectors(600, 16));
+  const auto& upper = segment.graph.parts().upper_nodes;
+  for (uint32_t node = 0; node < 600; node += 37) {
+    if (std::binary_search(upper.begin(), upper.end(), node)) continue;
+    const auto query = segment.vectors.Row(node);
+    const GraphSearchOptions all = {.limit = 600, .width = 600};
+    GraphSearchOptions others = all;
+    others.hidden = node;
+    EXPECT_THAT(segment.Find(query, all).nodes, SizeIs(600));
+    const auto found = segment.Find(query, others).nodes;
+    EXPECT_THAT(found, SizeIs(599));
+    EXPECT_TRUE(
+        std::none_of(found.begin(), found.end(),
+                     [&](const FoundNode& each) { return each.node == node; }));
+  }
+}
+
 TEST_P(GraphSearchTest, FewVectorsAreAllFoundNearestFirst) {
   for (int dimensions : {1, 3}) {
     for (int count : {0, 1, 2, 3, 10, 33}) {

@@ -53,17 +53,25 @@ bool GraphSegment::MayBe(uint32_t node, absl::Span<const float> vector) const {
          std::memcmp(codes.Row(node), vector.data(), codes.row_bytes()) == 0;
 }
 
-hnsw::GraphSearchResult GraphSegment::Find(absl::Span<const float> query,
-                                           int width) const {
+hnsw::GraphSearchResult GraphSegment::Find(
+    absl::Span<const float> query, const hnsw::GraphSearchOptions& walk) const {
   const hnsw::CodeView codes = codes_.view();
   const hnsw::EncodedQuery encoded(query, codes.range, codes.metric);
-  hnsw::GraphSearchOptions options;
-  options.limit = width;
-  options.width = width;
   const auto scratch = scratches_.Take();
   hnsw::GraphSearchResult result;
-  SearchGraph(*graph_, codes, encoded, options, *scratch, result);
+  SearchGraph(*graph_, codes, encoded, walk, *scratch, result);
   return result;
+}
+
+bool GraphSegment::CanHide(uint32_t node) const {
+  const std::vector<uint32_t>& upper = graph_->parts().upper_nodes;
+  if (std::binary_search(upper.begin(), upper.end(), node)) return false;
+  const hnsw::CodeView codes = codes_.view();
+  const uint32_t* const links = graph_->BaseLinks(node);
+  return std::none_of(links, links + hnsw::Graph::kBaseLinks, [&](uint32_t to) {
+    return to != hnsw::kNoNode &&
+           std::memcmp(codes.Row(node), codes.Row(to), codes.row_bytes()) == 0;
+  });
 }
 
 }  // namespace engram::search

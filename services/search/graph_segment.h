@@ -45,10 +45,15 @@ class GraphSegment {
   // part of it.
   absl::Status Save(const std::string& path) const;
 
-  // Returns about the `width` nodes nearest to `query`, the nearest first,
-  // judged by their codes: unless is_exact(), the exact order is for the owner
-  // to find out, who has the vectors.
-  hnsw::GraphSearchResult Find(absl::Span<const float> query, int width) const;
+  // Returns the nodes nearest to `query` that such a walk finds, the nearest
+  // first, judged by their codes: unless is_exact(), the exact order is for the
+  // owner to find out, who has the vectors.
+  hnsw::GraphSearchResult Find(absl::Span<const float> query,
+                               const hnsw::GraphSearchOptions& walk) const;
+
+  // Whether a walk that is not to see `node` finds all others: it is on level 0
+  // only, and no copies of it are linked by way of it.
+  bool CanHide(uint32_t node) const;
 
   // Finds the `limit` nearest to `query` of the nodes that are added to it,
   // judged by their codes, too. Good as long as this object.

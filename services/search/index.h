@@ -188,7 +188,7 @@ struct IndexStats {
 struct IndexRecall {
   // Every search compares with every vector, so nothing is missed.
   bool is_exact = true;
-  // As measured when the graph was built; see RecallCurve.
+  // As measured when the graph was built, and since; see RecallCurve.
   std::vector<RecallPoint> calibration;
   // The share of the true nearest that the newest live searches find, and how
   // many of these were run again to know that; nothing before the first.
@@ -229,8 +229,9 @@ struct SavedIndex {
   std::string graph_path;
   // What is in that file, to be told from another graph.
   std::weak_ptr<const void> graph;
-  // Whether the keys' file says how wide to search it.
-  bool is_calibrated = false;
+  // Of how many queries the keys' file says how wide to search it; 0 if it does
+  // not.
+  int curve_queries = 0;
 };
 
 // What an index holds of one record.

@@ -31,8 +31,15 @@ double LogInterpolate(double x0, double y0, double x1, double y1, double x) {
 
 }  // namespace
 
-absl::StatusOr<RecallCurve> RecallCurve::Create(
-    std::vector<RecallPoint> points) {
+RecallCurve::RecallCurve(absl::Span<const int> widths) {
+  for (const int width : widths) points_.push_back({.width = width});
+}
+
+absl::StatusOr<RecallCurve> RecallCurve::Create(std::vector<RecallPoint> points,
+                                                int queries) {
+  if (queries < 1 || queries > kMaxQueries) {
+    return absl::InvalidArgumentError("no recalls of so many queries");
+  }
   RecallPoint before;
   for (RecallPoint& point : points) {
     if (point.width <= before.width || !IsShare(point.of_10) ||
@@ -43,7 +50,16 @@ absl::StatusOr<RecallCurve> RecallCurve::Create(
     point.of_100 = std::max(point.of_100, before.of_100);
     before = point;
   }
-  return RecallCurve(std::move(points));
+  return RecallCurve(std::move(points), queries);
+}
+
+void RecallCurve::Learn(absl::Span<const RecallPoint> found) {
+  queries_ = std::min(queries_ + 1, kMaxQueries);
+  const float weight = 1.0f / static_cast<float>(queries_);
+  for (size_t i = 0; i < points_.size(); ++i) {
+    points_[i].of_10 += (found[i].of_10 - points_[i].of_10) * weight;
+    points_[i].of_100 += (found[i].of_100 - points_[i].of_100) * weight;
+  }
 }
 
 double RecallCurve::WidthOf(float RecallPoint::*recall,
@@ -69,7 +85,7 @@ double RecallCurve::WidthOf(float RecallPoint::*recall,
 int RecallCurve::WidthFor(double target_recall, double limit) const {
   if (target_recall >= 1) return kMaxWidth;
   double width = 0;
-  if (points_.empty()) {
+  if (queries_ == 0) {
     const double fewer = kGuessedMisses / (1 - target_recall);
     width = kGuessedWidth * std::sqrt(std::max(fewer, 1.0)) *
             std::max(limit / 10, 1.0);

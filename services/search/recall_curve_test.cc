@@ -18,7 +18,8 @@ RecallCurve Curve() {
   return RecallCurve::Create({{.width = 16, .of_10 = 0.8, .of_100 = 0.15},
                               {.width = 64, .of_10 = 0.9, .of_100 = 0.6},
                               {.width = 256, .of_10 = 0.98, .of_100 = 0.94},
-                              {.width = 512, .of_10 = 0.97, .of_100 = 0.96}})
+                              {.width = 512, .of_10 = 0.97, .of_100 = 0.96}},
+                             /*queries=*/32)
       .value();
 }
 
@@ -67,13 +68,44 @@ TEST(RecallCurveTest, ManyTakeAsMuchMoreAsTheyAre) {
   EXPECT_NEAR(Curve().WidthFor(0.94f, 31.6), 181, 2);
 }
 
+TEST(RecallCurveTest, ItIsTheAverageOfWhatItLearned) {
+  RecallCurve curve({16, 64});
+  // As before it is measured.
+  EXPECT_EQ(curve.WidthFor(0.95, 10), RecallCurve().WidthFor(0.95, 10));
+  curve.Learn({{.of_10 = 0.5, .of_100 = 0.25}, {.of_10 = 1, .of_100 = 0.5}});
+  curve.Learn({{.of_10 = 1, .of_100 = 0.75}, {.of_10 = 1, .of_100 = 1}});
+  EXPECT_EQ(curve.queries(), 2);
+  ASSERT_EQ(curve.points().size(), 2);
+  EXPECT_EQ(curve.points()[0],
+            (RecallPoint{.width = 16, .of_10 = 0.75, .of_100 = 0.5}));
+  EXPECT_EQ(curve.points()[1],
+            (RecallPoint{.width = 64, .of_10 = 1, .of_100 = 0.75}));
+}
+
+TEST(RecallCurveTest, WhatItLearnedLongAgoFades) {
+  RecallCurve curve({16});
+  const auto learn = [&](int queries, float recall) {
+    const RecallPoint found = {.of_10 = recall, .of_100 = recall};
+    for (int i = 0; i < queries; ++i) curve.Learn({found});
+  };
+  learn(RecallCurve::kMaxQueries, 1);
+  learn(RecallCurve::kMaxQueries, 0);
+  // (1 - 1 / 128) ^ 128.
+  EXPECT_NEAR(curve.points()[0].of_10, 0.366, 0.01);
+  EXPECT_EQ(curve.queries(), RecallCurve::kMaxQueries);
+  // And at once, where it is to count for less.
+  curve.CountAs(1);
+  learn(1, 0.5);
+  EXPECT_NEAR(curve.points()[0].of_10, (0.366 + 0.5) / 2, 0.01);
+}
+
 TEST(RecallCurveTest, WiderByChanceAndWorseCountsAsNoWorse) {
   EXPECT_FLOAT_EQ(Curve().points()[3].of_10, 0.98f);
 }
 
 TEST(RecallCurveTest, WhatIsNoMeasurementIsRefused) {
   const auto refused = [](std::vector<RecallPoint> points) {
-    EXPECT_THAT(RecallCurve::Create(std::move(points)),
+    EXPECT_THAT(RecallCurve::Create(std::move(points), 32),
                 StatusIs(absl::StatusCode::kInvalidArgument));
   };
   refused({{.width = 0}});
@@ -81,6 +113,10 @@ TEST(RecallCurveTest, WhatIsNoMeasurementIsRefused) {
   refused({{.width = 16, .of_10 = 1.5}});
   refused({{.width = 16, .of_10 = NAN}});
   refused({{.width = 16, .of_100 = -0.5}});
+  for (const int queries : {0, RecallCurve::kMaxQueries + 1}) {
+    EXPECT_THAT(RecallCurve::Create({{.width = 16}}, queries),
+                StatusIs(absl::StatusCode::kInvalidArgument));
+  }
 }
 
 }  // namespace

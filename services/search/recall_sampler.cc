@@ -1,7 +1,6 @@
 #include "services/search/recall_sampler.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -15,15 +14,9 @@ constexpr absl::Duration kMaxCredit = absl::Milliseconds(10);
 // More than any scan takes: a clock that was set is forgotten some time.
 constexpr absl::Duration kMaxDebt = absl::Minutes(1);
 
-// Fewer samples say little about a recall of 0.95: of ten times as many
-// neighbours some 16 are missed, and that varies by half.
-constexpr int kSamplesForChange = 32;
-// Recall is missed by those who ask, time by those who pay: searches become
-// wider faster than they become narrower. Roots damp, as what was seen varies.
-constexpr double kWiden = 0.5;
-constexpr double kNarrow = 0.25;
-constexpr double kMaxStep = 1.6;
-constexpr double kMinStep = 0.8;
+// So many times more while an index is new: what it was measured with then is
+// a guess.
+constexpr double kAtFirst = 10;
 
 }  // namespace
 
@@ -36,23 +29,15 @@ void RecallSampler::Offer(absl::Span<const float> query, int limit,
       std::max(now - last_offer_, absl::ZeroDuration());
   // Clocks are set, too.
   const absl::Duration searched = std::max(took, absl::ZeroDuration());
-  credit_ =
-      std::min(credit_ + searched * share_ + since * kShareOfTime, kMaxCredit);
+  const double times = recorded_ < kFirstSamples ? kAtFirst : 1;
+  credit_ = std::min(
+      credit_ + (searched * share_ + since * kShareOfTime) * times, kMaxCredit);
   last_offer_ = now;
   if (credit_ > absl::ZeroDuration() && !kept_.has_value()) {
     kept_ = {.query = {query.begin(), query.end()},
              .limit = limit,
              .target_recall = target_recall};
   }
-  mutex_.Unlock();
-}
-
-void RecallSampler::Scanned(double target_recall) {
-  if (factor() <= 1) return;
-  if (!mutex_.TryLock()) return;
-  ++seen_;
-  allowed_ += 10 * (1 - target_recall);
-  Adjust();
   mutex_.Unlock();
 }
 
@@ -65,35 +50,19 @@ void RecallSampler::Record(const Sample& sample, int found, int wanted,
                            absl::Duration took) {
   absl::MutexLock lock(&mutex_);
   credit_ = std::max(credit_ - std::max(took, absl::ZeroDuration()), -kMaxDebt);
+  ++recorded_;
   if (wanted == 0) return;
   const double recall = static_cast<double>(found) / wanted;
   const size_t place = all_samples_++ % kMaxSamples;
   if (place == recalls_.size()) recalls_.emplace_back();
   recalls_[place] = static_cast<float>(recall);
-  ++seen_;
-  missed_ += 10 * (1 - recall);
-  allowed_ += 10 * (1 - sample.target_recall);
-  Adjust();
+  queries_.push_back(sample.query);
+  if (queries_.size() > kMaxQueries) queries_.pop_front();
 }
 
-void RecallSampler::Adjust() {
-  if (seen_ < kSamplesForChange) return;
-  const double ratio = (missed_ + 1) / (allowed_ + 1);
-  const double step = std::pow(ratio, ratio > 1 ? kWiden : kNarrow);
-  factor_.store(std::clamp(factor() * std::clamp(step, kMinStep, kMaxStep),
-                           kMinFactor, kMaxFactor),
-                std::memory_order_relaxed);
-  seen_ = 0;
-  missed_ = 0;
-  allowed_ = 0;
-}
-
-void RecallSampler::TrustCurve() {
+std::vector<std::vector<float>> RecallSampler::queries() const {
   absl::MutexLock lock(&mutex_);
-  factor_.store(std::sqrt(factor()), std::memory_order_relaxed);
-  seen_ = 0;
-  missed_ = 0;
-  allowed_ = 0;
+  return {queries_.begin(), queries_.end()};
 }
 
 RecallSampler::Measured RecallSampler::measured() const {

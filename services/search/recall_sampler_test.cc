@@ -17,10 +17,15 @@ class RecallSamplerTest : public ::testing::Test {
     sampler_.Offer(kQuery, limit, 0.95, kSearch, now_);
   }
   // Records `count` samples, each of 10 of which `found` are found.
-  void Record(int count, int found, double target_recall = 0.95) {
+  void Record(int count, int found) {
     for (int i = 0; i < count; ++i) {
-      sampler_.Record({.limit = 10, .target_recall = target_recall}, found, 10,
-                      absl::ZeroDuration());
+      sampler_.Record({.limit = 10}, found, 10, absl::ZeroDuration());
+    }
+  }
+  // Those that an index has soon.
+  void RecordFirst() {
+    for (int i = 0; i < RecallSampler::kFirstSamples; ++i) {
+      sampler_.Record({}, 0, 0, absl::ZeroDuration());
     }
   }
 
@@ -40,6 +45,7 @@ TEST_F(RecallSamplerTest, KeepsASearchAsItWas) {
 }
 
 TEST_F(RecallSamplerTest, SamplesTakeAHundredthOfTheTimeOfSearches) {
+  RecordFirst();
   constexpr absl::Duration kCost = absl::Milliseconds(1);
   absl::Duration searched, sampled;
   for (int i = 0; i < 1'000'000; ++i) {
@@ -55,6 +61,7 @@ TEST_F(RecallSamplerTest, SamplesTakeAHundredthOfTheTimeOfSearches) {
 
 TEST_F(RecallSamplerTest, ARarelyAskedIndexIsKnownTooForAThousandthOfACore) {
   constexpr absl::Duration kCost = absl::Milliseconds(20);
+  RecordFirst();
   int samples = 0;
   for (int i = 0; i < 3600; ++i) {
     Offer(absl::Seconds(1));
@@ -66,6 +73,19 @@ TEST_F(RecallSamplerTest, ARarelyAskedIndexIsKnownTooForAThousandthOfACore) {
   }
   EXPECT_NEAR(samples, 3600 * 0.001 / 0.020, 3);
   EXPECT_EQ(sampler_.measured().samples, 0);
+}
+
+TEST_F(RecallSamplerTest, TheFirstSamplesAreTakenTenTimesAsOften) {
+  constexpr absl::Duration kCost = absl::Milliseconds(20);
+  int seconds = 0;
+  for (int samples = 0; samples < RecallSampler::kFirstSamples; ++seconds) {
+    Offer(absl::Seconds(1));
+    if (const auto sample = sampler_.Take(); sample.has_value()) {
+      ++samples;
+      sampler_.Record(*sample, 10, 10, kCost);
+    }
+  }
+  EXPECT_NEAR(seconds, RecallSampler::kFirstSamples * 0.020 / 0.01, 3);
 }
 
 TEST_F(RecallSamplerTest, AQuietNightIsNotSpentAtOnce) {
@@ -94,51 +114,18 @@ TEST_F(RecallSamplerTest, RecallIsThatOfTheNewestSamples) {
   EXPECT_EQ(sampler_.measured().all_samples, 1500);
 }
 
-TEST_F(RecallSamplerTest, WhereTooMuchIsMissedSearchesBecomeWider) {
-  Record(31, 7);
-  EXPECT_EQ(sampler_.factor(), 1);  // Too few to tell.
-  Record(1, 7);
-  const double once = sampler_.factor();
-  EXPECT_GT(once, 1.2);
-  EXPECT_LT(once, 2);
-  Record(32 * 20, 7);
-  EXPECT_EQ(sampler_.factor(), RecallSampler::kMaxFactor);
-}
-
-TEST_F(RecallSamplerTest,
-       WhereMoreIsFoundThanIsWantedTheyBecomeNarrowerSlowly) {
-  Record(32, 10);
-  EXPECT_LT(sampler_.factor(), 1);
-  EXPECT_GE(sampler_.factor(), 0.8);
-  Record(32 * 100, 10);
-  EXPECT_EQ(sampler_.factor(), RecallSampler::kMinFactor);
-}
-
-TEST_F(RecallSamplerTest, AtTheTargetTheyStayAsTheyAre) {
-  for (int i = 0; i < 1000; ++i) Record(1, i % 2 == 0 ? 10 : 9);
-  EXPECT_NEAR(sampler_.factor(), 1, 0.05);
-  // To each its own target.
-  for (int i = 0; i < 1000; ++i) Record(1, i % 2 == 0 ? 10 : 8, 0.9);
-  EXPECT_NEAR(sampler_.factor(), 1, 0.05);
-}
-
-TEST_F(RecallSamplerTest, WhereAllSearchesAreScansTheyBecomeNarrowerAgain) {
-  Record(32 * 20, 5);
-  ASSERT_EQ(sampler_.factor(), RecallSampler::kMaxFactor);
-  for (int i = 0; i < 32; ++i) sampler_.Scanned(0.95);
-  EXPECT_LT(sampler_.factor(), RecallSampler::kMaxFactor);
-  for (int i = 0; i < 3200; ++i) sampler_.Scanned(0.95);
-  // As wide as the curve says, then it is the curve that wants scans.
-  EXPECT_LE(sampler_.factor(), 1);
-  EXPECT_GE(sampler_.factor(), 0.8);
-}
-
-TEST_F(RecallSamplerTest, AnotherCurveIsTrustedHalf) {
-  Record(200, 2);
-  const double factor = sampler_.factor();
-  ASSERT_GT(factor, 4);
-  sampler_.TrustCurve();
-  EXPECT_NEAR(sampler_.factor() * sampler_.factor(), factor, 1e-9);
+TEST_F(RecallSamplerTest, TheNewestQueriesAreKept) {
+  EXPECT_TRUE(sampler_.queries().empty());
+  const auto record = [&](float value, int wanted) {
+    sampler_.Record({.query = {value}}, wanted, wanted, absl::ZeroDuration());
+  };
+  constexpr int kQueries = RecallSampler::kMaxQueries;
+  for (int i = 0; i < kQueries + 5; ++i) record(static_cast<float>(i), 10);
+  record(-1, 0);  // Of which nothing was learned.
+  const std::vector<std::vector<float>> queries = sampler_.queries();
+  ASSERT_EQ(queries.size(), kQueries);
+  EXPECT_EQ(queries.front(), std::vector<float>{5});
+  EXPECT_EQ(queries.back(), std::vector<float>{kQueries + 4});
 }
 
 TEST_F(RecallSamplerTest, AClockThatWasSetIsForgotten) {

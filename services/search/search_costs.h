@@ -51,7 +51,7 @@ struct SearchCosts {
       : scanned(2 + 0.15 * dimensions),
         looked_up(20 + 0.2 * dimensions),
         code_looked_up(4 + 0.02 * dimensions),
-        walked(200 + 2 * dimensions) {}
+        walked(12 + 0.12 * dimensions) {}
 
   // A vector, compared with in its turn.
   LearnedCost scanned;
@@ -59,7 +59,7 @@ struct SearchCosts {
   LearnedCost looked_up;
   // The same, compared with its code.
   LearnedCost code_looked_up;
-  // One candidate more that a graph is asked for.
+  // A node that a walk scores or keeps.
   LearnedCost walked;
 };
 

@@ -38,12 +38,13 @@ constexpr size_t kSlotsAhead = 16;
 // What next to nothing passes is scanned.
 constexpr double kLeastShare = 1e-6;
 
-// Of the candidates of a filtered walk some `share` pass, give or take: asked
-// for so many times as many, `limit` of them nearly always do.
-constexpr double kSpareCandidates = 1.5;
-
-// For each candidate that a walk is asked for, it compares about so many codes.
+// For each candidate that a walk goes on from, it compares about so many codes.
 constexpr int64_t kCodesACandidate = 16;
+
+// What a walk takes, in nodes that it scores or keeps.
+int64_t WorkOf(int64_t width, int64_t kept) {
+  return width * kCodesACandidate + kept;
+}
 
 // Scores are kept so that larger is better.
 float SignOf(Metric metric) { return metric == Metric::kL2 ? -1.0f : 1.0f; }
@@ -53,12 +54,21 @@ Precision PrecisionOf(int code_bits) {
   return code_bits == 8 ? Precision::kInt8 : Precision::kInt4;
 }
 
+double ShareOf(const SearchEffort& effort) {
+  return std::clamp(effort.share, kLeastShare, 1.0);
+}
+
 vector::ScoreRows ScorerOf(Metric metric) {
   const vector::Kernels& kernels = vector::BestKernels();
   return metric == Metric::kL2 ? kernels.l2_squared : kernels.dot;
 }
 
 }  // namespace
+
+int64_t VectorIndex::KeptFor(int64_t width, double limit) {
+  return std::max({width, int64_t{hnsw::kUsualRerank},
+                   static_cast<int64_t>(std::ceil(2 * limit))});
+}
 
 VectorIndex::VectorIndex(IndexSpec spec, GraphPolicy policy)
     : spec_(std::move(spec)),
@@ -180,14 +190,10 @@ SearchResult VectorIndex::Search(absl::Span<const float> query, int limit,
   {
     absl::ReaderMutexLock lock(&mutex_);
     SearchCost cost;
-    const bool walked = SearchLocked(query, limit, filter, effort, top, cost);
+    SearchLocked(query, limit, filter, effort, top, cost);
     result = Collect(top, cost);
-    if (!effort.is_live) return result;
-    if (!walked) {
-      // Not for its filter.
-      if (WidthFor(effort.target_recall, limit) > WidestWalk()) {
-        sampler_.Scanned(effort.target_recall);
-      }
+    // Also where it scanned: else nothing would say that walks are enough.
+    if (!effort.is_live || !HasGraph()) {
       return result;
     }
   }
@@ -206,13 +212,12 @@ SearchResult VectorIndex::SearchAll(absl::Span<const float> query, int limit,
   return Collect(top, cost);
 }
 
-bool VectorIndex::SearchLocked(absl::Span<const float> query, int limit,
+void VectorIndex::SearchLocked(absl::Span<const float> query, int limit,
                                RowFilter filter, const SearchEffort& effort,
                                TopRecords& top, SearchCost& cost) const {
   const bool walked = Walk(query, limit, filter, effort, top, cost);
   if (!walked) cost.width = 0;
   Scan(query, walked ? graphs_.size() : 0, filter, top, cost);
-  return walked;
 }
 
 void VectorIndex::Scan(absl::Span<const float> query, int64_t first,
@@ -233,10 +238,10 @@ void VectorIndex::Scan(absl::Span<const float> query, int64_t first,
   costs_.scanned.Learn(scanned, absl::Now() - start);
 }
 
-int64_t VectorIndex::WidthFor(double target_recall, double limit) const {
-  const double width =
-      curve_.WidthFor(target_recall, limit) * sampler_.factor();
-  return static_cast<int64_t>(std::ceil(std::max(width, limit)));
+VectorIndex::Reach VectorIndex::ReachFor(double target_recall,
+                                         double limit) const {
+  const int64_t width = curve_.WidthFor(target_recall, limit);
+  return {.width = width, .kept = KeptFor(width, limit)};
 }
 
 int64_t VectorIndex::WidestWalk() const {
@@ -248,32 +253,32 @@ bool VectorIndex::Walk(absl::Span<const float> query, int limit,
                        RowFilter filter, const SearchEffort& effort,
                        TopRecords& top, SearchCost& cost) const {
   // The nearest of a tenth of all are among ten times as many of all.
-  const double share = std::clamp(effort.share, kLeastShare, 1.0);
-  int64_t width = WidthFor(effort.target_recall, limit / share);
-  if (share < 1) {
-    width = std::max(width, static_cast<int64_t>(
-                                std::ceil(kSpareCandidates * limit / share)));
-  }
+  const double share = ShareOf(effort);
+  Reach reach = ReachFor(effort.target_recall, limit / share);
   const int64_t widest = WidestWalk();
   for (int walks = 0; walks < kMaxWalks; ++walks) {
-    if (width > widest) return false;
-    const double passed = WalkOnce(*graphs_.segment(Tier::kLarge), query,
-                                   static_cast<int>(width), filter, top, cost);
+    if (reach.width > widest) return false;
+    const double passed = WalkOnce(*graphs_.segment(Tier::kLarge), query, reach,
+                                   hnsw::kNoNode, filter, top, cost);
     const bool are_enough = static_cast<int>(top.size()) == limit;
     if (are_enough && passed >= share) return true;
     // Around the query it is another share than on the whole.
-    const int64_t needed =
-        WidthFor(effort.target_recall, limit / std::max(passed, kLeastShare));
-    // The share varies: what is nearly wide enough is.
-    if (are_enough && width * 4 >= needed * 3) return true;
-    width = std::max(needed, 2 * width);
+    const Reach needed =
+        ReachFor(effort.target_recall, limit / std::max(passed, kLeastShare));
+    // The share varies: what is nearly far enough is.
+    if (are_enough && reach.width * 4 >= needed.width * 3 &&
+        reach.kept * 4 >= needed.kept * 3) {
+      return true;
+    }
+    reach = {.width = std::max(needed.width, 2 * reach.width),
+             .kept = std::max(needed.kept, 2 * reach.kept)};
   }
   return false;
 }
 
 double VectorIndex::WalkOnce(const GraphSegment& large,
-                             absl::Span<const float> query, int width,
-                             RowFilter filter, TopRecords& top,
+                             absl::Span<const float> query, const Reach& reach,
+                             uint32_t hidden, RowFilter filter, TopRecords& top,
                              SearchCost& cost) const {
   const absl::Time start = absl::Now();
   int64_t found = 0;
@@ -283,7 +288,10 @@ double VectorIndex::WalkOnce(const GraphSegment& large,
     const GraphSegment* const graph =
         tier == Tier::kLarge ? &large : graphs_.segment(tier).get();
     if (graph == nullptr) continue;
-    const hnsw::GraphSearchResult walk = graph->Find(query, width);
+    const hnsw::GraphSearchResult walk = graph->Find(
+        query, {.limit = static_cast<int>(reach.kept),
+                .width = static_cast<int>(reach.width),
+                .hidden = tier == Tier::kLarge ? hidden : hnsw::kNoNode});
     for (const hnsw::FoundNode& node : walk.nodes) {
       const uint32_t slot = graphs_.SlotOf(tier, node.node);
       if (slot == SlotGraphs::kNoSlot || !filter(keys_[slot] / kMaxChunks)) {
@@ -301,9 +309,9 @@ double VectorIndex::WalkOnce(const GraphSegment& large,
     cost.distances += walk.distances;
   }
   OfferSlots(query, unscored, AnyRow, top);
-  cost.width = width;
+  cost.width = static_cast<int>(reach.width);
   cost.distances += static_cast<int64_t>(unscored.size());
-  costs_.walked.Learn(width, absl::Now() - start);
+  costs_.walked.Learn(WorkOf(reach.width, reach.kept), absl::Now() - start);
   return found == 0 ? 0
                     : static_cast<double>(passed) / static_cast<double>(found);
 }
@@ -360,7 +368,7 @@ SearchResult VectorIndex::SearchRows(absl::Span<const float> query, int limit,
   const SlotTable::Slots slots = slots_.SlotsOf(rows);
   if (LooksUpCodes(effort)) {
     // They may be chunks of few records, or none that pass.
-    for (int64_t kept = std::max(hnsw::kUsualRerank, 2 * limit);
+    for (int64_t kept = KeptFor(0, limit);
          slots.HasMoreThan(kept * kLeastLeftOut); kept *= kKeptMore) {
       TopRecords top(limit);
       const int64_t count = OfferBestCodes(query, slots, static_cast<int>(kept),
@@ -455,14 +463,14 @@ bool VectorIndex::PrefersRows(int64_t rows, int limit,
       LooksUpCodes(effort) ? costs_.code_looked_up : costs_.looked_up;
   const double looked_up =
       static_cast<double>(rows) * chunks * cost.nanoseconds();
-  const int64_t width = WidthFor(
-      effort.target_recall, limit / std::clamp(effort.share, kLeastShare, 1.0));
+  const Reach reach = ReachFor(effort.target_recall, limit / ShareOf(effort));
   const double all = vectors * costs_.scanned.nanoseconds();
-  if (width > WidestWalk()) return looked_up <= all;
+  if (reach.width > WidestWalk()) return looked_up <= all;
   const double unknown_to_graph =
       (vectors - graphs_.size()) * costs_.scanned.nanoseconds();
-  return looked_up <= unknown_to_graph + static_cast<double>(width) *
-                                             costs_.walked.nanoseconds();
+  return looked_up <= unknown_to_graph +
+                          static_cast<double>(WorkOf(reach.width, reach.kept)) *
+                              costs_.walked.nanoseconds();
 }
 
 SearchResult VectorIndex::Collect(const TopRecords& top,
@@ -485,12 +493,11 @@ SearchResult VectorIndex::Collect(const TopRecords& top,
 
 int64_t VectorIndex::SearchBytes(int limit, const SearchEffort& effort) const {
   absl::ReaderMutexLock lock(&mutex_);
-  const int64_t width = WidthFor(
-      effort.target_recall, limit / std::clamp(effort.share, kLeastShare, 1.0));
-  if (width > WidestWalk()) return BytesOf(vectors_.size());
+  const Reach reach = ReachFor(effort.target_recall, limit / ShareOf(effort));
+  if (reach.width > WidestWalk()) return BytesOf(vectors_.size());
   const int64_t code_bits = graphs_.segment(Tier::kLarge)->code_bits();
-  return BytesOf(vectors_.size() - graphs_.size() + width) +
-         width * kCodesACandidate * spec_.dimensions * code_bits / 8;
+  return BytesOf(vectors_.size() - graphs_.size() + reach.kept) +
+         reach.width * kCodesACandidate * spec_.dimensions * code_bits / 8;
 }
 
 IndexStats VectorIndex::Stats() const {
@@ -527,7 +534,7 @@ IndexRecall VectorIndex::Recall() const {
   if (!HasGraph()) return recall;
   recall.is_exact = false;
   recall.calibration = curve_.points();
-  recall.width = static_cast<int>(WidthFor(kDefaultTargetRecall, 10));
+  recall.width = static_cast<int>(ReachFor(kDefaultTargetRecall, 10).width);
   return recall;
 }
 

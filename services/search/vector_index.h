@@ -167,24 +167,39 @@ class VectorIndex : public Index {
   void Scan(absl::Span<const float> query, int64_t first, RowFilter filter,
             TopRecords& top, SearchCost& cost) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  // Offers `top` what `large`, whose nodes are the large graph's, and the small
-  // graph find when they are asked for `width` candidates. Returns which share
-  // of these passed.
+  // How far a walk goes.
+  struct Reach {
+    // How many candidates it goes on from.
+    int64_t width = 0;
+    // How many it keeps of the nodes that it scores, the nearest: the filter is
+    // asked of these, and exact scores of those that pass.
+    int64_t kept = 0;
+  };
+  // Offers `top` what such a walk of `large`, whose nodes are the large
+  // graph's, and of the small graph finds; of the large one's it does not see
+  // `hidden`. Returns which share of it passed.
   double WalkOnce(const GraphSegment& large, absl::Span<const float> query,
-                  int width, RowFilter filter, TopRecords& top,
-                  SearchCost& cost) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+                  const Reach& reach, uint32_t hidden, RowFilter filter,
+                  TopRecords& top, SearchCost& cost) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Offers `top` what the graph finds, as wide as it takes. False if it takes
   // more than a scan: the graph's slots have to be scanned, too.
   bool Walk(absl::Span<const float> query, int limit, RowFilter filter,
             const SearchEffort& effort, TopRecords& top, SearchCost& cost) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Offers `top` what a search finds: walks where there is a graph, and scans
-  // the rest. Returns whether it walked.
-  bool SearchLocked(absl::Span<const float> query, int limit, RowFilter filter,
+  // the rest.
+  void SearchLocked(absl::Span<const float> query, int limit, RowFilter filter,
                     const SearchEffort& effort, TopRecords& top,
                     SearchCost& cost) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  // How wide a walk has to be for such a search.
-  int64_t WidthFor(double target_recall, double limit) const
+  // Of so many codes that come out best the exact scores are asked, so that the
+  // nearest `limit` are among them; by a wide walk of more, as codes may tell
+  // them apart badly.
+  static int64_t KeptFor(int64_t width, double limit);
+  // How far a walk has to go for the nearest `limit`, which may be what a
+  // filter makes of it: the nearest ten of a tenth of all records are among the
+  // nearest hundred.
+  Reach ReachFor(double target_recall, double limit) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Wider walks never pay.
   int64_t WidestWalk() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
@@ -225,28 +240,35 @@ class VectorIndex : public Index {
   absl::StatusOr<std::vector<NearRow>> ScanInParts(
       absl::Span<const float> query, int limit,
       const std::function<bool()>& go_on) const;
-  // The scores of the `limit` rows that are nearest now, best first, of those
-  // that a scan or one of `searches` found. Empty if too many of those that
-  // were scanned are gone to know.
-  std::vector<float> NearestScores(
-      absl::Span<const float> query, int limit,
-      absl::Span<const NearRow> scanned,
-      absl::Span<const std::vector<TopRecords::Entry>> searches) const
+  // The scores of the `limit` rows but `own` that are nearest now, best first,
+  // of those that a scan found. Empty if too many of these are gone to know.
+  std::vector<float> NearestScores(absl::Span<const float> query, int limit,
+                                   int64_t own,
+                                   absl::Span<const NearRow> scanned) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Finds out how wide searches of the graph must be, if that is not known: it
   // has just been built, or was saved before it was known. If the precision is
   // left to it, and codes of 4 bits find as much, the graph has these from then
   // on.
   void Calibrate(const std::function<bool()>& go_on);
-  // A segment of the graph's nodes, and what walks of it found.
+  // What walks are tried with.
+  struct Probe;
+  // A segment of the graph's nodes, and what walks of it find.
   struct Measured;
-  // Measures all of `segments`, which is possible with `widths` widths, by
-  // `queries` queries. False if `go_on` said so.
-  bool Measure(int64_t queries, size_t widths,
-               const std::function<bool()>& go_on,
-               std::vector<Measured>& segments) const;
-  // One of `of` queries to do it with; empty if there are no vectors.
-  std::vector<float> CalibrationQuery(int64_t number, int64_t of) const;
+  // One of `of` probes made up from the graph's own vectors; of no query if it
+  // has none.
+  Probe ProbeOf(int64_t number, int64_t of) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Has the curves of `segments` learn what walks find of what is nearest to
+  // `probe`, as a scan for kManyNearest found, at any width of theirs. Nothing
+  // if the nearest are not known.
+  void Measure(const Probe& probe, absl::Span<const NearRow> scanned,
+               absl::Span<Measured> segments) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // The share of `nearest` that a walk of `segment` finds.
+  float ShareFound(const GraphSegment& segment, const Probe& probe, int width,
+                   absl::Span<const float> nearest,
+                   absl::Span<const TopRecords::Entry> unknown) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Runs a live search again that was kept for that.
   void RunSample(const std::function<bool()>& go_on);
 
@@ -260,6 +282,10 @@ class VectorIndex : public Index {
   // has been since.
   absl::Status MapSaved(SavedIndex& saved, int64_t applied)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(save_mutex_) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of how many queries it is known how wide the large graph is to be searched.
+  int CurveQueries() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return is_calibrated_ ? curve_.queries() : 0;
+  }
   std::string EncodeKeys(bool has_graph) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status DecodeKeys(absl::string_view bytes)

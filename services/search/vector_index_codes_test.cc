@@ -201,7 +201,7 @@ TEST_P(VectorIndexCodesTest, TheyHave8BitsOfFewDimensions) {
 // Walks of any width would be wider than a scan.
 TEST_P(VectorIndexCodesTest, TheyHave8BitsWhereNothingCanBeMeasured) {
   Sampler sampler(256);
-  EXPECT_EQ(CodeBytes(*Build(sampler, /*records=*/100)), 256);
+  EXPECT_EQ(CodeBytes(*Build(sampler, /*records=*/60)), 256);
 }
 
 TEST_P(VectorIndexCodesTest, TheyHave8BitsWhereTheseAreAskedFor) {

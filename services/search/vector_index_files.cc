@@ -16,7 +16,7 @@ namespace {
 
 // Stored: the layout of the keys file, see docs/design/index_cache.md. Another
 // layout is another word.
-constexpr absl::string_view kKeysMagic = "engrkey4";
+constexpr absl::string_view kKeysMagic = "engrkey5";
 
 // Of a record.
 constexpr uint64_t kRecordBytes =
@@ -60,7 +60,7 @@ absl::StatusOr<SavedIndex> VectorIndex::Save(const std::string& path_stem,
     applied = applied_;
     if (graph != nullptr) {
       saved.graph = graph;
-      saved.is_calibrated = is_calibrated_;
+      saved.curve_queries = CurveQueries();
     }
     // A new graph read all vectors: a moment to write them, too.
     ASSIGN_OR_RETURN(saved.vectors,
@@ -103,7 +103,7 @@ bool VectorIndex::HasGraphOf(const SavedIndex& saved) const {
   absl::ReaderMutexLock lock(&mutex_);
   const GraphSegment* const graph = graphs_.segment(Tier::kLarge).get();
   return saved.graph.lock().get() == graph &&
-         (graph == nullptr || saved.is_calibrated == is_calibrated_);
+         CurveQueries() <= 2 * saved.curve_queries;
 }
 
 absl::StatusOr<std::unique_ptr<Index>> VectorIndex::Load(IndexSpec spec,
@@ -129,7 +129,7 @@ absl::StatusOr<std::unique_ptr<Index>> VectorIndex::Load(IndexSpec spec,
       saved.keys_path,
       [&index](absl::string_view bytes)
           ABSL_NO_THREAD_SAFETY_ANALYSIS { return index->DecodeKeys(bytes); }));
-  saved.is_calibrated = index->is_calibrated_;
+  saved.curve_queries = index->CurveQueries();
   return index;
 }
 
@@ -138,8 +138,8 @@ absl::StatusOr<std::unique_ptr<Index>> VectorIndex::Load(IndexSpec spec,
 // record; row and sequence of each pending record; row of each record whose
 // text is cut, with begin and end of each of its chunks. At last two lists of
 // the graph: width and recall of 10 and of 100 of each point of its curve, none
-// if it has not been measured; and the nodes of the first slots in the large
-// graph. Numbers are little-endian.
+// if it has not been measured, before them of how many queries; and the nodes
+// of the first slots in the large graph. Numbers are little-endian.
 std::string VectorIndex::EncodeKeys(bool has_graph) const {
   std::string bytes(kKeysMagic);
   AppendNumber<int32_t>(bytes, static_cast<int32_t>(spec_.metric));
@@ -167,6 +167,7 @@ std::string VectorIndex::EncodeKeys(bool has_graph) const {
   });
   const RecallCurve curve =
       has_graph && is_calibrated_ ? curve_ : RecallCurve();
+  AppendNumber<int32_t>(bytes, curve.queries());
   AppendNumber<uint64_t>(bytes, curve.points().size());
   for (const RecallPoint& point : curve.points()) {
     AppendNumber<int32_t>(bytes, point.width);
@@ -270,8 +271,11 @@ absl::Status VectorIndex::DecodePassages(ByteReader& reader) {
 }
 
 absl::Status VectorIndex::DecodeCurve(ByteReader& reader) {
+  int32_t queries = 0;
   uint64_t count = 0;
-  if (!reader.Read(count) || count > kMaxPoints) return Damaged();
+  if (!reader.Read(queries) || !reader.Read(count) || count > kMaxPoints) {
+    return Damaged();
+  }
   std::vector<RecallPoint> points(count);
   for (RecallPoint& point : points) {
     if (!reader.Read(point.width) || !reader.Read(point.of_10) ||
@@ -280,7 +284,8 @@ absl::Status VectorIndex::DecodeCurve(ByteReader& reader) {
     }
   }
   if (points.empty()) return absl::OkStatus();
-  absl::StatusOr<RecallCurve> curve = RecallCurve::Create(std::move(points));
+  absl::StatusOr<RecallCurve> curve =
+      RecallCurve::Create(std::move(points), queries);
   if (!curve.ok() || graphs_.segment(Tier::kLarge) == nullptr) return Damaged();
   curve_ = *std::move(curve);
   is_calibrated_ = true;

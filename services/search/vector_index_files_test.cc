@@ -127,8 +127,9 @@ TEST_P(VectorIndexFilesTest, AnIndexComesBackWithItsGraph) {
   EXPECT_EQ(loaded->Stats().graph_vectors, kRecords - 40);
   ExpectSame(*index_, *loaded);
   // Nothing is left to do.
-  loaded->Optimize(Always);
-  ExpectSame(*index_, *loaded);
+  const auto idle = Load();
+  idle->Optimize(Always);
+  ExpectSame(*index_, *idle);
 }
 
 TEST_P(VectorIndexFilesTest, ALoadedIndexGoesOnAsTheSavedOne) {
@@ -235,6 +236,27 @@ TEST_P(VectorIndexFilesTest, AGraphThatWasSavedUncalibratedIsCalibratedLater) {
   EXPECT_THAT(loaded->Recall().calibration, Not(IsEmpty()));
   EXPECT_FALSE(loaded->HasGraphOf(saved_)) << "now it is worth a save";
   EXPECT_EQ(loaded->Stats().graph_vectors, kRecords);
+}
+
+TEST_P(VectorIndexFilesTest, WhatQueriesTaughtIsSaved) {
+  index_->Optimize(Always);
+  Save();
+  // All of them are run again.
+  auto sampled =
+      VectorIndex::Load(Spec(), saved_, sequence_,
+                        {.min_bytes = kAlways.min_bytes, .sampled_share = 1e9});
+  ASSERT_THAT(sampled, IsOk());
+  index_ = *std::move(sampled);
+  ASSERT_TRUE(index_->HasGraphOf(saved_));
+  int queries = 0;
+  for (; queries < 100 && index_->HasGraphOf(saved_); ++queries) {
+    index_->Search(samples_.Row(kRecords + queries % 40), 10, AnyRow);
+    index_->Optimize(Always);
+  }
+  EXPECT_GT(queries, 1) << "not for each";
+  EXPECT_LT(queries, 100);
+  Save();
+  EXPECT_EQ(index_->Recall().calibration, Load()->Recall().calibration);
 }
 
 TEST_P(VectorIndexFilesTest, FilesThatDoNotFitTogetherAreNotTrusted) {
