@@ -207,7 +207,10 @@ TEST_P(GraphSearchTest, AScanOfSomeNodesFindsTheNearestByTheirCodes) {
     }
     std::sort(nearest.begin(), nearest.end());
     for (const size_t limit : {1, 30, 1000}) {
-      NodeScan scan(codes, segment.vectors.Row(7), static_cast<int>(limit));
+      // Whether codes are fetched ahead or not.
+      const int64_t expected = limit == 30 ? int64_t{1} << 40 : 0;
+      NodeScan scan(codes, segment.vectors.Row(7), static_cast<int>(limit),
+                    expected);
       // In parts that are not of one size.
       for (size_t part = 0, i = 0; i < nodes.size(); i += part, part += 7) {
         scan.Add(absl::MakeConstSpan(nodes).subspan(i, part));
@@ -220,7 +223,7 @@ TEST_P(GraphSearchTest, AScanOfSomeNodesFindsTheNearestByTheirCodes) {
                                              query.ScoreOf(nearest[i].first)}));
       }
     }
-    const NodeScan none(codes, segment.vectors.Row(7), 10);
+    const NodeScan none(codes, segment.vectors.Row(7), 10, 0);
     EXPECT_THAT(none.Result().nodes, IsEmpty());
   }
 }

@@ -7,9 +7,13 @@
 namespace engram::hnsw {
 namespace {
 
-// Distances of a block stay in the first-level cache. To fetch codes ahead
-// gains nothing, in caches or beyond: no row waits for another.
+// Distances of a block stay in the first-level cache, and its codes, which are
+// fetched before the first is scored, in the second-level one.
 constexpr size_t kBlock = 256;
+
+// Codes of so many bytes are in the second-level cache if they were scanned
+// before, and to fetch them takes longer than to wait for a few.
+constexpr int64_t kCachedBytes = 1 << 20;
 
 // So many distances are looked at together, which takes few instructions:
 // hardly any of them are near enough.
@@ -26,8 +30,11 @@ bool HasNear(const int32_t* distances, int32_t farthest) {
 }  // namespace
 
 NodeScan::NodeScan(const CodeView& codes, absl::Span<const float> query,
-                   int limit)
-    : codes_(codes), query_(query, codes.range, codes.metric), limit_(limit) {
+                   int limit, int64_t expected)
+    : codes_(codes),
+      query_(query, codes.range, codes.metric),
+      limit_(limit),
+      fetches_(expected * codes.row_bytes() > kCachedBytes) {
   pool_.Reset(limit);
 }
 
@@ -36,6 +43,9 @@ void NodeScan::Add(absl::Span<const uint32_t> nodes) {
   int32_t found[kBlock] = {};
   for (size_t first = 0; first < nodes.size(); first += kBlock) {
     const auto block = nodes.subspan(first, kBlock);
+    if (fetches_) {
+      for (const uint32_t node : block) distances.Prefetch(node);
+    }
     distances.Score(block.data(), static_cast<int>(block.size()), found);
     size_t i = 0;
     for (; i + kGroup <= block.size(); i += kGroup) {

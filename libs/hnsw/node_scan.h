@@ -19,9 +19,10 @@ namespace engram::hnsw {
 // Not thread-safe.
 class NodeScan {
  public:
-  // Finds the `limit` (1 at least) nearest to `query` of what is added. Borrows
-  // the codes.
-  NodeScan(const CodeView& codes, absl::Span<const float> query, int limit);
+  // Finds the `limit` (1 at least) nearest to `query` of what is added, which
+  // may be `expected` nodes, more or less. Borrows the codes.
+  NodeScan(const CodeView& codes, absl::Span<const float> query, int limit,
+           int64_t expected);
 
   // Compares with `nodes`; no node may come twice.
   void Add(absl::Span<const uint32_t> nodes);
@@ -37,6 +38,8 @@ class NodeScan {
   EncodedQuery query_;
   CandidatePool pool_;
   int limit_;
+  // Whether codes are fetched ahead.
+  bool fetches_;
   // What is farther is not among the nearest.
   int32_t farthest_ = std::numeric_limits<int32_t>::max();
   int64_t compared_ = 0;

@@ -56,9 +56,10 @@ class GraphSegment {
   bool CanHide(uint32_t node) const;
 
   // Finds the `limit` nearest to `query` of the nodes that are added to it,
-  // judged by their codes, too. Good as long as this object.
-  hnsw::NodeScan Scan(absl::Span<const float> query, int limit) const {
-    return hnsw::NodeScan(codes_.view(), query, limit);
+  // about `expected`, judged by their codes, too. Good as long as this object.
+  hnsw::NodeScan Scan(absl::Span<const float> query, int limit,
+                      int64_t expected) const {
+    return hnsw::NodeScan(codes_.view(), query, limit, expected);
   }
 
   int64_t size() const { return graph_->size(); }

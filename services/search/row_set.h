@@ -52,11 +52,11 @@ class RowSet {
     }
   }
 
-  // Counts no further than it takes to know.
-  bool HasMoreThan(int64_t count) const {
-    if (static_cast<int64_t>(words_.size()) > count) return true;
-    for (const Word& word : words_) count -= std::popcount(word.rows);
-    return count < 0;
+  // Counts them.
+  int64_t size() const {
+    int64_t rows = 0;
+    for (const Word& word : words_) rows += std::popcount(word.rows);
+    return rows;
   }
 
  private:

