@@ -525,8 +525,9 @@ TEST_P(VectorIndexGraphTest, OnceItIsFlatNoGraphIsWalkedOrBuilt) {
     EXPECT_EQ(all.distances, kRecords);
     std::vector<int64_t> rows(kRecords / 2);
     std::iota(rows.begin(), rows.end(), 0);
-    EXPECT_EQ(index_.SearchRows(query, kLimit, rows, AnyRow, {}).cost.distances,
-              rows.size());
+    const SearchResult of_rows =
+        index_.SearchRows(query, kLimit, RowSet(rows), AnyRow, {});
+    EXPECT_EQ(of_rows.cost.distances, rows.size());
     const IndexStats stats = index_.Stats();
     EXPECT_EQ(stats.kind, IndexKind::kFlat);
     EXPECT_EQ(stats.graph_vectors, 0);
