@@ -15,6 +15,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
 #include "services/search/index.h"
+#include "services/search/row_pages.h"
 #include "services/search/row_set.h"
 
 namespace engram::search {
@@ -27,10 +28,7 @@ namespace engram::search {
 class SlotTable {
  public:
   // So many records will come.
-  void Reserve(int64_t records) {
-    pages_.reserve(records / kPageRows + 1);
-    page_of_.reserve(records / kPageRows + 1);
-  }
+  void Reserve(int64_t records) { pages_.Reserve(records / kPageRows + 1); }
 
   // Nothing if there is no such key.
   std::optional<uint32_t> Find(int64_t key) const {
@@ -40,12 +38,11 @@ class SlotTable {
       if (found == others_.end()) return std::nullopt;
       return found->second;
     }
-    const auto found = page_of_.find(row / kPageRows);
-    if (found == page_of_.end()) return std::nullopt;
-    const Page& page = pages_[found->second];
+    const auto* const page = pages_.Find(row / kPageRows);
+    if (page == nullptr) return std::nullopt;
     const int64_t place = row % kPageRows;
-    if ((page.rows >> place & 1) == 0) return std::nullopt;
-    return page.SlotAt(place);
+    if ((page->rows.there >> place & 1) == 0) return std::nullopt;
+    return page->rows.SlotAt(place);
   }
 
   // The slots of all chunks of some rows. Good until the next change, and as
@@ -68,27 +65,26 @@ class SlotTable {
       std::array<uint32_t, kMaxBlock> block;
       size_t count = 0;
       uint32_t end = 0;
-      // By how much the number of a page exceeds its place: pages follow each
-      // other as rows do, so few have to be looked for.
       int64_t ahead = 0;
       for (const RowSet::Word& word : rows_.words()) {
-        const Page* const page = table_.FindPage(word.number, ahead);
-        if (page == nullptr) continue;
+        const auto* const found = table_.pages_.FindNext(word.number, ahead);
+        if (found == nullptr) continue;
+        const Page& page = found->rows;
         if (count + kPageRows > kMaxBlock) {
           visit(absl::MakeConstSpan(block.data(), count), end);
           count = 0;
           end = 0;
         }
-        uint64_t rest = word.rows & page->rows;
-        if (page->slots == nullptr) {
-          end = std::max<uint32_t>(end, page->first + kPageRows);
+        uint64_t rest = word.rows & page.there;
+        if (page.slots == nullptr) {
+          end = std::max<uint32_t>(end, page.first + kPageRows);
           for (; rest != 0; rest &= rest - 1) {
-            block[count++] = page->first + std::countr_zero(rest);
+            block[count++] = page.first + std::countr_zero(rest);
           }
         } else {
           end = kNoEnd;
           for (; rest != 0; rest &= rest - 1) {
-            block[count++] = (*page->slots)[std::countr_zero(rest)];
+            block[count++] = (*page.slots)[std::countr_zero(rest)];
           }
         }
       }
@@ -129,10 +125,10 @@ class SlotTable {
       return;
     }
     const int64_t row = key / kMaxChunks;
-    Page& page = pages_[AddPage(row / kPageRows)];
+    Page& page = pages_.Add(row / kPageRows).rows;
     const auto place = static_cast<uint32_t>(row % kPageRows);
-    if (page.rows == 0) page.first = slot - place;
-    page.rows |= uint64_t{1} << place;
+    if (page.there == 0) page.first = slot - place;
+    page.there |= uint64_t{1} << place;
     if (page.SlotAt(place) == slot) return;
     if (page.slots == nullptr) {
       page.slots = std::make_unique<PageSlots>();
@@ -150,32 +146,26 @@ class SlotTable {
       return;
     }
     const int64_t row = key / kMaxChunks;
-    const auto found = page_of_.find(row / kPageRows);
-    if (found == page_of_.end()) return;
-    Page& page = pages_[found->second];
-    page.rows &= ~(uint64_t{1} << row % kPageRows);
-    if (page.rows != 0) return;
+    auto* const found = pages_.Find(row / kPageRows);
+    if (found == nullptr) return;
+    Page& page = found->rows;
+    page.there &= ~(uint64_t{1} << row % kPageRows);
+    if (page.there != 0) return;
     if (page.slots != nullptr) --full_pages_;
-    page = Page();
-    free_.push_back(found->second);
-    page_of_.erase(found);
+    pages_.Erase(row / kPageRows);
   }
 
   int64_t memory_bytes() const {
     // One control byte a place beside the entry itself.
-    constexpr size_t kPlaceBytes =
+    constexpr size_t kEntryBytes =
         sizeof(std::pair<const int64_t, uint32_t>) + 1;
-    return static_cast<int64_t>(
-        pages_.capacity() * sizeof(Page) + full_pages_ * sizeof(PageSlots) +
-        free_.capacity() * sizeof(uint32_t) +
-        (page_of_.capacity() + others_.capacity()) * kPlaceBytes);
+    return pages_.memory_bytes() +
+           static_cast<int64_t>(full_pages_ * sizeof(PageSlots) +
+                                others_.capacity() * kEntryBytes);
   }
 
  private:
   static constexpr int64_t kPageRows = RowSet::kWordRows;
-
-  // Of a page that is not used.
-  static constexpr int64_t kNone = -1;
 
   using PageSlots = std::array<uint32_t, kPageRows>;
   struct Page {
@@ -184,49 +174,15 @@ class SlotTable {
                               : (*slots)[place];
     }
 
-    // The first row is so many pages from row 0.
-    int64_t number = kNone;
-    // A bit for each that is there.
-    uint64_t rows = 0;
+    // A bit for each row that is there.
+    uint64_t there = 0;
     // Of each row; null where they follow each other.
     std::unique_ptr<PageSlots> slots;
     // Then, of the page's first row, if that were there.
     uint32_t first = 0;
   };
 
-  // Null if there is none. `ahead` is that of the page found last, and becomes
-  // this one's.
-  const Page* FindPage(int64_t number, int64_t& ahead) const {
-    const auto place = static_cast<size_t>(number - ahead);
-    if (place < pages_.size() && pages_[place].number == number) {
-      return &pages_[place];
-    }
-    const auto found = page_of_.find(number);
-    if (found == page_of_.end()) return nullptr;
-    ahead = number - found->second;
-    return &pages_[found->second];
-  }
-
-  // The place of a page, which is made if there is none.
-  uint32_t AddPage(int64_t number) {
-    const auto [found, added] = page_of_.try_emplace(number);
-    if (!added) return found->second;
-    if (free_.empty()) {
-      found->second = static_cast<uint32_t>(pages_.size());
-      pages_.emplace_back();
-    } else {
-      found->second = free_.back();
-      free_.pop_back();
-    }
-    pages_[found->second].number = number;
-    return found->second;
-  }
-
-  std::vector<Page> pages_;
-  // Those of `pages_` that are not used.
-  std::vector<uint32_t> free_;
-  // The place in `pages_` of the page of each number.
-  absl::flat_hash_map<int64_t, uint32_t> page_of_;
+  RowPages<Page> pages_;
   // Pages whose slots do not follow each other.
   int64_t full_pages_ = 0;
   // Of chunks that are not the first.
