@@ -64,7 +64,9 @@ absl::Status Run(hnsw::Metric metric, int dimensions, int bits, int width,
   for (size_t first = 0; first < queries.size(); first += dimensions) {
     const absl::Span<const float> query(&queries[first], dimensions);
     std::vector<uint32_t> nodes;
-    for (const hnsw::FoundNode& node : loaded->Find(query, width).nodes) {
+    const hnsw::GraphSearchResult walk =
+        loaded->Find(query, {.limit = width, .width = width});
+    for (const hnsw::FoundNode& node : walk.nodes) {
       nodes.push_back(node.node);
     }
     nodes.resize(width, hnsw::kNoNode);
