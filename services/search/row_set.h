@@ -52,14 +52,27 @@ class RowSet {
     }
   }
 
-  // Counts them.
-  int64_t size() const {
+  // Counts no further than it takes to know.
+  bool HasMoreThan(int64_t count) const {
+    if (static_cast<int64_t>(words_.size()) > count) return true;
+    for (const Word& word : words_) count -= std::popcount(word.rows);
+    return count < 0;
+  }
+
+  // About how many they are, as some words tell: to count all takes as long as
+  // to look them up, where a processor's instruction for it may not be used.
+  int64_t EstimatedSize() const {
+    const size_t step = words_.size() / kCountedWords + 1;
     int64_t rows = 0;
-    for (const Word& word : words_) rows += std::popcount(word.rows);
+    for (size_t i = 0; i < words_.size(); i += step) {
+      rows += std::popcount(words_[i].rows) * static_cast<int64_t>(step);
+    }
     return rows;
   }
 
  private:
+  static constexpr size_t kCountedWords = 32;
+
   void AddWord(int64_t number, uint64_t rows) {
     if (rows == 0) return;
     if (!words_.empty() && words_.back().number == number) {

@@ -31,8 +31,12 @@ TEST(RowSetTest, RowsNextToEachOtherShareAWord) {
 
 TEST(RowSetTest, TellsWhetherItHasMore) {
   RowSet rows({1, 2, 3, 100});
-  EXPECT_EQ(rows.size(), 4);
-  EXPECT_EQ(RowSet().size(), 0);
+  EXPECT_TRUE(rows.HasMoreThan(1));
+  EXPECT_TRUE(rows.HasMoreThan(3));
+  EXPECT_FALSE(rows.HasMoreThan(4));
+  EXPECT_FALSE(RowSet().HasMoreThan(0));
+  EXPECT_EQ(rows.EstimatedSize(), 4);
+  EXPECT_EQ(RowSet().EstimatedSize(), 0);
 }
 
 }  // namespace

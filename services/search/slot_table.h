@@ -52,9 +52,12 @@ class SlotTable {
     // More than that are in no block.
     static constexpr size_t kMaxBlock = 256;
 
-    // They are no more than that; rows that are not there count, too.
-    int64_t max_size() const {
-      return rows_.size() + static_cast<int64_t>(others_.size());
+    // Whether they are more than that; rows that are not there count, too.
+    bool HasMoreThan(int64_t count) const {
+      return rows_.HasMoreThan(count - static_cast<int64_t>(others_.size()));
+    }
+    int64_t EstimatedSize() const {
+      return rows_.EstimatedSize() + static_cast<int64_t>(others_.size());
     }
 
     // Calls `visit(slots, end)` with all of them, a block at a time, which

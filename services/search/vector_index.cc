@@ -369,7 +369,7 @@ SearchResult VectorIndex::SearchRows(absl::Span<const float> query, int limit,
   if (LooksUpCodes(effort)) {
     // They may be chunks of few records, or none that pass.
     for (int64_t kept = KeptFor(0, limit);
-         kept * kLeastLeftOut < slots.max_size(); kept *= kKeptMore) {
+         slots.HasMoreThan(kept * kLeastLeftOut); kept *= kKeptMore) {
       TopRecords top(limit);
       const int64_t count = OfferBestCodes(query, slots, static_cast<int>(kept),
                                            filter, top, cost);
@@ -399,7 +399,7 @@ int64_t VectorIndex::OfferBestCodes(absl::Span<const float> query,
   for (const Tier tier : kTiers) {
     if (graphs_.size(tier) == 0) continue;
     scans.emplace_back(
-        tier, graphs_.segment(tier)->Scan(query, kept, slots.max_size()));
+        tier, graphs_.segment(tier)->Scan(query, kept, slots.EstimatedSize()));
   }
   std::vector<uint32_t> best;
   int64_t count = 0;

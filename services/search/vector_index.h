@@ -258,16 +258,15 @@ class VectorIndex : public Index {
   // One of `of` probes made up from the graph's own vectors; of no query if it
   // has none.
   Probe ProbeOf(int64_t number, int64_t of) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Has the curves of `segments` learn what walks find of what is nearest to
-  // `probe`, as a scan for kManyNearest found, at any width of theirs. Nothing
-  // if the nearest are not known.
+  // Has the curve of `measured` learn what walks find of what is nearest to
+  // `probe`, as a scan for kManyNearest found, at any width of its. Nothing if
+  // the nearest are not known.
   void Measure(const Probe& probe, absl::Span<const NearRow> scanned,
-               absl::Span<Measured> segments) const
-      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  // The share of `nearest` that a walk of `segment` finds.
-  float ShareFound(const GraphSegment& segment, const Probe& probe, int width,
-                   absl::Span<const float> nearest,
-                   absl::Span<const TopRecords::Entry> unknown) const
+               Measured& measured) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // What such a walk of `segment` finds, with what is `unknown` to it.
+  std::vector<TopRecords::Entry> FindBy(
+      const GraphSegment& segment, const Probe& probe, const Reach& reach,
+      absl::Span<const TopRecords::Entry> unknown) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Runs a live search again that was kept for that.
   void RunSample(const std::function<bool()>& go_on);

@@ -204,10 +204,12 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
     if (probe.query.empty()) return;
     const auto scanned = ScanInParts(probe.query, kManyNearest, go_on);
     if (!scanned.ok()) return;
-    absl::ReaderMutexLock lock(&mutex_);
-    Measure(probe, *scanned, absl::MakeSpan(segments));
-    if (i + 1 != made_up) continue;
-    for (Measured& measured : segments) measured.curve.CountAs(kMadeUpCountAs);
+    for (Measured& measured : segments) {
+      // Changes wait for one of them at most.
+      absl::ReaderMutexLock lock(&mutex_);
+      Measure(probe, *scanned, measured);
+      if (i + 1 == made_up) measured.curve.CountAs(kMadeUpCountAs);
+    }
   }
   if (segments[0].curve.queries() == 0) return;
   Measured& better = segments.back();
@@ -223,25 +225,22 @@ void VectorIndex::Calibrate(const std::function<bool()>& go_on) {
   is_calibrated_ = true;
 }
 
-float VectorIndex::ShareFound(
-    const GraphSegment& segment, const Probe& probe, int width,
-    absl::Span<const float> nearest,
+std::vector<TopRecords::Entry> VectorIndex::FindBy(
+    const GraphSegment& segment, const Probe& probe, const Reach& reach,
     absl::Span<const TopRecords::Entry> unknown) const {
-  const auto limit = static_cast<int>(nearest.size());
-  TopRecords top(limit);
+  TopRecords top(kManyNearest);
   SearchCost cost;
   for (const TopRecords::Entry& entry : unknown) {
     top.Offer(entry.score, entry.row, entry.chunk, entry.id);
   }
   WalkOnce(
-      segment, probe.query, {.width = width, .kept = KeptFor(width, limit)},
-      probe.node, [&](int64_t row) { return row != probe.own; }, top, cost);
-  return static_cast<float>(CountFound(top.Sorted(), nearest)) /
-         static_cast<float>(limit);
+      segment, probe.query, reach, probe.node,
+      [&](int64_t row) { return row != probe.own; }, top, cost);
+  return top.Sorted();
 }
 
 void VectorIndex::Measure(const Probe& probe, absl::Span<const NearRow> scanned,
-                          absl::Span<Measured> segments) const {
+                          Measured& measured) const {
   const std::vector<float> many =
       NearestScores(probe.query, kManyNearest, probe.own, scanned);
   if (many.empty()) return;
@@ -254,23 +253,31 @@ void VectorIndex::Measure(const Probe& probe, absl::Span<const NearRow> scanned,
       probe.query, graphs_.size(),
       [&](int64_t row) { return row != probe.own; }, unknown, cost);
   const Entries entries = unknown.Sorted();
-  for (Measured& measured : segments) {
-    std::vector<RecallPoint> points = measured.curve.points();
-    RecallPoint before;
-    for (RecallPoint& point : points) {
-      // What finds all is not tried wider, nor is it a loss to be so.
-      const auto found = [&](absl::Span<const float> nearest, float narrower) {
-        mutex_.AssertReaderHeld();
-        if (narrower == 1) return narrower;
-        return std::max(narrower, ShareFound(*measured.segment, probe,
-                                             point.width, nearest, entries));
-      };
-      point.of_10 = found(few, before.of_10);
-      point.of_100 = found(many, before.of_100);
-      before = point;
-    }
-    measured.curve.Learn(points);
+  std::vector<RecallPoint> points = measured.curve.points();
+  RecallPoint before;
+  for (RecallPoint& point : points) {
+    // Changes wait for this: a wide walk keeps the same for few and for many,
+    // and is done once.
+    Reach walked;
+    Entries found;
+    // What finds all is not tried wider, nor is it a loss to be so.
+    const auto share = [&](absl::Span<const float> nearest, float narrower) {
+      mutex_.AssertReaderHeld();
+      if (narrower == 1) return narrower;
+      const auto limit = static_cast<double>(nearest.size());
+      const Reach reach = {point.width, KeptFor(point.width, limit)};
+      if (reach.kept != walked.kept) {
+        found = FindBy(*measured.segment, probe, reach, entries);
+        walked = reach;
+      }
+      return std::max(narrower,
+                      CountFound(found, nearest) / static_cast<float>(limit));
+    };
+    point.of_10 = share(few, before.of_10);
+    point.of_100 = share(many, before.of_100);
+    before = point;
   }
+  measured.curve.Learn(points);
 }
 
 void VectorIndex::RunSample(const std::function<bool()>& go_on) {
@@ -287,7 +294,7 @@ void VectorIndex::RunSample(const std::function<bool()>& go_on) {
   const auto scanned =
       ScanInParts(sample->query, std::max(sample->limit, kManyNearest), go_on);
   if (!scanned.ok()) return;
-  std::vector<Measured> segments(1);
+  Measured sampled;
   {
     absl::ReaderMutexLock lock(&mutex_);
     if (!HasGraph()) return;
@@ -300,12 +307,12 @@ void VectorIndex::RunSample(const std::function<bool()>& go_on) {
     wanted = static_cast<int>(nearest.size());
     found = CountFound(top.Sorted(), nearest);
     if (!is_calibrated_) return;
-    segments[0] = {graphs_.segment(Tier::kLarge), curve_};
-    Measure({.query = sample->query}, *scanned, absl::MakeSpan(segments));
+    sampled = {graphs_.segment(Tier::kLarge), curve_};
+    Measure({.query = sample->query}, *scanned, sampled);
   }
   absl::MutexLock save_lock(&save_mutex_);
   absl::MutexLock lock(&mutex_);
-  if (is_calibrated_) curve_ = segments[0].curve;
+  if (is_calibrated_) curve_ = sampled.curve;
 }
 
 }  // namespace engram::search
